@@ -1,0 +1,71 @@
+"""From a data set's name to images in memory: official files → RecordIO → arrays.
+
+    dataset = data.load('cifar10', 'datasets/cifar10')
+    dataset.splits['train']          # (images (50000, 3, 32, 32) uint8 RGB, labels (50000,))
+"""
+import functools
+import os
+from typing import Callable, NamedTuple
+
+from data import cifar, digits, records
+from errors import UserError
+
+
+class Source(NamedTuple):
+    """A line of the table of data sets. mean, std: of the training images' channels R, G, B, 0–255."""
+
+    read: Callable   # (folder, verify) → {split: (images (n, h, w, 3) uint8 RGB, labels)}
+    classes: int
+    mean: tuple
+    std: tuple
+    pad: int = 4         # augmentation: padding before the random crop
+    mirror: bool = True  # augmentation: mirror half of the images
+
+
+SOURCES = {
+    'cifar10': Source(functools.partial(cifar.read, cifar.CIFAR10), 10,
+                      (125.307, 122.950, 113.865), (62.993, 62.089, 66.705)),
+    'cifar100': Source(functools.partial(cifar.read, cifar.CIFAR100), 100,
+                       (129.304, 124.070, 112.434), (68.170, 65.392, 70.418)),
+    # a mirrored digit is no digit
+    'digits': Source(digits.read, 10, (79.626,) * 3, (90.804,) * 3, mirror=False),
+}
+
+
+class Dataset(NamedTuple):
+    """A data set in memory. splits: {split: (images, labels)}; about: {split: its side file's dict}."""
+
+    name: str
+    source: Source
+    splits: dict
+    about: dict
+
+
+def default_folder(name):
+    """Where a data set is kept unless --data-dir says otherwise."""
+    return os.path.join('datasets', name)
+
+
+def load(name, folder=None, splits=('train', 'test'), verify=True):
+    """The data set `name` from `folder`, its RecordIO made first where it is missing or does not match.
+
+    Raises UserError where the source cannot be had or is not the official data; verify=False takes it all
+    the same, and the side file remembers that.
+    """
+    folder = folder or default_folder(name)
+    prefixes = {split: os.path.join(folder, '%s-%s' % (name, split)) for split in ('train', 'test')}
+    about = {split: records.check(prefix) for split, prefix in prefixes.items()}
+    if not all(about.values()):
+        for split, prefix in prefixes.items():
+            if not about[split] and os.path.exists(prefix + '.rec'):
+                print('%s.rec does not match %s.json: both are made again' % (prefix, prefix))
+        about = _make_records(SOURCES[name], folder, prefixes, verify)
+    if verify and not all(entry['verified'] for entry in about.values()):
+        raise UserError('the RecordIO files in %s were made from unverified files: pass --no-verify to use them, '
+                        'or delete %s-*.rec to make them again' % (folder, name))
+    return Dataset(name, SOURCES[name], {split: records.read(prefixes[split]) for split in splits}, about)
+
+
+def _make_records(source, folder, prefixes, verify):
+    arrays = source.read(folder, verify)
+    return {split: records.write(prefix, *arrays[split], verified=verify) for split, prefix in prefixes.items()}

@@ -1,0 +1,133 @@
+"""CIFAR-10 and CIFAR-100 from their binary archives [13]: fetch, check, read.
+
+The binary version is read because nothing has to be unpickled for it, and straight out of the
+archive, so that no member of it can write anywhere. A record of CIFAR-10 is a label byte and 3,072
+bytes, the red, green and blue planes of an image; one of CIFAR-100 has the coarse label before the fine.
+"""
+import os
+import tarfile
+import zlib
+from typing import NamedTuple, Tuple
+
+import numpy as np
+
+from data.download import Archive, difference, download
+from errors import UserError
+
+BASE = 'https://www.cs.toronto.edu/~kriz/'
+PIXELS = 3 * 32 * 32
+
+
+class Layout(NamedTuple):
+    """How one of the two is laid out. files: {split: names inside `folder`}."""
+
+    archive: Archive
+    folder: str
+    files: dict
+    label_bytes: int   # in front of an image; the last of them is the label
+    classes: int
+    per_class: dict    # {split: images of each class}
+
+
+CIFAR10 = Layout(
+    Archive('cifar-10-binary.tar.gz', BASE, 170052171, 'c32a1d4ab5d03f1284b67883e8d87530'),
+    'cifar-10-batches-bin',
+    {'train': tuple('data_batch_%d.bin' % i for i in range(1, 6)), 'test': ('test_batch.bin',)},
+    1, 10, {'train': 5000, 'test': 1000})
+
+CIFAR100 = Layout(
+    Archive('cifar-100-binary.tar.gz', BASE, 168513733, '03b5dce01913d631647c71ecec9e9cb8'),
+    'cifar-100-binary',
+    {'train': ('train.bin',), 'test': ('test.bin',)},
+    2, 100, {'train': 500, 'test': 100})
+
+
+def read(layout, folder, verify=True):
+    """{split: (images (n, 32, 32, 3) uint8 RGB, labels (n,) int)} of a CIFAR in `folder`.
+
+    Looks for the unpacked files, in `folder` itself or under the archive's own folder name, then for
+    the archive, and fetches that where there is neither. `verify` checks the archive's length and MD5,
+    and of unpacked files the length and the label counts. Raises UserError where something does not fit.
+    """
+    unpacked = _unpacked_folder(layout, folder)
+    contents = _from_folder(layout, unpacked) if unpacked else _from_archive(layout, folder, verify)
+    where = unpacked or os.path.join(folder, layout.archive.name)
+    splits = {}
+    for split, names in layout.files.items():
+        raw = b''.join(_check_length(layout, contents[name], name, where) for name in names)
+        splits[split] = _decode(layout, raw, where)
+        if verify:
+            _check_counts(layout, split, splits[split][1], where)
+    return splits
+
+
+def _unpacked_folder(layout, folder):
+    names = sum(layout.files.values(), ())
+    for candidate in (os.path.join(folder, layout.folder), folder):
+        there = [name for name in names if os.path.exists(os.path.join(candidate, name))]
+        if len(there) == len(names):
+            return candidate
+        if there:
+            raise UserError('%s lacks %s: unpack the archive again' % (
+                candidate, ', '.join(sorted(set(names) - set(there)))))
+    return None
+
+
+def _from_folder(layout, folder):
+    contents = {}
+    for name in sum(layout.files.values(), ()):
+        with open(os.path.join(folder, name), 'rb') as file:
+            contents[name] = file.read()
+    return contents
+
+
+def _from_archive(layout, folder, verify):
+    path = os.path.join(folder, layout.archive.name)
+    if not os.path.exists(path):
+        download(layout.archive, folder)  # which checks it
+    elif verify:
+        wrong = difference(path, layout.archive)
+        if wrong:
+            raise UserError('%s is truncated or altered (%s): delete it to fetch it again, '
+                            'or use it as it is with --no-verify' % (path, wrong))
+    try:
+        return _members(layout, path)
+    except (tarfile.TarError, EOFError, zlib.error, KeyError, OSError) as error:
+        raise UserError('%s cannot be read (%s): delete it to fetch it again' % (path, error)) from error
+
+
+def _members(layout, path):
+    contents = {}
+    with tarfile.open(path) as tar:
+        for name in sum(layout.files.values(), ()):
+            member = tar.extractfile('%s/%s' % (layout.folder, name))
+            if member is None:
+                raise tarfile.ReadError('%s is not a plain file' % name)
+            contents[name] = member.read()
+    return contents
+
+
+def _check_length(layout, raw, name, where):
+    record = layout.label_bytes + PIXELS
+    if not raw or len(raw) % record:
+        raise UserError('%s in %s is truncated or altered: {:,} bytes are not a whole number of records of {:,}'
+                        .format(len(raw), record) % (name, where))
+    return raw
+
+
+def _decode(layout, raw, where):
+    records = np.frombuffer(raw, np.uint8).reshape(-1, layout.label_bytes + PIXELS)
+    labels = records[:, layout.label_bytes - 1].astype(np.int64)
+    if labels.max() >= layout.classes:
+        raise UserError('%s is altered: it has the label %d, the last class is %d' % (
+            where, labels.max(), layout.classes - 1))
+    images = records[:, layout.label_bytes:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return images, labels
+
+
+def _check_counts(layout, split, labels, where):
+    counts = np.bincount(labels, minlength=layout.classes)
+    if (counts != layout.per_class[split]).any():
+        raise UserError('%s is not the official data: %s has %d to %d images of a class instead of %d; '
+                        'use it as it is with --no-verify' % (
+                            where, split, counts.min(), counts.max(), layout.per_class[split]))

@@ -1,0 +1,90 @@
+"""RecordIO: a split's images as lossless PNG, NAME.rec + NAME.idx, and what is in them, NAME.json.
+
+The order of the records does not depend on the order of the source: images are sorted by their SHA-256
+and shuffled once with a fixed seed. So the official archive and a repacked copy give the same file.
+"""
+import hashlib
+import json
+import os
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from compat import mx
+from data.download import file_digest
+from errors import UserError
+
+SHUFFLE_SEED = 2016
+FORMAT = 1        # of the records and of the side file; another number is rebuilt
+PNG_LEVEL = 3     # of compression: small images gain nothing from more
+
+
+def write(prefix, images, labels, verified):
+    """Write images (n, height, width, 3) uint8 RGB with labels (n,) as RecordIO; return the side file's dict.
+
+    The files get their names when they are complete, the side file last. verified: whether the source was
+    checked against the official one.
+    """
+    os.makedirs(os.path.dirname(prefix) or '.', exist_ok=True)
+    digests = [hashlib.sha256(bytes([label & 255]) + image.tobytes()).digest()
+               for image, label in zip(images, labels)]
+    order = np.array(sorted(range(len(digests)), key=digests.__getitem__))
+    order = order[np.random.RandomState(SHUFFLE_SEED).permutation(len(order))]
+
+    temporary = '%s.%d' % (prefix, os.getpid())
+    try:
+        _write_records(temporary, images[order], labels[order], os.path.basename(prefix))
+        about = {
+            'format': FORMAT, 'records': len(order), 'verified': verified,
+            'labels': np.bincount(labels).tolist(),
+            'content_sha256': hashlib.sha256(b''.join(digests[i] for i in order)).hexdigest(),
+            'rec_sha256': file_digest(temporary + '.rec', 'sha256'),
+            'idx_sha256': file_digest(temporary + '.idx', 'sha256'),
+        }
+        with open(temporary + '.json', 'w') as file:
+            json.dump(about, file, indent=1)
+        for kind in ('.rec', '.idx', '.json'):
+            os.replace(temporary + kind, prefix + kind)
+    finally:
+        for kind in ('.rec', '.idx', '.json'):
+            if os.path.exists(temporary + kind):
+                os.remove(temporary + kind)
+    return about
+
+
+def _write_records(prefix, images, labels, title):
+    record = mx.recordio.MXIndexedRecordIO(prefix + '.idx', prefix + '.rec', 'w')
+    for i, (image, label) in enumerate(zip(tqdm(images, title, unit=' images', disable=None), labels)):
+        header = mx.recordio.IRHeader(0, float(label), i, 0)
+        # pack_img takes OpenCV's channel order, blue first
+        record.write_idx(i, mx.recordio.pack_img(header, image[..., ::-1], quality=PNG_LEVEL, img_fmt='.png'))
+    written = record.tell()
+    record.close()
+    if os.path.getsize(prefix + '.rec') != written:  # MXNet does not report what a full disk swallows at closing
+        raise UserError('%s.rec could not be written whole: is the disk full?' % prefix)
+
+
+def check(prefix):
+    """The side file's dict where the three files belong together, None where they have to be made again."""
+    try:
+        with open(prefix + '.json') as file:
+            about = json.load(file)
+        fits = (about['format'] == FORMAT
+                and about['rec_sha256'] == file_digest(prefix + '.rec', 'sha256')
+                and about['idx_sha256'] == file_digest(prefix + '.idx', 'sha256'))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return about if fits else None
+
+
+def read(prefix):
+    """Decode a checked file once into memory: images (n, 3, height, width) uint8 RGB, labels (n,) int64."""
+    record = mx.recordio.MXRecordIO(prefix + '.rec', 'r')
+    images, labels = [], []
+    for content in iter(record.read, None):
+        header, png = mx.recordio.unpack(content)
+        images.append(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR))
+        labels.append(int(header.label))
+    record.close()
+    return np.ascontiguousarray(np.stack(images)[..., ::-1].transpose(0, 3, 1, 2)), np.array(labels, np.int64)

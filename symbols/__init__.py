@@ -1,0 +1,65 @@
+"""The paper's networks as MXNet symbols.
+
+    import symbols                                    # sets MXNet up as well
+    net = symbols.get_symbol('dfn-mr', 56)            # mx.sym.Symbol, inputs data and softmax_label
+
+A table of names, one file per network, and layers.py for what they share. `python -m symbols summary`
+prints a network's size.
+"""
+from typing import Callable, NamedTuple
+
+import compat  # noqa: F401  MXNet is set up before anything here imports it
+from errors import UserError
+from symbols import dfn_f, dfn_il, dfn_mr, plain, resnet
+from symbols.layers import Layers
+
+
+class Network(NamedTuple):
+    """A line of the table of networks."""
+
+    build: Callable          # (layers, n) → symbol of depth 6n + 2
+    ensemble_size: Callable  # n → number of component networks (section 3.2), a product over the 3n units
+    title: str               # its name in the paper
+
+
+NETWORKS = {
+    'plain': Network(plain.build, lambda n: 1, 'Plain'),
+    'resnet': Network(resnet.build, lambda n: 2 ** (3 * n), 'ResNet'),
+    'dfn-il': Network(dfn_il.build, lambda n: 3 ** (3 * n), 'DFN-IL'),
+    'dfn-il-noid': Network(dfn_il.build_without_identity, lambda n: 2 ** (3 * n), 'DFN-IL without identity'),
+    'dfn-mr': Network(dfn_mr.build, lambda n: 4 ** (3 * n), 'DFN-MR'),
+    'dfn-f3': Network(lambda layers, n: dfn_f.build(layers, n, 3), lambda n: 2 ** 3, 'N_f3'),
+    'dfn-f6': Network(lambda layers, n: dfn_f.build(layers, n, 6), lambda n: 2 ** 6, 'N_f6'),
+}
+
+
+def network(net):
+    """The table's line for a name; UserError for a name that is not there."""
+    if net not in NETWORKS:
+        raise UserError('unknown network %r: choose one of %s' % (net, ', '.join(NETWORKS)))
+    return NETWORKS[net]
+
+
+def units_per_group(depth):
+    """n of a network of depth 6n + 2; UserError names the nearest valid depths for any other."""
+    n, rest = divmod(depth - 2, 6)
+    if rest or n < 1:
+        near = [6 * k + 2 for k in (n, n + 1) if k >= 1]
+        raise UserError('depth %d is not 6n + 2: the nearest %s %s' % (
+            depth, 'is' if len(near) == 1 else 'are', ' and '.join(map(str, near))))
+    return n
+
+
+def get_symbol(net, depth, num_classes=10, widen=1, bn_momentum=0.9):
+    """The network for 32×32 images as an `mx.sym.Symbol`.
+
+    net: a name of NETWORKS. depth: the network's own depth as in the paper's tables, 6n + 2.
+    widen: factor on the channels 16, 32, 64 (Table 5). bn_momentum: of the running statistics.
+    Inputs: `data` (batch, 3, 32, 32), normalised; `softmax_label` (batch,), 0 … num_classes - 1.
+    Output: one SoftmaxOutput `softmax` (batch, num_classes), whose gradient is summed over the batch.
+    Raises UserError (a ValueError) for an unknown network or another depth.
+    """
+    build = network(net).build
+    if widen < 1 or num_classes < 2:
+        raise UserError('widen %s and %s classes: need a factor from 1 and two classes' % (widen, num_classes))
+    return build(Layers(num_classes, widen, bn_momentum), units_per_group(depth))

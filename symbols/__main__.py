@@ -1,0 +1,46 @@
+"""Print the size of a network of the paper:
+
+    python -m symbols summary --net dfn-mr --depth 56
+"""
+import math
+
+import symbols
+from errors import Parser, positive_int, run
+from symbols.summary import summarise
+
+
+def add_network_options(parser, default_net=None, default_depth=None):
+    """--net, --depth and --widen, the same in every command."""
+    parser.add_argument('--net', choices=list(symbols.NETWORKS), default=default_net,
+                        required=default_net is None, help='the network')
+    parser.add_argument('--depth', type=int, default=default_depth, required=default_depth is None,
+                        help="the network's own depth as in the paper's tables, 6n + 2")
+    parser.add_argument('--widen', type=positive_int, default=1, help='factor on the channels 16, 32, 64')
+
+
+def summary(args):
+    """Print parameters, multiply-adds, depth and ensemble size."""
+    symbol = symbols.get_symbol(args.net, args.depth, args.classes, args.widen)
+    counted = summarise(symbol)
+    size = symbols.network(args.net).ensemble_size(symbols.units_per_group(args.depth))
+    print('network        %s %d%s, %d classes' % (
+        args.net, args.depth, ', %d times wider' % args.widen if args.widen > 1 else '', args.classes))
+    print('parameters     {:,}'.format(counted.parameters))
+    print('multiply-adds  {:,} an image of 32×32'.format(counted.multiply_adds))
+    print('depth          %d' % counted.depth)
+    print('ensemble size  {:,}'.format(size) if size < 10 ** 6 else
+          'ensemble size  %.2e (2^%.4g)' % (size, math.log2(size)))
+
+
+def main():
+    """Parse the command line and do what it says."""
+    parser = Parser(prog='python -m symbols', description=__doc__)
+    commands = parser.add_subparsers(dest='command', required=True)
+    command = commands.add_parser('summary', help='parameters, multiply-adds, depth, ensemble size')
+    add_network_options(command)
+    command.add_argument('--classes', type=positive_int, default=10, help='number of classes')
+    summary(parser.parse_args())
+
+
+if __name__ == '__main__':
+    run(main)

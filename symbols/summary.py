@@ -1,0 +1,71 @@
+"""What a symbol costs, counted in its graph: parameters, multiply-adds, depth."""
+import json
+from typing import NamedTuple
+
+INPUTS = ('data', 'softmax_label')
+
+
+class Summary(NamedTuple):
+    """parameters: weights, gamma, beta, biases. multiply_adds: of convolutions and FC, per image."""
+
+    parameters: int
+    multiply_adds: int
+    depth: int
+
+
+def parameter_shapes(symbol, image_shape=(3, 32, 32)):
+    """{name: shape} of what is trained, in the symbol's order; image_shape is (channels, height, width)."""
+    shapes, _, _ = symbol.infer_shape(data=(1,) + tuple(image_shape))
+    return {name: shape for name, shape in zip(symbol.list_arguments(), shapes) if name not in INPUTS}
+
+
+def statistics_shapes(symbol, image_shape=(3, 32, 32)):
+    """{name: shape} of BatchNorm's running means and variances, in the symbol's order."""
+    _, _, shapes = symbol.infer_shape(data=(1,) + tuple(image_shape))
+    return dict(zip(symbol.list_auxiliary_states(), shapes))
+
+
+def count_parameters(symbol, image_shape=(3, 32, 32)):
+    """Number of trained scalars."""
+    return sum(_product(shape) for shape in parameter_shapes(symbol, image_shape).values())
+
+
+def summarise(symbol, image_shape=(3, 32, 32)):
+    """Summary of a symbol for one image of image_shape."""
+    return Summary(count_parameters(symbol, image_shape), _multiply_adds(symbol, image_shape), _depth(symbol))
+
+
+def _multiply_adds(symbol, image_shape):
+    """Each output value of a convolution or FC takes as many multiply-adds as one filter has weights."""
+    weights = parameter_shapes(symbol, image_shape)
+    internals = symbol.get_internals()
+    _, shapes, _ = internals.infer_shape(data=(1,) + tuple(image_shape))
+    outputs = dict(zip(internals.list_outputs(), shapes))
+    return sum(_product(weights[node['name'] + '_weight'][1:]) * _product(outputs[node['name'] + '_output'])
+               for node in nodes(symbol) if is_layer(node))
+
+
+def _depth(symbol):
+    """Layers on the longest path; nodes come in topological order."""
+    graph = nodes(symbol)
+    depth = []
+    for node in graph:
+        depth.append(max([depth[source] for source, *_ in node['inputs']], default=0) + is_layer(node))
+    return max(depth)
+
+
+def nodes(symbol):
+    """The graph's nodes, sources first, as MXNet's JSON has them: op, name, inputs [[node, output, …]]."""
+    return json.loads(symbol.tojson())['nodes']
+
+
+def is_layer(node):
+    """Whether a node counts as a layer: a convolution or FC."""
+    return node['op'] in ('Convolution', 'FullyConnected')
+
+
+def _product(numbers):
+    result = 1
+    for number in numbers:
+        result *= number
+    return result

@@ -1,0 +1,54 @@
+"""Fixtures that several test files share."""
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import compat  # noqa: F401  sets MXNet up before any test module imports it
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+@pytest.fixture
+def random():
+    """A generator with a fixed seed."""
+    return np.random.RandomState(0)
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Run a script of the repository as a user does: (status, standard output, standard error)."""
+    def run(*words, check=None, **options):
+        done = subprocess.run([sys.executable] + [str(word) for word in words], cwd=ROOT, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, universal_newlines=True, **options)
+        if check is not None:
+            assert done.returncode == check, done.stdout + done.stderr
+        return done.returncode, done.stdout, done.stderr
+    return run
+
+
+def write_cifar(folder, random, train=60, test=20, folder_name='cifar-10-batches-bin'):
+    """Small files in CIFAR-10's binary layout, five of train/5 records and one of test; returns the folder."""
+    where = os.path.join(str(folder), folder_name)
+    os.makedirs(where)
+    for name, count in [('data_batch_%d.bin' % i, train // 5) for i in range(1, 6)] + [('test_batch.bin', test)]:
+        records = random.randint(0, 256, (count, 3073)).astype(np.uint8)
+        records[:, 0] = np.arange(count) % 10
+        records.tofile(os.path.join(where, name))
+    return str(folder)
+
+
+@pytest.fixture
+def small_cifar(tmp_path, random):
+    """A folder with a CIFAR-10 of 60 training and 20 test images of noise; for --no-verify."""
+    return write_cifar(tmp_path / 'small', random)
+
+
+def official_folder(name):
+    """The folder of DFN_DATA that holds official files; skips the test where there is none."""
+    folder = os.path.join(os.environ.get('DFN_DATA', ''), name)
+    if not os.environ.get('DFN_DATA') or not os.path.exists(folder):
+        pytest.skip('no %s in the folder that DFN_DATA names' % name)
+    return folder

@@ -1,0 +1,50 @@
+"""Initial weights: their distribution, and that they depend on the seed and the name alone."""
+import numpy as np
+import pytest
+
+import symbols
+from symbols.summary import parameter_shapes, statistics_shapes
+from training.initialiser import initial_parameters, initial_statistics
+
+
+@pytest.fixture(scope='module')
+def shapes():
+    return parameter_shapes(symbols.get_symbol('dfn-mr', 14, widen=4))
+
+
+def test_convolutions_are_he_normal_by_fan_in(shapes):
+    weights = initial_parameters(shapes, 1)
+    large = {name: w for name, w in weights.items() if w.ndim == 4 and w.size > 30000}
+    assert len(large) > 8
+    for w in large.values():
+        sigma = np.sqrt(2 / (w.shape[1] * w.shape[2] * w.shape[3]))
+        assert abs(w.std() / sigma - 1) < 0.03 and abs(w.mean()) < 0.02 * sigma
+        # normal, not uniform: 0.27 % lie beyond three standard deviations
+        assert 0.001 < (np.abs(w) > 3 * sigma).mean() < 0.005
+
+
+def test_fc_is_uniform_and_the_rest_constant(shapes):
+    weights = initial_parameters(shapes, 1)
+    bound = 1 / np.sqrt(256)
+    assert 0.98 * bound < np.abs(weights['fc_weight']).max() <= bound
+    assert abs(weights['fc_weight'].std() - bound / np.sqrt(3)) < 0.05 * bound
+    for name, w in weights.items():
+        if name.endswith('_gamma'):
+            assert (w == 1).all()
+        if name.endswith(('_beta', '_bias')):
+            assert (w == 0).all()
+
+
+def test_statistics_start_at_mean_0_and_variance_1():
+    statistics = initial_statistics(statistics_shapes(symbols.get_symbol('plain', 8)))
+    assert len(statistics) == 14
+    assert all((value == (1 if name.endswith('moving_var') else 0)).all() for name, value in statistics.items())
+
+
+def test_a_weight_depends_on_seed_and_name_alone():
+    shallow = initial_parameters(parameter_shapes(symbols.get_symbol('dfn-f3', 14)), 3)
+    deep = initial_parameters(parameter_shapes(symbols.get_symbol('dfn-f6', 26)), 3)
+    other = initial_parameters(parameter_shapes(symbols.get_symbol('dfn-f3', 14)), 4)
+    assert (shallow['C_conv_weight'] == deep['C_conv_weight']).all()
+    assert not (shallow['C_conv_weight'] == other['C_conv_weight']).all()
+    assert not (shallow['block1_right1_conv_weight'] == shallow['block1_right2_conv_weight']).all()

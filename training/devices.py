@@ -1,0 +1,65 @@
+"""From --gpus and --cpus to MXNet contexts."""
+import platform
+
+from compat import mx
+from errors import UserError, positive_int
+
+
+def add_device_options(parser):
+    """--gpus and --cpus, the same in every command. Returns the group of options."""
+    devices = parser.add_argument_group('devices')
+    group = devices.add_mutually_exclusive_group()
+    group.add_argument('--gpus', metavar='0,1,…', help='GPUs to use; without it the CPU is used')
+    group.add_argument('--cpus', type=positive_int, default=1, metavar='N',
+                       help='split each batch over N CPU contexts, as over N GPUs')
+    return devices
+
+
+def contexts(gpus=None, cpus=1):
+    """The contexts of `--gpus 0,1` or `--cpus N`; UserError where MXNet cannot use a GPU named."""
+    if gpus is None:
+        return [mx.cpu(i) for i in range(cpus)]
+    try:
+        ids = [int(part) for part in gpus.split(',')]
+    except ValueError:
+        raise UserError('--gpus %s: give the numbers of the GPUs, such as --gpus 0,1' % gpus) from None
+    if len(set(ids)) < len(ids) or min(ids) < 0:
+        raise UserError('--gpus %s: name each GPU once, by its number from 0' % gpus)
+    _check_gpus(ids)
+    return [mx.gpu(i) for i in ids]
+
+
+def _check_gpus(ids):
+    if not mx.runtime.Features().is_enabled('CUDA'):
+        raise UserError('--gpus needs a GPU build of MXNet, this one has no CUDA: '
+                        'make .venv GPU=1 installs it; without --gpus the CPU is used')
+    there = mx.context.num_gpus()
+    if max(ids) >= there:
+        raise UserError('there is no GPU %d: MXNet sees %d' % (max(ids), there))
+    for i in ids:
+        _check_architecture(i)
+
+
+def _check_architecture(gpu):
+    """Run one kernel: a GPU that is too new for the wheel says "no kernel image" only then."""
+    try:
+        mx.nd.ones((1,), mx.gpu(gpu)).asnumpy()
+    except mx.MXNetError as error:
+        if 'no kernel image' not in str(error):
+            raise
+        raise UserError('GPU %d is too new for this MXNet: its wheels run on Maxwell to Ada (compute capability '
+                        '5.0 to 8.9), not on Hopper or later; use an older GPU, or the CPU' % gpu) from error
+
+
+def describe(devices):
+    """What to record of the devices: their names, and the processor."""
+    return {'devices': [str(device) for device in devices], 'processor': _processor()}
+
+
+def _processor():
+    try:
+        with open('/proc/cpuinfo') as file:
+            names = [line.split(':', 1)[1].strip() for line in file if line.startswith('model name')]
+        return names[0]
+    except (OSError, IndexError):
+        return platform.machine()

@@ -1,0 +1,177 @@
+"""The training loop: epochs of steps, an evaluation and a checkpoint after each."""
+import math
+import time
+from typing import Callable, NamedTuple
+
+from tqdm import tqdm
+
+from training import checkpoint
+from training.evaluate import Tally, evaluate
+from training.replicas import outputs
+from training.stop import StopRequest
+
+LOG_EVERY = 100  # steps
+FAIL = 50        # percent: a final test error above it is a "fail", as in the paper
+
+
+class Plan(NamedTuple):
+    """What the loop works through."""
+
+    train: object            # images_per_epoch, and epoch(epoch, start) yielding (data, labels)
+    test: Callable           # () → (data, labels) of the whole test set
+    epochs: int
+    rate: Callable           # epoch → learning rate
+    checkpoint_seconds: float  # between checkpoints within an epoch; infinity for none
+
+
+class Diverged(Exception):
+    """The loss is not a finite number any more."""
+
+
+class Stopped(Exception):
+    """A signal asked for the end; what was done is saved."""
+
+    def __init__(self, number):
+        super().__init__(number)
+        self.signal = number
+
+
+class Progress:
+    """Where a run stands: `epoch` whole epochs and `step` steps of the next, and what they measured."""
+
+    def __init__(self, epoch=0, step=0, rows=(), tally=None, seconds=0.0):
+        self.epoch, self.step, self.rows = epoch, step, list(rows)
+        self.tally = tally or Tally()  # of the epoch under way, over its augmented batches
+        self.seconds = seconds         # trained in the epoch under way
+
+    def to_json(self, config):
+        """The dict of progress.json. All random numbers are a function of seed, epoch and step."""
+        return {'epoch': self.epoch, 'step': self.step, 'rows': self.rows, 'tally': vars(self.tally),
+                'seconds': self.seconds, 'options': config['options'],
+                'generator': {'kind': 'numpy.random.RandomState([seed, epoch])',
+                              'seed': config['options']['seed'], 'epoch': self.epoch + 1, 'step': self.step}}
+
+    @classmethod
+    def from_json(cls, saved):
+        """The Progress that to_json wrote."""
+        return cls(saved['epoch'], saved['step'], saved['rows'], Tally(**saved['tally']), saved['seconds'])
+
+
+class Trainer:
+    """One run: the network, its optimiser, its plan and its run directory."""
+
+    def __init__(self, symbol, replicas, optimiser, plan, log):
+        self.symbol, self.replicas, self.optimiser, self.plan, self.log = symbol, replicas, optimiser, plan, log
+        self.progress = Progress()
+
+    def resume(self):
+        """Take up the newest checkpoint, if there is one."""
+        found = checkpoint.find(self.log.directory)
+        if found:
+            self.progress = Progress.from_json(checkpoint.restore(found[-1], self.replicas, self.optimiser))
+            self.log.write_metrics(self.progress.rows)
+            self.log.logger.info('resumed after %d epochs and %d steps', self.progress.epoch, self.progress.step)
+
+    def run(self):
+        """Train to the last epoch and record the outcome. Raises Diverged or Stopped."""
+        with StopRequest() as stop:
+            while self.progress.epoch < self.plan.epochs:
+                try:
+                    self._train_epoch(stop)
+                    self._end_epoch()
+                except Diverged:
+                    self._record_divergence()
+                    raise
+                if stop.signal:
+                    raise Stopped(stop.signal)
+        last = self.progress.rows[-1]
+        self.log.finish(status='finished', epochs=self.plan.epochs, test_error=last['test_error'],
+                        best_test_error=min(row['test_error'] for row in self.progress.rows),
+                        fail=last['test_error'] > FAIL)
+        self.log.logger.info('finished: test error %.2f %%%s', last['test_error'],
+                             ', a "fail" (over %d %%)' % FAIL if last['test_error'] > FAIL else '')
+
+    def _train_epoch(self, stop):
+        progress, epoch = self.progress, self.progress.epoch + 1
+        rate, saved = self.plan.rate(epoch), time.monotonic()
+        batches = self.plan.train.epoch(epoch, progress.step)
+        with self._bar(epoch) as bar:
+            begun, before = time.monotonic(), progress.seconds
+            batch = next(batches, None)
+            while batch is not None:
+                executors = self.replicas.gradients(*batch)
+                self.optimiser.step(rate, len(batch[1]))
+                # The next batch is made while the devices work on this one.
+                batch, labels = next(batches, None), batch[1]
+                self._count(executors, labels)
+                progress.seconds = before + time.monotonic() - begun
+                self._report(bar, epoch, len(labels))
+                if batch is None:
+                    break
+                if stop.signal or time.monotonic() - saved > self.plan.checkpoint_seconds:
+                    self._save()
+                    saved = time.monotonic()
+                if stop.signal:
+                    raise Stopped(stop.signal)
+
+    def _count(self, executors, labels):
+        """Wait for the step's outputs and add them to the tally."""
+        probabilities, = outputs(executors)
+        self.progress.tally.add(probabilities, labels)
+        self.progress.step += 1
+        if not math.isfinite(self.progress.tally.loss):
+            raise Diverged('the training loss is not finite at epoch %d, step %d: try a smaller --lr' % (
+                self.progress.epoch + 1, self.progress.step))
+
+    def _end_epoch(self):
+        progress, epoch = self.progress, self.progress.epoch + 1
+        begun = time.monotonic()
+        self.replicas.merge_statistics()
+        test, _ = evaluate(self.replicas.predictor(), self.plan.test())
+        if not math.isfinite(test.loss):
+            raise Diverged('the test loss is not finite after epoch %d: try a smaller --lr' % epoch)
+        row = self._row(test, progress.seconds + time.monotonic() - begun)
+        self._log_epoch(row)
+        self.progress = Progress(epoch, rows=progress.rows + [row])
+        self._save()
+        self.log.write_metrics(self.progress.rows)
+
+    def _row(self, test, seconds):
+        """A row of metrics.csv; test is None where the epoch never came to its evaluation."""
+        progress = self.progress
+        return {'epoch': progress.epoch + 1, 'lr': self.plan.rate(progress.epoch + 1),
+                'train_loss': progress.tally.mean_loss, 'train_error': progress.tally.error,
+                'test_loss': test and test.mean_loss, 'test_error': test and test.error,
+                'images_per_second': progress.tally.seen / progress.seconds, 'seconds': seconds}
+
+    def _record_divergence(self):
+        self.log.write_metrics(self.progress.rows + [self._row(None, self.progress.seconds)])
+        self.log.finish(status='not finite', epoch=self.progress.epoch + 1, step=self.progress.step, fail=True)
+
+    def _save(self):
+        checkpoint.save(self.log.directory, self.symbol, self.replicas, self.optimiser,
+                        self.progress.to_json(self.log.config))
+
+    def _bar(self, epoch):
+        return tqdm(total=self.plan.train.images_per_epoch, initial=self.progress.tally.seen, unit=' images',
+                    desc='epoch %d/%d' % (epoch, self.plan.epochs), leave=False, disable=None)
+
+    def _report(self, bar, epoch, images):
+        """Move the bar, and every LOG_EVERY steps a line in the manner of MXNet's Speedometer."""
+        progress, tally = self.progress, self.progress.tally
+        bar.set_postfix_str('loss %.3f, error %.2f %%' % (tally.mean_loss, tally.error), refresh=False)
+        bar.update(images)
+        if progress.step % LOG_EVERY == 0:
+            self.log.logger.debug('Epoch[%d] Batch [%d]\tSpeed: %.2f samples/sec\taccuracy=%f\tcross-entropy=%f',
+                                  epoch - 1, progress.step, tally.seen / progress.seconds,
+                                  1 - tally.error / 100, tally.mean_loss)
+
+    def _log_epoch(self, row):
+        """The lines that MXNet's Module.fit writes, and that its tools/parse_log.py reads."""
+        info, epoch = self.log.logger.info, row['epoch'] - 1
+        info('Epoch[%d] Train-accuracy=%f', epoch, 1 - row['train_error'] / 100)
+        info('Epoch[%d] Train-cross-entropy=%f', epoch, row['train_loss'])
+        info('Epoch[%d] Time cost=%.3f', epoch, row['seconds'])
+        info('Epoch[%d] Validation-accuracy=%f', epoch, 1 - row['test_error'] / 100)
+        info('Epoch[%d] Validation-cross-entropy=%f', epoch, row['test_loss'])
+        info('Epoch[%d] Learning-rate=%g', epoch, row['lr'])
