@@ -61,7 +61,7 @@ def set_threads():
     os.environ.setdefault('OMP_NUM_THREADS', str(physical_cores()))
 
 
-def silence_mkldnn():
+def silence_binding():
     """Without this MXNet writes "Subgraph backend MKLDNN is activated" whenever an executor is bound."""
     os.environ.setdefault('MXNET_SUBGRAPH_VERBOSE', '0')
 
@@ -107,7 +107,7 @@ def _gpu_build():
 restore_numpy_names()
 restore_distutils()
 set_threads()
-silence_mkldnn()
+silence_binding()
 load_nvidia_wheels()
 
 try:

@@ -12,11 +12,18 @@ import sys
 import sysconfig
 
 
+def python_package(suffix):
+    """Debian's package of this Python: python3-venv for the system's own, else such as python3.11-venv."""
+    own = os.path.basename(os.path.realpath('/usr/bin/python3'))
+    this = 'python%d.%d' % sys.version_info[:2]
+    return '%s-%s' % ('python3' if own in (this, 'python3') else this, suffix)
+
+
 def missing_packages():
     """Debian packages that this Python and system still need."""
     packages = []
     if importlib.util.find_spec('venv') is None or importlib.util.find_spec('ensurepip') is None:
-        packages.append('python3-venv')
+        packages.append(python_package('venv'))
     try:
         ctypes.CDLL('libgomp.so.1')
     except OSError:
@@ -25,7 +32,7 @@ def missing_packages():
         if not (shutil.which('cc') and shutil.which('c++')):
             packages.append('build-essential')
         if not os.path.exists(os.path.join(sysconfig.get_paths()['include'], 'Python.h')):
-            packages.append('python3-dev')
+            packages.append(python_package('dev'))
     return packages
 
 

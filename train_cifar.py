@@ -33,7 +33,7 @@ TEST_BATCH = 100  # per device; no result depends on it
 NAMED = {'batch_size': 'batch', 'lr': 'lr', 'momentum': 'momentum', 'weight_decay': 'decay',
          'bn_momentum': 'bnmomentum', 'pad_value': 'pad', 'cpus': 'cpus', 'epochs': 'epochs'}
 # Options that a resumed run may change.
-FREE = {'gpus', 'cpus', 'data_dir', 'log_dir', 'no_verify', 'checkpoint_minutes', 'kv_store'}
+FREE = {'gpus', 'cpus', 'data_dir', 'log_dir', 'no_verify', 'checkpoint_minutes'}
 
 
 def parser():
@@ -120,7 +120,7 @@ def main():
     check_numbers(args)
     contexts = devices.contexts(args.gpus, args.cpus)
     source = data.SOURCES[args.dataset]
-    symbol = symbols.get_symbol(args.net, args.depth, source.classes, args.widen, args.bn_momentum)
+    symbol = symbols.get_symbol(args.net, args.depth, len(source.classes), args.widen, args.bn_momentum)
 
     dataset = data.load(args.dataset, args.data_dir, verify=not args.no_verify)
     normalise = Normalisation(source.mean, source.std)

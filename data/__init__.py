@@ -15,7 +15,7 @@ class Source(NamedTuple):
     """A line of the table of data sets. mean, std: of the training images' channels R, G, B, 0–255."""
 
     read: Callable   # (folder, verify) → {split: (images (n, h, w, 3) uint8 RGB, labels)}
-    classes: int
+    classes: tuple   # names, in the order of the labels
     mean: tuple
     std: tuple
     pad: int = 4         # augmentation: padding before the random crop
@@ -23,12 +23,12 @@ class Source(NamedTuple):
 
 
 SOURCES = {
-    'cifar10': Source(functools.partial(cifar.read, cifar.CIFAR10), 10,
+    'cifar10': Source(functools.partial(cifar.read, cifar.CIFAR10), cifar.CIFAR10.classes,
                       (125.307, 122.950, 113.865), (62.993, 62.089, 66.705)),
-    'cifar100': Source(functools.partial(cifar.read, cifar.CIFAR100), 100,
+    'cifar100': Source(functools.partial(cifar.read, cifar.CIFAR100), cifar.CIFAR100.classes,
                        (129.304, 124.070, 112.434), (68.170, 65.392, 70.418)),
     # a mirrored digit is no digit
-    'digits': Source(digits.read, 10, (79.626,) * 3, (90.804,) * 3, mirror=False),
+    'digits': Source(digits.read, tuple('0123456789'), (79.626,) * 3, (90.804,) * 3, mirror=False),
 }
 
 

@@ -7,7 +7,7 @@ bytes, the red, green and blue planes of an image; one of CIFAR-100 has the coar
 import os
 import tarfile
 import zlib
-from typing import NamedTuple, Tuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class Layout(NamedTuple):
     folder: str
     files: dict
     label_bytes: int   # in front of an image; the last of them is the label
-    classes: int
+    classes: tuple     # their names, in the order of the labels
     per_class: dict    # {split: images of each class}
 
 
@@ -33,13 +33,20 @@ CIFAR10 = Layout(
     Archive('cifar-10-binary.tar.gz', BASE, 170052171, 'c32a1d4ab5d03f1284b67883e8d87530'),
     'cifar-10-batches-bin',
     {'train': tuple('data_batch_%d.bin' % i for i in range(1, 6)), 'test': ('test_batch.bin',)},
-    1, 10, {'train': 5000, 'test': 1000})
+    1, tuple('airplane automobile bird cat deer dog frog horse ship truck'.split()), {'train': 5000, 'test': 1000})
 
 CIFAR100 = Layout(
     Archive('cifar-100-binary.tar.gz', BASE, 168513733, '03b5dce01913d631647c71ecec9e9cb8'),
     'cifar-100-binary',
     {'train': ('train.bin',), 'test': ('test.bin',)},
-    2, 100, {'train': 500, 'test': 100})
+    2, tuple("""
+    apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
+    caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant
+    flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree
+    motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate
+    poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider
+    squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle
+    wardrobe whale willow_tree wolf woman worm""".split()), {'train': 500, 'test': 100})
 
 
 def read(layout, folder, verify=True):
@@ -118,15 +125,15 @@ def _check_length(layout, raw, name, where):
 def _decode(layout, raw, where):
     records = np.frombuffer(raw, np.uint8).reshape(-1, layout.label_bytes + PIXELS)
     labels = records[:, layout.label_bytes - 1].astype(np.int64)
-    if labels.max() >= layout.classes:
+    if labels.max() >= len(layout.classes):
         raise UserError('%s is altered: it has the label %d, the last class is %d' % (
-            where, labels.max(), layout.classes - 1))
+            where, labels.max(), len(layout.classes) - 1))
     images = records[:, layout.label_bytes:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     return images, labels
 
 
 def _check_counts(layout, split, labels, where):
-    counts = np.bincount(labels, minlength=layout.classes)
+    counts = np.bincount(labels, minlength=len(layout.classes))
     if (counts != layout.per_class[split]).any():
         raise UserError('%s is not the official data: %s has %d to %d images of a class instead of %d; '
                         'use it as it is with --no-verify' % (

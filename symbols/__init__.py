@@ -44,7 +44,7 @@ def units_per_group(depth):
     """n of a network of depth 6n + 2; UserError names the nearest valid depths for any other."""
     n, rest = divmod(depth - 2, 6)
     if rest or n < 1:
-        near = [6 * k + 2 for k in (n, n + 1) if k >= 1]
+        near = [6 * k + 2 for k in (n, n + 1) if k >= 1] or [8]
         raise UserError('depth %d is not 6n + 2: the nearest %s %s' % (
             depth, 'is' if len(near) == 1 else 'are', ' and '.join(map(str, near))))
     return n

@@ -28,8 +28,7 @@ def summary(args):
     print('parameters     {:,}'.format(counted.parameters))
     print('multiply-adds  {:,} an image of 32×32'.format(counted.multiply_adds))
     print('depth          %d' % counted.depth)
-    print('ensemble size  {:,}'.format(size) if size < 10 ** 6 else
-          'ensemble size  %.2e (2^%.4g)' % (size, math.log2(size)))
+    print('ensemble size  ' + ('{:,}'.format(size) if size < 10 ** 6 else '2^%.6g' % math.log2(size)))
 
 
 def main():

@@ -7,8 +7,9 @@ between devices while an epoch runs; `merge_statistics` averages them before any
 Training and evaluation share no array. On the CPU MXNet's inference turns the weights it reads into a
 layout of MKL-DNN's, in place and behind the queue: on the arrays of training that makes two runs of one
 seed differ, and with steps still queued it ruins the weights (seen with MXNet 1.9.1: they become NaN).
-It also folds BatchNorm into the convolution before it and keeps the result when the weights change. So
-`Predictor` is made anew for each evaluation, from a copy, after the queue has been waited for.
+It also folds BatchNorm into the convolution before it, and an executor that is used again after the
+weights have moved on was seen to evaluate with old ones. So `Predictor` is made anew for each
+evaluation, from a copy, after the queue has been waited for.
 """
 import numpy as np
 

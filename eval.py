@@ -1,0 +1,132 @@
+"""Test error and loss of a trained network, every image counted exactly once.
+
+    python eval.py logs/cifar10/dfn-mr-56/seed1              # a run: its newest checkpoint
+    python eval.py logs/cifar10/dfn-mr-56 --gpus 0           # all its seeds, and mean ± std
+    python eval.py logs/cifar10/dfn-mr-14/epochs8-seed1 --per-class
+    python eval.py --symbol net-symbol.json --params net-0400.params --dataset cifar10
+
+The result does not depend on the batch size or the number of devices. Images are never augmented.
+"""
+import statistics
+
+import data
+from data.batches import Normalisation, test_batches
+from errors import Parser, UserError, positive_int, run
+from symbols.summary import parameter_shapes, statistics_shapes
+from training import checkpoint, devices, runlog
+from training.evaluate import evaluate
+from training.replicas import Predictor
+
+IMAGE_SHAPE = (3, 32, 32)
+WIDEST_TABLE = 20  # classes; above, a line per class instead of the whole confusion table
+
+
+def parser():
+    """The command line."""
+    parser = Parser(description=__doc__)
+    parser.add_argument('runs', nargs='*', metavar='RUN_DIR', help='run directories, or directories above them')
+    parser.add_argument('--best', action='store_true',
+                        help="the checkpoint with the smallest test error instead of the newest (the paper's tables "
+                             'have the last epoch)')
+    parser.add_argument('--per-class', action='store_true', help='print which class is taken for which')
+    parser.add_argument('--batch-size', type=positive_int, default=100, help='images at a time, over all devices')
+    files = parser.add_argument_group('files of MXNet instead of a run')
+    files.add_argument('--symbol', metavar='FILE', help='the network, …-symbol.json')
+    files.add_argument('--params', metavar='FILE', help='its weights and statistics, ….params')
+    files.add_argument('--dataset', choices=list(data.SOURCES), help='what to evaluate it on')
+    dataset = parser.add_argument_group('data')
+    dataset.add_argument('--data-dir', help="folder of the data set's files (default: the run's)")
+    dataset.add_argument('--no-verify', action='store_true', help='use files that are not the official ones')
+    devices.add_device_options(parser)
+    return parser
+
+
+def evaluate_model(model, dataset, contexts, batch_size):
+    """(tally, confusion) of a model (symbol, parameters, statistics) on a data set's test images."""
+    symbol, parameters, statistics_ = model
+    check_model(symbol, parameters, statistics_, len(dataset.source.classes))
+    predictor = Predictor(symbol, contexts, IMAGE_SHAPE, parameters, statistics_)
+    normalise = Normalisation(dataset.source.mean, dataset.source.std)
+    return evaluate(predictor, test_batches(*dataset.splits['test'], batch_size=batch_size, normalise=normalise))
+
+
+def check_model(symbol, parameters, statistics_, classes):
+    """UserError unless the weights are those of the symbol and it has one output of `classes` classes."""
+    _, outputs, _ = symbol.infer_shape(data=(1,) + IMAGE_SHAPE)
+    if outputs != [(1, classes)]:
+        raise UserError('the network puts out %s, the data set has %d classes' % (outputs, classes))
+    for expected, there in ((parameter_shapes(symbol, IMAGE_SHAPE), parameters),
+                            (statistics_shapes(symbol, IMAGE_SHAPE), statistics_)):
+        for name, shape in expected.items():
+            if name not in there or there[name].shape != shape:
+                raise UserError('the weights are not those of the network: it needs %s of shape %s' % (name, shape))
+
+
+def load_run(run_dir, best):
+    """(title, options, model) of a run's newest or best checkpoint."""
+    config = runlog.read_config(run_dir)
+    found = checkpoint.find(run_dir)
+    if not found:
+        raise UserError('%s has no checkpoint yet' % run_dir)
+    folder = best_of(run_dir, found) if best else found[-1]
+    epoch, step = checkpoint.position(folder)
+    title = '%s, epoch %d of %d' % (run_dir, epoch, config['options']['epochs']) + (' and %d steps' % step if step else '')
+    return title, config['options'], checkpoint.load_model(folder)
+
+
+def best_of(run_dir, found):
+    """The checkpoint with the smallest test error of the whole run."""
+    rows = runlog.read_metrics(run_dir)
+    best = min((row for row in rows if row['test_error'] == row['test_error']), key=lambda row: row['test_error'])
+    for folder in found:
+        if checkpoint.position(folder) == (best['epoch'], 0):
+            return folder
+    raise UserError('%s does not keep the checkpoint of its best epoch, %d' % (run_dir, best['epoch']))
+
+
+def table(confusion, names):
+    """The confusion table as lines: a row is a class, a column what it was taken for."""
+    errors = [100 * (1 - row[label] / max(1, row.sum())) for label, row in enumerate(confusion)]
+    width = max(map(len, names))
+    if len(names) > WIDEST_TABLE:
+        taken = [', '.join('%s %d' % (names[other], row[other]) for other in (-row).argsort(kind='stable')[:4]
+                           if other != label and row[other]) for label, row in enumerate(confusion)]
+        return ['%-*s  error %%  most often taken for' % (width, 'class')] + [
+            '%-*s  %7.2f  %s' % line for line in zip([width] * len(names), names, errors, taken)]
+    lines = ['%*s  ' % (width, '') + ' '.join('%6s' % name[:6] for name in names) + '  error %']
+    for name, row, error in zip(names, confusion, errors):
+        lines.append('%*s  ' % (width, name) + ' '.join('%6d' % count for count in row) + '  %7.2f' % error)
+    return lines
+
+
+def main():
+    """Evaluate each run named, or the two files."""
+    args = parser().parse_args()
+    if bool(args.runs) == bool(args.symbol or args.params):
+        raise UserError('name run directories, or --symbol and --params (eval.py --help lists the options)')
+    contexts = devices.contexts(args.gpus, args.cpus)
+    if args.runs:
+        jobs = (load_run(run_dir, args.best) for run_dir in runlog.find_runs(args.runs))
+    else:
+        if not (args.symbol and args.params and args.dataset):
+            raise UserError('--symbol, --params and --dataset go together')
+        jobs = [(args.params, vars(args), checkpoint.load_files(args.symbol, args.params))]
+
+    datasets, errors = {}, []
+    for title, options, model in jobs:
+        name, folder = options['dataset'], args.data_dir or options['data_dir']
+        if (name, folder) not in datasets:
+            datasets[name, folder] = data.load(name, folder, splits=['test'], verify=not args.no_verify)
+        dataset = datasets[name, folder]
+        tally, confusion = evaluate_model(model, dataset, contexts, args.batch_size)
+        print('%s: test error %.2f %%, loss %.4f, {:,} images'.format(tally.seen) % (
+            title, tally.error, tally.mean_loss), flush=True)
+        if args.per_class:
+            print('\n'.join(table(confusion, dataset.source.classes)))
+        errors.append(tally.error)
+    if len(errors) > 1:
+        print('test error %.2f ± %.2f %% (%d runs)' % (statistics.mean(errors), statistics.pstdev(errors), len(errors)))
+
+
+if __name__ == '__main__':
+    run(main)

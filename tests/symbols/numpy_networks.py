@@ -1,0 +1,115 @@
+"""The networks written a second time, in numpy alone, as an independent check of the symbols.
+
+A network is a function of the image and an iterator of parameters, which it consumes in the order of
+the definition: shortcuts before branches, the first stream before the second. Statistics are those of
+the batch, as in training.
+"""
+import numpy as np
+
+EPSILON = 2e-5
+
+
+def convolution(x, w, stride):
+    """3×3 with padding 1 or 1×1 without, by the definition."""
+    k, pad = w.shape[2], w.shape[2] // 2
+    x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    windows = np.lib.stride_tricks.sliding_window_view(x, (k, k), axis=(2, 3))[:, :, ::stride, ::stride]
+    return np.einsum('nchwij,ocij->nohw', windows, w, optimize=True)
+
+
+def normalise(x, gamma, beta):
+    mean = x.mean(axis=(0, 2, 3), keepdims=True)
+    variance = ((x - mean) ** 2).mean(axis=(0, 2, 3), keepdims=True)
+    return (x - mean) / np.sqrt(variance + EPSILON) * gamma[:, None, None] + beta[:, None, None]
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def linear(x, p, stride=1):
+    return normalise(convolution(x, next(p), stride), next(p), next(p))
+
+
+def basic(x, p, stride=1):
+    return relu(linear(x, p, stride))
+
+
+def branch(x, p, stride):
+    return linear(basic(x, p, stride), p)
+
+
+def shortcut(x, p, stride):
+    return linear(x, p, stride) if stride == 2 else x
+
+
+def classify(x, p):
+    scores = x.mean(axis=(2, 3)) @ next(p).T + next(p)
+    e = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def strides(n):
+    return [2 if unit == 0 and group > 0 else 1 for group in range(3) for unit in range(n)]
+
+
+def plain(x, p, n):
+    x = basic(x, p)
+    for s in strides(n):
+        x = basic(basic(x, p, s), p)
+    return classify(x, p)
+
+
+def resnet(x, p, n):
+    x = basic(x, p)
+    for s in strides(n):
+        left = shortcut(x, p, s)
+        x = relu(left + branch(x, p, s))
+    return classify(x, p)
+
+
+def dfn_il(x, p, n, identity=True):
+    x = basic(x, p)
+    for s in strides(n):
+        left = shortcut(x, p, s) if identity else 0
+        one = branch(x, p, s)
+        x = relu(left + one + branch(x, p, s))
+    return classify(x, p)
+
+
+def dfn_il_noid(x, p, n):
+    return dfn_il(x, p, n, identity=False)
+
+
+def dfn_mr(x, p, n):
+    a = b = basic(x, p)
+    for i, s in enumerate(strides(n)):
+        left = shortcut(a, p, s)
+        m = (left + shortcut(b, p, s)) / 2
+        one = branch(a, p, s)
+        two = branch(b, p, s)
+        if i == 3 * n - 1:
+            return classify(relu(m + one + two), p)
+        a, b = relu(m + one), relu(m + two)
+
+
+def dfn_f(x, p, n, fusions):
+    x = basic(x, p)
+    per_group, length = fusions // 3, 6 * n // fusions
+    for block in range(fusions):
+        first = block % per_group == 0
+        s = 2 if first and block > 0 else 1
+        left = linear(x, p, s) if first else x
+        y = x
+        for layer in range(length - 1):
+            y = basic(y, p, s if layer == 0 else 1)
+        x = relu(left + linear(y, p, s if length == 1 else 1))
+    return classify(x, p)
+
+
+def dfn_f3(x, p, n):
+    return dfn_f(x, p, n, 3)
+
+
+def dfn_f6(x, p, n):
+    return dfn_f(x, p, n, 6)
