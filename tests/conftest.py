@@ -3,10 +3,13 @@ import os
 import subprocess
 import sys
 
-import numpy as np
-import pytest
+# The tests' networks are too small for two threads, which only get in each other's way on a busy machine.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
 
-import compat  # noqa: F401  sets MXNet up before any test module imports it
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+import compat  # noqa: E402,F401  sets MXNet up before any test module imports it
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

@@ -1,8 +1,13 @@
 """From --gpus and --cpus to MXNet contexts."""
+import ctypes
 import platform
 
 from compat import mx
 from errors import UserError, positive_int
+
+# The GPU wheels hold machine code for sm_50, 60, 70, 80 and 86 and no PTX to compile for others; within a
+# generation older code runs on newer chips, so they serve compute capability 5.0 to 8.9.
+OLDEST, NEWEST = (5, 0), (8, 9)
 
 
 def add_device_options(parser):
@@ -37,18 +42,24 @@ def _check_gpus(ids):
     if max(ids) >= there:
         raise UserError('there is no GPU %d: MXNet sees %d' % (max(ids), there))
     for i in ids:
-        _check_architecture(i)
+        capability = _compute_capability(i)
+        if not OLDEST <= capability <= NEWEST:
+            raise UserError('GPU %d is too %s for this MXNet: its wheels run on Maxwell to Ada (compute capability 5.0 '
+                            'to 8.9), not on Hopper or later; this one has %d.%d; use another GPU, or the CPU'
+                            % ((i, 'new' if capability > NEWEST else 'old') + capability))
 
 
-def _check_architecture(gpu):
-    """Run one kernel: a GPU that is too new for the wheel says "no kernel image" only then."""
-    try:
-        mx.nd.ones((1,), mx.gpu(gpu)).asnumpy()
-    except mx.MXNetError as error:
-        if 'no kernel image' not in str(error):
-            raise
-        raise UserError('GPU %d is too new for this MXNet: its wheels run on Maxwell to Ada (compute capability '
-                        '5.0 to 8.9), not on Hopper or later; use an older GPU, or the CPU' % gpu) from error
+def _compute_capability(gpu):
+    """(major, minor) as NVIDIA's driver has it; MXNet itself only fails at its first kernel."""
+    cuda = ctypes.CDLL('libcuda.so.1')
+    device, values = ctypes.c_int(), []
+    cuda.cuInit(0)
+    cuda.cuDeviceGet(ctypes.byref(device), gpu)
+    for attribute in (75, 76):  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR
+        value = ctypes.c_int()
+        cuda.cuDeviceGetAttribute(ctypes.byref(value), attribute, device)
+        values.append(value.value)
+    return tuple(values)
 
 
 def describe(devices):

@@ -94,6 +94,8 @@ class Trainer:
     def _train_epoch(self, stop):
         progress, epoch = self.progress, self.progress.epoch + 1
         rate, saved = self.plan.rate(epoch), time.monotonic()
+        if epoch == 1 or rate != self.plan.rate(epoch - 1):
+            self.log.logger.info('Epoch[%d] Change learning rate to %g', epoch - 1, rate)
         batches = self.plan.train.epoch(epoch, progress.step)
         with self._bar(epoch) as bar:
             begun, before = time.monotonic(), progress.seconds
@@ -174,4 +176,3 @@ class Trainer:
         info('Epoch[%d] Time cost=%.3f', epoch, row['seconds'])
         info('Epoch[%d] Validation-accuracy=%f', epoch, 1 - row['test_error'] / 100)
         info('Epoch[%d] Validation-cross-entropy=%f', epoch, row['test_loss'])
-        info('Epoch[%d] Learning-rate=%g', epoch, row['lr'])

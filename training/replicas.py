@@ -67,10 +67,10 @@ class Replicas:
     def check_batches(self, images, batch_size):
         """UserError if a batch of an epoch of `images` images is smaller than the number of devices."""
         devices, last = len(self.replicas), images % batch_size
-        smallest = min(batch_size, last or batch_size)
-        if smallest < devices:
-            raise UserError('a batch of %d cannot be split over %d devices: choose another --batch-size than %d%s' % (
-                smallest, devices, batch_size, ', which leaves that for the end of an epoch' if last else ''))
+        for size, which in ((batch_size, 'a batch'), (last or batch_size, "the last batch of an epoch")):
+            if size < devices:
+                raise UserError('%s has %d images, which cannot be split over %d devices: choose another '
+                                '--batch-size' % (which, size, devices))
 
     def gradients(self, data, labels):
         """Queue one pass forward and back; every device's gradients become the sums over the whole batch.

@@ -1,0 +1,292 @@
+"""train_cifar.py as a user runs it, on small files: the run directory, interruptions, mistakes."""
+import csv
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from compat import mx
+from tests.conftest import ROOT, write_cifar
+
+COLUMNS = 'epoch,lr,train_loss,train_error,test_loss,test_error,images_per_second,seconds'
+MEASURED = COLUMNS.split(',')[:6]  # the rest are times
+
+
+def words(data_dir, log_dir, *more):
+    """A small run: 8 steps an epoch."""
+    return ['train_cifar.py', '--net', 'plain', '--depth', '8', '--batch-size', '8', '--data-dir', str(data_dir),
+            '--no-verify', '--log-dir', str(log_dir)] + [str(word) for word in more]
+
+
+def only_run(log_dir):
+    """The one run directory under a log directory."""
+    runs = [folder for folder, _, files in os.walk(str(log_dir)) if 'config.json' in files]
+    assert len(runs) == 1, runs
+    return runs[0]
+
+
+def read_csv(run):
+    with open(os.path.join(run, 'metrics.csv'), newline='') as file:
+        return list(csv.DictReader(file))
+
+
+def read_json(run, name='config.json'):
+    with open(os.path.join(run, name)) as file:
+        return json.load(file)
+
+
+def read_bytes(*path):
+    with open(os.path.join(*path), 'rb') as file:
+        return file.read()
+
+
+def checkpoints(run):
+    return sorted(name for name in os.listdir(run) if name.startswith('checkpoint-'))
+
+
+def test_a_run_leaves_what_the_next_person_needs(command, small_cifar, tmp_path):
+    _, out, err = command(*words(small_cifar, tmp_path / 'logs', '--epochs', 5, '--seed', 3), check=0)
+    run = only_run(tmp_path / 'logs')
+    assert os.path.relpath(run, str(tmp_path / 'logs')) == 'cifar10/plain-8/batch8-epochs5-seed3'
+    assert set(os.listdir(run)) == {'config.json', 'metrics.csv', 'train.log'} | set(checkpoints(run))
+
+    config = read_json(run)
+    assert config['options']['lr'] == 0.1 and config['options']['net'] == 'plain'
+    assert config['options']['no_verify'] is True and config['dataset']['splits']['train']['verified'] is False
+    assert config['parameters'] == 75290 and config['environment']['devices'] == ['cpu(0)']
+    assert config['outcome']['status'] == 'finished'
+
+    rows = read_csv(run)
+    assert ','.join(rows[0]) == COLUMNS and [row['epoch'] for row in rows] == list('12345')
+    assert [float(row['lr']) for row in rows] == pytest.approx([0.1, 0.1, 0.01, 0.001, 0.0001])
+    assert all(0 <= float(row['test_error']) <= 100 and float(row['images_per_second']) > 1 for row in rows)
+    # a network that guesses at noise is a "fail", as in the paper
+    assert config['outcome']['fail'] == (float(rows[-1]['test_error']) > 50)
+    assert ('"fail"' in out) == config['outcome']['fail']
+    assert '|' not in err and '\r' not in err  # no progress bar where there is no terminal
+
+    # the newest two and the best
+    best = min(rows, key=lambda row: float(row['test_error']))['epoch']
+    assert checkpoints(run) == sorted({'checkpoint-0004', 'checkpoint-0005', 'checkpoint-000%s' % best})
+
+    # The expressions of MXNet's tools/parse_log.py read the log.
+    with open(os.path.join(run, 'train.log')) as file:
+        lines = file.readlines()
+    for expression, column in ((r'.*Epoch\[(\d+)\] Train-accuracy.*=([.\d]+)', 'train_error'),
+                               (r'.*Epoch\[(\d+)\] Validation-accuracy.*=([.\d]+)', 'test_error'),
+                               (r'.*Epoch\[(\d+)\] Time.*=([.\d]+)', 'seconds')):
+        found = [match.groups() for match in (re.match(expression, line) for line in lines) if match]
+        assert [int(epoch) for epoch, _ in found] == [0, 1, 2, 3, 4]
+        for (_, value), row in zip(found, rows):
+            expected = float(row[column]) if column == 'seconds' else 1 - float(row[column]) / 100
+            assert float(value) == pytest.approx(expected, abs=2e-3)
+
+
+def test_a_checkpoint_is_mxnets(command, small_cifar, tmp_path):
+    command(*words(small_cifar, tmp_path / 'logs', '--epochs', 1), check=0)
+    prefix = os.path.join(only_run(tmp_path / 'logs'), 'checkpoint-0001', 'model')
+    symbol, arguments, statistics = mx.model.load_checkpoint(prefix, 1)
+    assert set(arguments) == set(symbol.list_arguments()) - {'data', 'softmax_label'}
+    assert set(statistics) == set(symbol.list_auxiliary_states())
+    block = mx.gluon.SymbolBlock.imports(prefix + '-symbol.json', ['data', 'softmax_label'], prefix + '-0001.params')
+    assert block(mx.nd.zeros((2, 3, 32, 32)), mx.nd.zeros(2)).shape == (2, 10)
+
+
+def test_a_finished_run_says_so_and_changes_nothing(command, small_cifar, tmp_path):
+    command(*words(small_cifar, tmp_path / 'logs', '--epochs', 1), check=0)
+    run = only_run(tmp_path / 'logs')
+    before = {name: read_bytes(run, name) for name in ('config.json', 'metrics.csv')}
+    _, out, _ = command(*words(small_cifar, tmp_path / 'logs', '--epochs', 1), check=0)
+    assert re.search(r'is done: test error \d+\.\d\d % after 1 epochs', out)
+    assert before == {name: read_bytes(run, name) for name in before}
+
+
+class Interrupted:
+    """Starts the same run again and again, each time ending it with a signal at some step."""
+
+    def __init__(self, arguments, log_dir):
+        self.arguments, self.log_dir = arguments, str(log_dir)
+
+    def start_and_signal(self, number, after):
+        """Send the signal when `after` new checkpoints were seen; returns (status, output)."""
+        process = subprocess.Popen([sys.executable] + self.arguments, cwd=ROOT, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, universal_newlines=True)
+        seen, limit = set(), time.time() + 60
+        old = self._checkpoints()
+        while len(seen) < after and process.poll() is None and time.time() < limit:
+            seen |= self._checkpoints() - old
+            time.sleep(0.002)
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=60)
+        return process.returncode, out
+
+    def _checkpoints(self):
+        return {name for _, folders, _ in os.walk(self.log_dir) for name in folders if name.startswith('checkpoint')}
+
+
+@pytest.mark.parametrize('cpus, threads', [(1, 2), (2, 1)])
+def test_a_killed_run_goes_on_to_the_same_bits(command, small_cifar, tmp_path, cpus, threads, monkeypatch):
+    monkeypatch.setenv('OMP_NUM_THREADS', str(threads))
+    options = ['--epochs', '8', '--cpus', cpus]
+    command(*words(small_cifar, tmp_path / 'whole', *options), check=0)
+    arguments = words(small_cifar, tmp_path / 'killed', *options, '--checkpoint-minutes', '1e-5')
+    interrupted = Interrupted(arguments, tmp_path / 'killed')
+    for after in (3, 9, 17):
+        status, out = interrupted.start_and_signal(signal.SIGKILL, after)
+        assert status == -signal.SIGKILL, out
+    _, out, _ = command(*arguments, check=0)
+    assert 'resumed after' in out
+
+    whole, killed = only_run(tmp_path / 'whole'), only_run(tmp_path / 'killed')
+    for name in ('model-0008.params', 'momentum.params', 'model-symbol.json'):
+        assert read_bytes(whole, 'checkpoint-0008', name) == read_bytes(killed, 'checkpoint-0008', name), name
+    assert [[row[name] for name in MEASURED] for row in read_csv(whole)] == [
+        [row[name] for name in MEASURED] for row in read_csv(killed)]
+    assert '.unfinished-checkpoint' not in os.listdir(killed)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_go_on(command, small_cifar, tmp_path, number):
+    options = ['--epochs', '20']
+    command(*words(small_cifar, tmp_path / 'whole', *options), check=0)
+    arguments = words(small_cifar, tmp_path / 'stopped', *options)
+    status, out = Interrupted(arguments, tmp_path / 'stopped').start_and_signal(number, 2)
+    assert status == 128 + number
+    assert 'stopped and saved; go on with: python train_cifar.py --net plain' in out and 'Traceback' not in out
+    _, out, _ = command(*arguments, check=0)
+    assert 'resumed after' in out
+    assert read_bytes(only_run(tmp_path / 'whole'), 'checkpoint-0020', 'model-0020.params') == read_bytes(
+        only_run(tmp_path / 'stopped'), 'checkpoint-0020', 'model-0020.params')
+
+
+def test_a_checkpoint_has_all_a_resume_needs(small_cifar, tmp_path):
+    arguments = words(small_cifar, tmp_path, '--epochs', '40', '--cpus', '2', '--checkpoint-minutes', '1e-5')
+    Interrupted(arguments, tmp_path).start_and_signal(signal.SIGTERM, 11)
+    run = only_run(tmp_path)
+    newest = os.path.join(run, max(checkpoints(run)))
+    progress = read_json(newest, 'progress.json')
+    assert progress['step'] > 0 and progress['options']['epochs'] == 40
+    assert progress['generator'] == {'kind': 'numpy.random.RandomState([seed, epoch])', 'seed': 1,
+                                     'epoch': progress['epoch'] + 1, 'step': progress['step']}
+    arrays = mx.nd.load(os.path.join(newest, 'momentum.params'))
+    assert any(name.startswith('momentum:') for name in arrays)
+    # within an epoch the devices' statistics differ, and each is kept
+    one, two = (arrays['aux%d:C_bn_moving_mean' % device].asnumpy() for device in (0, 1))
+    assert (one != two).any()
+    mean = mx.nd.load(os.path.join(newest, 'model-%04d.params' % progress['epoch']))['aux:C_bn_moving_mean'].asnumpy()
+    assert mean == pytest.approx((one + two) / 2, rel=1e-6)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_is_recorded(command, small_cifar, tmp_path):
+    arguments = words(small_cifar, tmp_path / 'logs', '--lr', '1e18', '--epochs', '3')
+    _, out, err = command(*arguments, check=1)
+    assert re.search(r'the training loss is not finite at epoch \d, step \d', out) and 'Traceback' not in err
+    run = only_run(tmp_path / 'logs')
+    outcome = read_json(run)['outcome']
+    assert outcome['status'] == 'not finite' and outcome['fail'] is True
+    last = read_csv(run)[-1]
+    assert int(last['epoch']) == outcome['epoch'] and last['train_loss'] in ('nan', 'inf') and last['test_error'] == ''
+    _, out, _ = command(*arguments, check=0)
+    assert 'the loss was not finite at epoch' in out
+
+
+def test_a_terminal_shows_a_progress_bar(small_cifar, tmp_path):
+    master, slave = pty.openpty()
+    process = subprocess.Popen([sys.executable] + words(small_cifar, tmp_path, '--epochs', '2'), cwd=ROOT,
+                               stdout=slave, stderr=slave)
+    os.close(slave)
+    shown = b''
+    while True:
+        try:
+            piece = os.read(master, 4096)
+        except OSError:
+            break
+        shown += piece
+    os.close(master)
+    assert process.wait() == 0
+    assert b'epoch 1/2' in shown and b'images/s' in shown and b'error' in shown
+
+
+def one_line(result):
+    """The mistake's line; fails unless it is one line on standard error and status 2."""
+    status, _, err = result
+    assert status == 2, err
+    assert err.count('\n') == 1 and err.startswith('error: '), err
+    return err
+
+
+@pytest.mark.parametrize('options, expected', [
+    (['--depth', '57'], 'depth 57 is not 6n + 2: the nearest are 56 and 62'),
+    (['--net', 'vgg'], "invalid choice: 'vgg'"),
+    (['--gpus', '0'], 'no CUDA'),
+    (['--gpus', 'all'], 'numbers of the GPUs'),
+    (['--gpus', '0,0'], 'each GPU once'),
+    (['--gpus', '0', '--cpus', '2'], 'not allowed with'),
+    (['--cpus', '9'], 'a batch has 8 images, which cannot be split over 9 devices'),
+    (['--cpus', '0'], '0 is not a whole number from 1'),
+    (['--batch-size', '59', '--cpus', '2'], 'the last batch of an epoch has 1 images, which cannot be split over 2 devices'),
+    (['--epochs', '0'], 'whole number from 1'),
+    (['--lr', '-1'], 'not a number above 0'),
+    (['--momentum', '1'], '--momentum 1: choose a number from 0, below 1'),
+    (['--seed', '-1'], 'seed'),
+])
+def test_a_mistake_is_one_line_and_status_2(command, small_cifar, tmp_path, options, expected):
+    assert expected in one_line(command(*words(small_cifar, tmp_path / 'logs', *options)))
+    assert not (tmp_path / 'logs').exists()
+
+
+def test_data_that_is_not_official_is_one_line(command, small_cifar, tmp_path):
+    arguments = [word for word in words(small_cifar, tmp_path / 'logs') if word != '--no-verify']
+    assert 'is not the official data' in one_line(command(*arguments))
+
+
+def test_a_truncated_record_file_without_its_source_is_one_line(command, small_cifar, tmp_path):
+    command(*words(small_cifar, tmp_path / 'logs', '--epochs', 1), check=0)
+    os.truncate(os.path.join(small_cifar, 'cifar10-train.rec'), 5000)
+    os.remove(os.path.join(small_cifar, 'cifar-10-batches-bin', 'test_batch.bin'))
+    status, out, err = command(*words(small_cifar, tmp_path / 'logs', '--epochs', 1))
+    assert 'cifar10-train.rec does not match' in out and 'lacks test_batch.bin' in one_line((status, out, err))
+
+
+def test_a_run_directory_of_another_configuration_is_one_line(command, small_cifar, tmp_path, random):
+    arguments = ['--epochs', 1]
+    command(*words(small_cifar, tmp_path / 'logs', *arguments), check=0)
+    before = read_bytes(only_run(tmp_path / 'logs'), 'config.json')
+    other = write_cifar(tmp_path / 'other', random)
+    line = one_line(command(*words(other, tmp_path / 'logs', *arguments)))
+    assert 'holds a run with another configuration (data ' in line and 'choose another --log-dir' in line
+    line = one_line(command(*words(small_cifar, tmp_path / 'logs', *arguments, '--kv-store', 'device')))
+    assert 'kv_store local instead of device' in line
+    assert read_bytes(only_run(tmp_path / 'logs'), 'config.json') == before
+
+
+def test_two_processes_in_one_run_directory_are_kept_apart(command, small_cifar, tmp_path):
+    arguments = words(small_cifar, tmp_path / 'logs', '--epochs', '400')
+    first = subprocess.Popen([sys.executable] + arguments, cwd=ROOT, stdout=subprocess.PIPE)
+    try:
+        first.stdout.readline()  # it has its run directory
+        assert 'another process is training' in one_line(command(*arguments))
+    finally:
+        first.kill()
+        first.communicate()
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(command, small_cifar, tmp_path):
+    """RLIMIT_FSIZE stands for the disk: a checkpoint's files no longer fit."""
+    arguments = words(small_cifar, tmp_path / 'logs', '--epochs', '2')
+    command(*arguments, '--seed', '1', check=0)
+    limit = 'import resource, signal, runpy, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); ' \
+            'resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000)); sys.argv = sys.argv[1:]; ' \
+            'sys.path.insert(0, "."); runpy.run_path(sys.argv[0], run_name="__main__")'
+    line = one_line(command('-c', limit, *arguments, '--seed', '2'))
+    assert 'is the disk full?' in line
+    run = str(tmp_path / 'logs' / 'cifar10' / 'plain-8' / 'batch8-epochs2-seed2')
+    assert checkpoints(run) == []
+    command(*arguments, '--seed', '2', check=0)  # with room again it goes through
+    assert checkpoints(run)
