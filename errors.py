@@ -4,9 +4,21 @@ Everything else that goes wrong is our mistake and keeps its traceback.
 """
 import argparse
 import errno
+import importlib.util
+import os
 import sys
 
 USERS_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EFBIG}
+
+
+def check_environment():
+    """End a command of this repository that is run with a Python which has no MXNet."""
+    script = getattr(sys.modules['__main__'], '__file__', None) or ''
+    ours = os.path.dirname(os.path.abspath(script)) == os.path.dirname(os.path.abspath(__file__))
+    if ours and importlib.util.find_spec('mxnet') is None:
+        print('error: this Python (%s) has no MXNet: run `make .venv`, then `. .venv/bin/activate`'
+              % sys.executable, file=sys.stderr)
+        sys.exit(2)
 
 
 class UserError(ValueError):
@@ -63,3 +75,6 @@ def run(main):
         message, status = 'interrupted', 130
     print('error: %s' % message, file=sys.stderr)
     sys.exit(status)
+
+
+check_environment()

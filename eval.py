@@ -9,9 +9,9 @@ The result does not depend on the batch size or the number of devices. Images ar
 """
 import statistics
 
+from errors import Parser, UserError, positive_int, run
 import data
 from data.batches import Normalisation, test_batches
-from errors import Parser, UserError, positive_int, run
 from symbols.summary import parameter_shapes, statistics_shapes
 from training import checkpoint, devices, runlog
 from training.evaluate import evaluate

@@ -6,8 +6,8 @@
 """
 import os
 
-import symbols
 from errors import Parser, UserError, run
+import symbols
 from plotting import save
 
 

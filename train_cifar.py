@@ -12,10 +12,10 @@ import os
 import shlex
 import sys
 
+from errors import Parser, UserError, positive_float, positive_int, run
 import data
 import symbols
 from data.batches import Normalisation, TrainBatches, test_batches
-from errors import Parser, UserError, positive_float, positive_int, run
 from symbols.__main__ import add_network_options
 from symbols.summary import count_parameters, parameter_shapes, statistics_shapes
 from training import devices, runlog

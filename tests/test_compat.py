@@ -120,3 +120,12 @@ def test_preflight_refuses_what_cannot_work(monkeypatch, name, value, expected):
 
 def test_this_machine_passes_the_preflight():
     assert preflight.problem() is None
+
+
+@pytest.mark.parametrize('script', ['train_cifar.py', 'eval.py', 'plot.py'])
+def test_a_python_without_the_packages_is_one_line(script):
+    """-S leaves the environment's packages out."""
+    done = subprocess.run([sys.executable, '-S', script, '--help'], cwd=ROOT, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, universal_newlines=True)
+    assert done.returncode == 2 and done.stderr.count('\n') == 1
+    assert 'has no MXNet: run `make .venv`' in done.stderr
