@@ -47,7 +47,8 @@ def evaluate_model(model, dataset, contexts, batch_size):
     check_model(symbol, parameters, statistics_, len(dataset.source.classes))
     predictor = Predictor(symbol, contexts, IMAGE_SHAPE, parameters, statistics_)
     normalise = Normalisation(dataset.source.mean, dataset.source.std)
-    return evaluate(predictor, test_batches(*dataset.splits['test'], batch_size=batch_size, normalise=normalise))
+    images, labels = dataset.splits['test']
+    return evaluate(predictor, test_batches(images, labels, batch_size, normalise), len(labels))
 
 
 def check_model(symbol, parameters, statistics_, classes):
@@ -64,14 +65,19 @@ def check_model(symbol, parameters, statistics_, classes):
 
 def load_run(run_dir, best):
     """(title, options, model) of a run's newest or best checkpoint."""
-    config = runlog.read_config(run_dir)
+    options = runlog.read_config(run_dir)['options']
     found = checkpoint.find(run_dir)
     if not found:
         raise UserError('%s has no checkpoint yet' % run_dir)
     folder = best_of(run_dir, found) if best else found[-1]
     epoch, step = checkpoint.position(folder)
-    title = '%s, epoch %d of %d' % (run_dir, epoch, config['options']['epochs']) + (' and %d steps' % step if step else '')
-    return title, config['options'], checkpoint.load_model(folder)
+    title = '%s, epoch %d of %d' % (run_dir, epoch, options['epochs']) + (' and %d steps' % step if step else '')
+    return title, options, checkpoint.load_model(folder)
+
+
+def is_finished(run_dir):
+    """Whether a run came to its last epoch."""
+    return (runlog.read_config(run_dir)['outcome'] or {}).get('status') == 'finished'
 
 
 def best_of(run_dir, found):
@@ -99,33 +105,45 @@ def table(confusion, names):
     return lines
 
 
+class Evaluation:
+    """What the command line asks for, done for one model after another; a data set is loaded once."""
+
+    def __init__(self, args):
+        self.args, self.contexts, self._datasets = args, devices.contexts(args.gpus, args.cpus), {}
+
+    def report(self, title, options, model):
+        """Print a model's line, and its confusion table if asked for; returns the test error in percent."""
+        dataset = self._dataset(options['dataset'], self.args.data_dir or options['data_dir'])
+        tally, confusion = evaluate_model(model, dataset, self.contexts, self.args.batch_size)
+        print('%s: test error %.2f %%, loss %.4f, {:,} images'.format(tally.seen) % (
+            title, tally.error, tally.mean_loss), flush=True)
+        if self.args.per_class:
+            print('\n'.join(table(confusion, dataset.source.classes)))
+        return tally.error
+
+    def _dataset(self, name, folder):
+        if (name, folder) not in self._datasets:
+            self._datasets[name, folder] = data.load(name, folder, ['test'], verify=not self.args.no_verify)
+        return self._datasets[name, folder]
+
+
 def main():
-    """Evaluate each run named, or the two files."""
+    """Evaluate each run named, seeds of one configuration with their mean; or the two files."""
     args = parser().parse_args()
     if bool(args.runs) == bool(args.symbol or args.params):
         raise UserError('name run directories, or --symbol and --params (eval.py --help lists the options)')
-    contexts = devices.contexts(args.gpus, args.cpus)
-    if args.runs:
-        jobs = (load_run(run_dir, args.best) for run_dir in runlog.find_runs(args.runs))
-    else:
+    evaluation = Evaluation(args)
+    if not args.runs:
         if not (args.symbol and args.params and args.dataset):
             raise UserError('--symbol, --params and --dataset go together')
-        jobs = [(args.params, vars(args), checkpoint.load_files(args.symbol, args.params))]
-
-    datasets, errors = {}, []
-    for title, options, model in jobs:
-        name, folder = options['dataset'], args.data_dir or options['data_dir']
-        if (name, folder) not in datasets:
-            datasets[name, folder] = data.load(name, folder, splits=['test'], verify=not args.no_verify)
-        dataset = datasets[name, folder]
-        tally, confusion = evaluate_model(model, dataset, contexts, args.batch_size)
-        print('%s: test error %.2f %%, loss %.4f, {:,} images'.format(tally.seen) % (
-            title, tally.error, tally.mean_loss), flush=True)
-        if args.per_class:
-            print('\n'.join(table(confusion, dataset.source.classes)))
-        errors.append(tally.error)
-    if len(errors) > 1:
-        print('test error %.2f ± %.2f %% (%d runs)' % (statistics.mean(errors), statistics.pstdev(errors), len(errors)))
+        evaluation.report(args.params, vars(args), checkpoint.load_files(args.symbol, args.params))
+    for run_dirs in runlog.group_runs(args.runs).values():
+        errors = [evaluation.report(*load_run(run_dir, args.best)) for run_dir in run_dirs]
+        if len(errors) > 1 and all(map(is_finished, run_dirs)):
+            print('test error %.2f ± %.2f %% (%d runs)' % (
+                statistics.mean(errors), statistics.pstdev(errors), len(errors)))
+        elif len(errors) > 1:
+            print('no mean: not all of these %d runs are finished' % len(errors))
 
 
 if __name__ == '__main__':

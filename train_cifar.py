@@ -132,10 +132,9 @@ def main():
                         initial_statistics(statistics_shapes(symbol, IMAGE_SHAPE)), args.kv_store)
     replicas.check_batches(train.images_per_epoch, args.batch_size)
     optimiser = NesterovSGD(replicas, args.momentum, args.weight_decay)
-    plan = Plan(train,
-                lambda: test_batches(*dataset.splits['test'], batch_size=TEST_BATCH * len(contexts),
-                                     normalise=normalise),
-                args.epochs, lambda epoch: learning_rate(epoch, args.epochs, args.lr),
+    test_images, test_labels = dataset.splits['test']
+    plan = Plan(train, lambda: test_batches(test_images, test_labels, TEST_BATCH * len(contexts), normalise),
+                len(test_labels), args.epochs, lambda epoch: learning_rate(epoch, args.epochs, args.lr),
                 60 * args.checkpoint_minutes)
 
     directory = run_directory(args, defaults)

@@ -3,6 +3,8 @@
     dataset = data.load('cifar10', 'datasets/cifar10')
     dataset.splits['train']          # (images (50000, 3, 32, 32) uint8 RGB, labels (50000,))
 """
+import contextlib
+import fcntl
 import functools
 import os
 from typing import Callable, NamedTuple
@@ -54,16 +56,39 @@ def load(name, folder=None, splits=('train', 'test'), verify=True):
     """
     folder = folder or default_folder(name)
     prefixes = {split: os.path.join(folder, '%s-%s' % (name, split)) for split in ('train', 'test')}
-    about = {split: records.check(prefix) for split, prefix in prefixes.items()}
+    about = _check(prefixes)
     if not all(about.values()):
-        for split, prefix in prefixes.items():
-            if not about[split] and os.path.exists(prefix + '.rec'):
-                print('%s.rec does not match %s.json: both are made again' % (prefix, prefix))
-        about = _make_records(SOURCES[name], folder, prefixes, verify)
+        with _one_at_a_time(folder):
+            about = _check(prefixes)  # another process may have made them while this one waited
+            if not all(about.values()):
+                _announce(prefixes, about)
+                about = _make_records(SOURCES[name], folder, prefixes, verify)
     if verify and not all(entry['verified'] for entry in about.values()):
         raise UserError('the RecordIO files in %s were made from unverified files: pass --no-verify to use them, '
                         'or delete %s-*.rec to make them again' % (folder, name))
     return Dataset(name, SOURCES[name], {split: records.read(prefixes[split]) for split in splits}, about)
+
+
+def _check(prefixes):
+    return {split: records.check(prefix) for split, prefix in prefixes.items()}
+
+
+@contextlib.contextmanager
+def _one_at_a_time(folder):
+    """A lock on the folder, so that of several runs started together one prepares the data for all."""
+    os.makedirs(folder, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _announce(prefixes, about):
+    for split, prefix in prefixes.items():
+        if not about[split] and os.path.exists(prefix + '.rec'):
+            print('%s.rec does not match %s.json: making the RecordIO files again' % (prefix, prefix), flush=True)
 
 
 def _make_records(source, folder, prefixes, verify):

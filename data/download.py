@@ -1,5 +1,4 @@
-"""Fetch a file over HTTP and check it: resumable, atomic, safe with several processes at once."""
-import fcntl
+"""Fetch a file over HTTP and check it: resumable and atomic."""
 import hashlib
 import os
 import time
@@ -58,9 +57,6 @@ def download(archive, folder):
         return path
     os.makedirs(folder, exist_ok=True)
     with open(path + '.part', 'ab') as part:
-        fcntl.flock(part, fcntl.LOCK_EX)  # a second process waits here until the first is done
-        if os.path.exists(path):
-            return path
         _fetch(archive, part)
         part.flush()
         os.fsync(part.fileno())

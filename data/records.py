@@ -32,7 +32,7 @@ def write(prefix, images, labels, verified):
     order = np.array(sorted(range(len(digests)), key=digests.__getitem__))
     order = order[np.random.RandomState(SHUFFLE_SEED).permutation(len(order))]
 
-    temporary = '%s.%d' % (prefix, os.getpid())
+    temporary = prefix + '.unfinished'
     try:
         _write_records(temporary, images[order], labels[order], os.path.basename(prefix))
         about = {

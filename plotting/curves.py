@@ -6,7 +6,8 @@ import numpy as np
 
 import plotting  # noqa: F401  chooses the backend before pyplot is imported
 import symbols
-from training.runlog import find_runs, read_config, read_metrics
+from errors import UserError
+from training.runlog import group_runs, read_config, read_metrics
 
 from matplotlib import pyplot as plt  # isort: skip
 
@@ -15,10 +16,17 @@ PANELS = (('train_loss', 'training loss'), ('test_error', 'test error (%)'))
 
 
 def group(paths):
-    """{title: list of metrics' rows}: runs that differ in their seeds alone are one group."""
+    """{title: list of metrics' rows}: runs that differ in their seeds alone are one group.
+
+    Runs without a finished epoch are left out, and UserError raised where there is no other.
+    """
     groups = {}
-    for run_dir in find_runs(paths):
-        groups.setdefault(_title(run_dir), []).append(read_metrics(run_dir))
+    for run_dirs in group_runs(paths).values():
+        rows = [read_metrics(run_dir) for run_dir in run_dirs]
+        if any(rows):
+            groups[_title(run_dirs[0])] = [of_run for of_run in rows if of_run]
+    if not groups:
+        raise UserError('no run in %s has finished an epoch yet' % ' '.join(paths))
     return groups
 
 

@@ -168,3 +168,19 @@ def test_the_committed_run_has_its_error_on_the_real_test_images(command, tmp_pa
         expected = json.load(file)['dataset']['splits']['test']['content_sha256']
     with open(str(tmp_path / 'cifar10-test.json')) as file:
         assert json.load(file)['content_sha256'] == expected
+
+
+def test_runs_that_are_not_finished_have_no_mean_and_those_without_an_epoch_no_curve(command, runs, tmp_path):
+    logs = tmp_path / 'plain-8'
+    shutil.copytree(runs[0], str(logs))
+    path = str(logs / 'batch8-epochs3-seed2' / 'config.json')
+    with open(path) as file:
+        config = json.load(file)
+    with open(path, 'w') as file:
+        json.dump(dict(config, outcome=None), file)
+    _, out, _ = command('eval.py', logs, '--no-verify', check=0)
+    assert 'no mean: not all of these 2 runs are finished' in out and '±' not in out
+    os.remove(str(logs / 'batch8-epochs3-seed2' / 'metrics.csv'))
+    _, out, _ = command('plot.py', 'curves', logs, '--out', tmp_path / 'c', check=0)
+    os.remove(str(logs / 'batch8-epochs3-seed1' / 'metrics.csv'))
+    assert 'has finished an epoch yet' in one_line(command('plot.py', 'curves', logs, '--out', tmp_path / 'c'))

@@ -1,5 +1,6 @@
 """Loss and error over a data set, every image counted exactly once."""
 import numpy as np
+from tqdm import tqdm
 
 SMALLEST = np.finfo(np.float32).tiny  # a probability that underflowed has a loss of 87, not infinity
 
@@ -31,15 +32,17 @@ class Tally:
         return 100 * self.wrong / self.seen
 
 
-def evaluate(predictor, batches):
-    """Run the network over batches (data, labels) of any sizes.
+def evaluate(predictor, batches, images=None):
+    """Run the network over batches (data, labels) of any sizes; `images`, their number, is for the progress bar.
 
     Returns a Tally and the confusion table (classes, classes): images of a class (row) by prediction.
     """
     tally, confusion = Tally(), None
-    for data, labels in batches:
-        probabilities, = predictor.predict(data)
-        if confusion is None:
-            confusion = np.zeros((probabilities.shape[1],) * 2, np.int64)
-        np.add.at(confusion, (labels.astype(np.int64), tally.add(probabilities, labels)), 1)
+    with tqdm(total=images, unit=' images', desc='evaluation', leave=False, disable=None) as bar:
+        for data, labels in batches:
+            probabilities, = predictor.predict(data)
+            if confusion is None:
+                confusion = np.zeros((probabilities.shape[1],) * 2, np.int64)
+            np.add.at(confusion, (labels.astype(np.int64), tally.add(probabilities, labels)), 1)
+            bar.update(len(labels))
     return tally, confusion

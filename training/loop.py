@@ -18,7 +18,8 @@ class Plan(NamedTuple):
     """What the loop works through."""
 
     train: object            # images_per_epoch, and epoch(epoch, start) yielding (data, labels)
-    test: Callable           # () → (data, labels) of the whole test set
+    test: Callable           # () → (data, labels) of the whole test set, batch by batch
+    test_images: int         # how many those are
     epochs: int
     rate: Callable           # epoch → learning rate
     checkpoint_seconds: float  # between checkpoints within an epoch; infinity for none
@@ -129,7 +130,7 @@ class Trainer:
         progress, epoch = self.progress, self.progress.epoch + 1
         begun = time.monotonic()
         self.replicas.merge_statistics()
-        test, _ = evaluate(self.replicas.predictor(), self.plan.test())
+        test, _ = evaluate(self.replicas.predictor(), self.plan.test(), self.plan.test_images)
         if not math.isfinite(test.loss):
             raise Diverged('the test loss is not finite after epoch %d: try a smaller --lr' % epoch)
         row = self._row(test, progress.seconds + time.monotonic() - begun)
@@ -161,12 +162,20 @@ class Trainer:
     def _report(self, bar, epoch, images):
         """Move the bar, and every LOG_EVERY steps a line in the manner of MXNet's Speedometer."""
         progress, tally = self.progress, self.progress.tally
-        bar.set_postfix_str('loss %.3f, error %.2f %%' % (tally.mean_loss, tally.error), refresh=False)
+        bar.set_postfix_str('loss %.3f, error %.2f %%, run %s left' % (
+            tally.mean_loss, tally.error, tqdm.format_interval(self._seconds_left())), refresh=False)
         bar.update(images)
         if progress.step % LOG_EVERY == 0:
             self.log.logger.debug('Epoch[%d] Batch [%d]\tSpeed: %.2f samples/sec\taccuracy=%f\tcross-entropy=%f',
                                   epoch - 1, progress.step, tally.seen / progress.seconds,
                                   1 - tally.error / 100, tally.mean_loss)
+
+    def _seconds_left(self):
+        """Of the whole run, by the last epoch or, in the first, by the pace so far."""
+        progress, images = self.progress, self.plan.train.images_per_epoch
+        share = progress.tally.seen / images
+        epoch = progress.rows[-1]['seconds'] if progress.rows else progress.seconds / share
+        return epoch * (self.plan.epochs - progress.epoch - share)
 
     def _log_epoch(self, row):
         """The lines that MXNet's Module.fit writes, and that its tools/parse_log.py reads."""

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import platform
+import re
 import subprocess
 import sys
 
@@ -62,25 +63,33 @@ def read_config(run_dir):
 
 
 def read_metrics(run_dir):
-    """Rows of metrics.csv as dicts of numbers, an empty cell as nan; UserError where there is none."""
+    """Rows of metrics.csv as dicts of numbers, an empty cell as nan; none before the first epoch is finished."""
     path = os.path.join(run_dir, 'metrics.csv')
     try:
         with open(path, newline='') as file:
             return [{name: float(cell) if cell else float('nan') for name, cell in row.items()}
                     for row in csv.DictReader(file)]
     except FileNotFoundError:
-        raise UserError('%s has no metrics.csv: not one epoch is finished' % run_dir) from None
+        return []
 
 
 def find_runs(paths):
     """Run directories among `paths` and in the directories above them (all seeds), in order."""
     runs = []
     for path in paths:
-        inside = [folder for folder, _, files in sorted(os.walk(path)) if 'config.json' in files]
+        inside = [os.path.normpath(folder) for folder, _, files in sorted(os.walk(path)) if 'config.json' in files]
         if not inside:
             raise UserError('there is no run in %s' % path)
         runs += [folder for folder in inside if folder not in runs]
     return runs
+
+
+def group_runs(paths):
+    """{directory and options: run directories}: the runs of `paths`, those that differ in the seed alone together."""
+    groups = {}
+    for run_dir in find_runs(paths):
+        groups.setdefault(re.sub(r'-?seed\d+$', '', run_dir), []).append(run_dir)
+    return groups
 
 
 class RunLog:

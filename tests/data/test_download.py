@@ -108,13 +108,3 @@ def test_no_server_at_all(tmp_path, monkeypatch):
     monkeypatch.setattr(download_module, 'PAUSE', 0.01)
     with pytest.raises(UserError, match='cannot fetch'):
         download(Archive('x', 'http://127.0.0.1:9/', 10, ''), str(tmp_path))
-
-
-def test_two_at_once_fetch_it_once(server, tmp_path):
-    threads = [threading.Thread(target=download, args=(archive(server, 'whole'), str(tmp_path))) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert read(str(tmp_path / 'whole')) == CONTENT
-    assert sum(Handler.seen.values()) == 1

@@ -1,6 +1,8 @@
 """RecordIO files: lossless, in a fixed order, checked, read by MXNet's own reader too."""
 import json
 import os
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -10,6 +12,7 @@ import data
 from compat import mx
 from data import digits, records
 from errors import UserError
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -78,7 +81,7 @@ def test_damage_is_noticed_and_mended(tmp_path, capsys, damage):
     damage(prefix)
     assert records.check(prefix) is None
     again = data.load('digits', str(tmp_path))
-    assert 'made again' in capsys.readouterr().out
+    assert 'making the RecordIO files again' in capsys.readouterr().out
     assert records.check(prefix) == first.about['train'] == again.about['train']
 
 
@@ -90,6 +93,18 @@ def test_records_of_unverified_files_need_no_verify_again(small_cifar):
     with pytest.raises(UserError, match='made from unverified files'):
         data.load('cifar10', small_cifar)
     data.load('cifar10', small_cifar, verify=False)
+
+
+def test_of_two_processes_started_together_one_prepares_the_data(tmp_path):
+    """Both see the files whole; the second finds them made when its turn comes."""
+    code = ('import sys, data; from data import records; write = records.write; '
+            'records.write = lambda *a, **k: (print("wrote"), write(*a, **k))[1]; '
+            'print(data.load("digits", sys.argv[1]).splits["train"][0].sum())')
+    both = [subprocess.Popen([sys.executable, '-c', code, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE,
+                             universal_newlines=True) for _ in range(2)]
+    outs = [process.communicate()[0].split() for process in both]
+    assert outs[0][-1] == outs[1][-1]
+    assert (outs[0] + outs[1]).count('wrote') == 2  # train and test, once
 
 
 def test_a_failure_leaves_no_half_written_file(tmp_path, images, labels, monkeypatch):
