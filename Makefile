@@ -6,7 +6,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-REQUIREMENTS = $(if $(GPU),requirements.txt,requirements-cpu.txt)
+# An environment made for GPUs stays one.
+REQUIREMENTS = $(if $(GPU)$(wildcard $(VENV)/requirements.txt),requirements.txt,requirements-cpu.txt)
 RUN = $(VENV)/bin/python
 DEMO = digits/dfn-mr-14/epochs15-seed1
 

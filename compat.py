@@ -19,7 +19,12 @@ import importlib.util
 import os
 import sys
 
-import numpy as np
+from errors import fail_at_import
+
+if importlib.util.find_spec('mxnet') is None:
+    fail_at_import('this Python (%s) has no MXNet: run `make .venv`, then `. .venv/bin/activate`' % sys.executable)
+
+import numpy as np  # noqa: E402
 
 NVIDIA_WHEELS = ('cuda_runtime nvtx cuda_nvrtc cublas cufft curand cusolver cudnn nccl').split()
 
@@ -57,8 +62,9 @@ def _read(path):
 
 
 def set_threads():
-    """Choose the number of OpenMP threads; libgomp reads it once, when it is loaded."""
-    os.environ.setdefault('OMP_NUM_THREADS', str(physical_cores()))
+    """Choose the number of OpenMP threads, unless the user did; libgomp reads it once, when it is loaded."""
+    if not os.environ.get('OMP_NUM_THREADS', '').isdigit():  # MXNet understands nothing but a number
+        os.environ['OMP_NUM_THREADS'] = str(physical_cores())
 
 
 def silence_binding():
@@ -114,5 +120,5 @@ try:
     import mxnet as mx  # noqa: E402  everything above has to come first
 except OSError as error:
     hint = ('sudo apt install libgomp1' if 'libgomp' in str(error) else
-            'install the wheels of requirements.txt and NVIDIA\'s driver, or requirements-cpu.txt instead')
-    raise ImportError('MXNet cannot be loaded (%s): %s' % (error, hint)) from error
+            "install NVIDIA's driver and the wheels of requirements.txt, or requirements-cpu.txt instead")
+    fail_at_import('MXNet cannot be loaded (%s): %s' % (error, hint))

@@ -4,21 +4,12 @@ Everything else that goes wrong is our mistake and keeps its traceback.
 """
 import argparse
 import errno
-import importlib.util
 import os
+import signal
 import sys
 
-USERS_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EFBIG}
-
-
-def check_environment():
-    """End a command of this repository that is run with a Python which has no MXNet."""
-    script = getattr(sys.modules['__main__'], '__file__', None) or ''
-    ours = os.path.dirname(os.path.abspath(script)) == os.path.dirname(os.path.abspath(__file__))
-    if ours and importlib.util.find_spec('mxnet') is None:
-        print('error: this Python (%s) has no MXNet: run `make .venv`, then `. .venv/bin/activate`'
-              % sys.executable, file=sys.stderr)
-        sys.exit(2)
+USERS_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR,
+              errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}
 
 
 class UserError(ValueError):
@@ -47,26 +38,44 @@ class Parser(argparse.ArgumentParser):
 
 def positive_int(text):
     """argparse type: a whole number from 1."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError('%s is not a whole number from 1' % text)
-    return value
+    return _number(text, int, lambda value: value >= 1, 'a whole number from 1')
 
 
 def positive_float(text):
-    """argparse type: a finite number above 0."""
-    value = float(text)
-    if not 0 < value < float('inf'):
-        raise argparse.ArgumentTypeError('%s is not a number above 0' % text)
+    """argparse type: a number above 0 that float32 can hold."""
+    return _number(text, float, lambda value: 1e-30 < value < 1e30, 'a number above 0')
+
+
+def _number(text, kind, fits, what):
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not fits(value):
+        raise argparse.ArgumentTypeError('%s is not %s' % (text, what))
     return value
+
+
+def fail_at_import(message):
+    """What an import says where it cannot go on: one line to the user of a command, ImportError to a program."""
+    command = getattr(sys.modules['__main__'], '__file__', '')
+    ours = sys.argv[0] == '-m' or os.path.dirname(os.path.abspath(command)) == os.path.dirname(__file__)
+    if not ours:
+        raise ImportError(message)
+    print('error: %s' % message, file=sys.stderr)
+    sys.exit(2)
 
 
 def run(main):
     """Call `main` and exit with its status, turning the user's mistakes into one line and status 2."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that files are tidied up
     try:
         sys.exit(main())
     except UserError as error:
         message, status = error, 2
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
         if error.errno not in USERS_DISK:
             raise
@@ -75,6 +84,3 @@ def run(main):
         message, status = 'interrupted', 130
     print('error: %s' % message, file=sys.stderr)
     sys.exit(status)
-
-
-check_environment()

@@ -7,17 +7,19 @@
 
 The result does not depend on the batch size or the number of devices. Images are never augmented.
 """
+import math
 import statistics
+import sys
 
 from errors import Parser, UserError, positive_int, run
 import data
 from data.batches import Normalisation, test_batches
+from symbols import IMAGE_SHAPE
 from symbols.summary import parameter_shapes, statistics_shapes
 from training import checkpoint, devices, runlog
 from training.evaluate import evaluate
 from training.replicas import Predictor
 
-IMAGE_SHAPE = (3, 32, 32)
 WIDEST_TABLE = 20  # classes; above, a line per class instead of the whole confusion table
 
 
@@ -52,10 +54,11 @@ def evaluate_model(model, dataset, contexts, batch_size):
 
 
 def check_model(symbol, parameters, statistics_, classes):
-    """UserError unless the weights are those of the symbol and it has one output of `classes` classes."""
-    _, outputs, _ = symbol.infer_shape(data=(1,) + IMAGE_SHAPE)
-    if outputs != [(1, classes)]:
-        raise UserError('the network puts out %s, the data set has %d classes' % (outputs, classes))
+    """UserError unless the weights are those of the symbol and it has one softmax output of `classes` classes."""
+    _, outputs, _ = symbol.infer_shape_partial(data=(1,) + IMAGE_SHAPE)
+    if not symbol.list_outputs()[0].startswith('softmax') or outputs != [(1, classes)]:
+        raise UserError('the network has to put out a softmax over %d classes; it has %s of shape %s' % (
+            classes, ' and '.join(symbol.list_outputs()), outputs))
     for expected, there in ((parameter_shapes(symbol, IMAGE_SHAPE), parameters),
                             (statistics_shapes(symbol, IMAGE_SHAPE), statistics_)):
         for name, shape in expected.items():
@@ -64,30 +67,25 @@ def check_model(symbol, parameters, statistics_, classes):
 
 
 def load_run(run_dir, best):
-    """(title, options, model) of a run's newest or best checkpoint."""
-    options = runlog.read_config(run_dir)['options']
-    found = checkpoint.find(run_dir)
+    """(title, config, model) of a run's newest or best checkpoint; None where it has none yet."""
+    config, found = runlog.read_config(run_dir), checkpoint.find(run_dir)
     if not found:
-        raise UserError('%s has no checkpoint yet' % run_dir)
+        return None
     folder = best_of(run_dir, found) if best else found[-1]
     epoch, step = checkpoint.position(folder)
-    title = '%s, epoch %d of %d' % (run_dir, epoch, options['epochs']) + (' and %d steps' % step if step else '')
-    return title, options, checkpoint.load_model(folder)
-
-
-def is_finished(run_dir):
-    """Whether a run came to its last epoch."""
-    return (runlog.read_config(run_dir)['outcome'] or {}).get('status') == 'finished'
+    title = '%s, epoch %d of %d' % (run_dir, epoch, config['options']['epochs'])
+    return title + (' and %d steps' % step if step else ''), config, checkpoint.load_model(folder)
 
 
 def best_of(run_dir, found):
     """The checkpoint with the smallest test error of the whole run."""
-    rows = runlog.read_metrics(run_dir)
-    best = min((row for row in rows if row['test_error'] == row['test_error']), key=lambda row: row['test_error'])
+    rows = [row for row in runlog.read_metrics(run_dir) if not math.isnan(row['test_error'])]
+    best = min(rows, key=lambda row: row['test_error'])['epoch'] if rows else 0
     for folder in found:
-        if checkpoint.position(folder) == (best['epoch'], 0):
+        if checkpoint.position(folder) == (best, 0):
             return folder
-    raise UserError('%s does not keep the checkpoint of its best epoch, %d' % (run_dir, best['epoch']))
+    raise UserError('%s does not keep the checkpoint of its best epoch, %d (committed runs keep the last alone)'
+                    % (run_dir, best))
 
 
 def table(confusion, names):
@@ -99,9 +97,11 @@ def table(confusion, names):
                            if other != label and row[other]) for label, row in enumerate(confusion)]
         return ['%-*s  error %%  most often taken for' % (width, 'class')] + [
             '%-*s  %7.2f  %s' % line for line in zip([width] * len(names), names, errors, taken)]
-    lines = ['%*s  ' % (width, '') + ' '.join('%6s' % name[:6] for name in names) + '  error %']
+    cell = max(width, 4)
+    lines = ['rows: the class, columns: what it was taken for',
+             '%*s  ' % (width, '') + ' '.join(name.rjust(cell) for name in names) + '  error %']
     for name, row, error in zip(names, confusion, errors):
-        lines.append('%*s  ' % (width, name) + ' '.join('%6d' % count for count in row) + '  %7.2f' % error)
+        lines.append('%*s  ' % (width, name) + ' '.join('%*d' % (cell, count) for count in row) + '  %7.2f' % error)
     return lines
 
 
@@ -111,15 +111,40 @@ class Evaluation:
     def __init__(self, args):
         self.args, self.contexts, self._datasets = args, devices.contexts(args.gpus, args.cpus), {}
 
-    def report(self, title, options, model):
-        """Print a model's line, and its confusion table if asked for; returns the test error in percent."""
-        dataset = self._dataset(options['dataset'], self.args.data_dir or options['data_dir'])
+    def report(self, title, model, name, folder, content=None):
+        """Print a model's line, and its confusion table if asked for; returns the test error in percent.
+
+        name, folder: of the data set. content: SHA-256 of the test images that the run was tested on.
+        """
+        dataset = self._dataset(name, self.args.data_dir or folder)
+        if content not in (None, dataset.about['test']['content_sha256']):
+            print('note: these are not the test images of %s' % title, file=sys.stderr)
         tally, confusion = evaluate_model(model, dataset, self.contexts, self.args.batch_size)
-        print('%s: test error %.2f %%, loss %.4f, {:,} images'.format(tally.seen) % (
-            title, tally.error, tally.mean_loss), flush=True)
+        print('%s: test error %.2f %%, loss %.4f, {:,} images%s'.format(tally.seen) % (
+            title, tally.error, tally.mean_loss, '' if math.isfinite(tally.loss) else ' (the network is broken)'),
+            flush=True)
         if self.args.per_class:
             print('\n'.join(table(confusion, dataset.source.classes)))
         return tally.error
+
+    def report_runs(self, run_dirs):
+        """Report runs that differ in the seed alone, and their mean where all are finished; returns how many."""
+        errors, finished = [], 0
+        for run_dir in run_dirs:
+            loaded = load_run(run_dir, self.args.best)
+            if not loaded:
+                print('%s: no checkpoint yet' % run_dir)
+                continue
+            title, config, model = loaded
+            errors.append(self.report(title, model, config['options']['dataset'], config['options']['data_dir'],
+                                      config['dataset']['splits']['test']['content_sha256']))
+            finished += (config['outcome'] or {}).get('status') == 'finished'
+        if len(run_dirs) == finished > 1:
+            print('test error %.2f ± %.2f %% (%d runs; population standard deviation, as in the paper)' % (
+                statistics.mean(errors), statistics.pstdev(errors), len(errors)))
+        elif len(run_dirs) > 1:
+            print('no mean: %d of these %d runs are finished' % (finished, len(run_dirs)))
+        return len(errors)
 
     def _dataset(self, name, folder):
         if (name, folder) not in self._datasets:
@@ -128,22 +153,18 @@ class Evaluation:
 
 
 def main():
-    """Evaluate each run named, seeds of one configuration with their mean; or the two files."""
+    """Evaluate each run named, or the two files."""
     args = parser().parse_args()
-    if bool(args.runs) == bool(args.symbol or args.params):
-        raise UserError('name run directories, or --symbol and --params (eval.py --help lists the options)')
+    files = [args.symbol, args.params, args.dataset]
+    if bool(args.runs) == any(files) or (any(files) and not all(files)):
+        raise UserError('name either run directories, or --symbol, --params and --dataset, all three')
     evaluation = Evaluation(args)
-    if not args.runs:
-        if not (args.symbol and args.params and args.dataset):
-            raise UserError('--symbol, --params and --dataset go together')
-        evaluation.report(args.params, vars(args), checkpoint.load_files(args.symbol, args.params))
-    for run_dirs in runlog.group_runs(args.runs).values():
-        errors = [evaluation.report(*load_run(run_dir, args.best)) for run_dir in run_dirs]
-        if len(errors) > 1 and all(map(is_finished, run_dirs)):
-            print('test error %.2f ± %.2f %% (%d runs)' % (
-                statistics.mean(errors), statistics.pstdev(errors), len(errors)))
-        elif len(errors) > 1:
-            print('no mean: not all of these %d runs are finished' % len(errors))
+    if args.runs:
+        groups = runlog.group_runs(args.runs).values()
+        if not sum(evaluation.report_runs(run_dirs) for run_dirs in groups):
+            raise UserError('there is nothing to evaluate yet')
+    else:
+        evaluation.report(args.params, checkpoint.load_files(args.symbol, args.params), args.dataset, None)
 
 
 if __name__ == '__main__':

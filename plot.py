@@ -34,7 +34,7 @@ def network(args):
 def parser():
     """The command line."""
     parser = Parser(description=__doc__)
-    commands = parser.add_subparsers(dest='command', required=True)
+    commands = parser.add_subparsers(dest='command', metavar='curves|network', required=True)
     command = commands.add_parser('curves', help='training loss and test error against epochs')
     command.add_argument('runs', nargs='+', metavar='DIR', help='run directories, or directories above them: runs '
                                                                 'that differ in the seed alone become one curve')
@@ -44,7 +44,7 @@ def parser():
     command.add_argument('--depth', nargs='+', required=True, type=int, help='one for all, or one for each')
     command.set_defaults(draw=network)
     for command in commands.choices.values():
-        command.add_argument('--out', metavar='STEM', help='path without ending (default: figures/…)')
+        command.add_argument('--out', metavar='STEM', help='path of the pictures without ending (default: in figures/)')
     return parser
 
 

@@ -9,6 +9,7 @@ import functools
 import os
 from typing import Callable, NamedTuple
 
+import compat  # noqa: F401  first: it says what to do where the environment is missing
 from data import cifar, digits, records
 from errors import UserError
 
@@ -16,7 +17,7 @@ from errors import UserError
 class Source(NamedTuple):
     """A line of the table of data sets. mean, std: of the training images' channels R, G, B, 0–255."""
 
-    read: Callable   # (folder, verify) → {split: (images (n, h, w, 3) uint8 RGB, labels)}
+    read: Callable   # (folder, verify) → ({split: (images (n, h, w, 3) uint8 RGB, labels)}, whether official)
     classes: tuple   # names, in the order of the labels
     mean: tuple
     std: tuple
@@ -44,15 +45,16 @@ class Dataset(NamedTuple):
 
 
 def default_folder(name):
-    """Where a data set is kept unless --data-dir says otherwise."""
-    return os.path.join('datasets', name)
+    """Where a data set is kept unless --data-dir says otherwise: datasets/NAME beside the scripts."""
+    return os.path.relpath(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'datasets', name))
 
 
 def load(name, folder=None, splits=('train', 'test'), verify=True):
     """The data set `name` from `folder`, its RecordIO made first where it is missing or does not match.
 
     Raises UserError where the source cannot be had or is not the official data; verify=False takes it all
-    the same, and the side file remembers that.
+    the same, and the side file remembers that. Once made, the RecordIO files are the data: delete them after
+    a change of the source.
     """
     folder = folder or default_folder(name)
     prefixes = {split: os.path.join(folder, '%s-%s' % (name, split)) for split in ('train', 'test')}
@@ -75,7 +77,10 @@ def _check(prefixes):
 
 @contextlib.contextmanager
 def _one_at_a_time(folder):
-    """A lock on the folder, so that of several runs started together one prepares the data for all."""
+    """A lock on the folder, so that of several runs started together one prepares the data for all.
+
+    The folder is made for it, and removed again if nothing came to lie in it.
+    """
     os.makedirs(folder, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -83,6 +88,8 @@ def _one_at_a_time(folder):
         yield
     finally:
         os.close(handle)
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
 
 
 def _announce(prefixes, about):
@@ -92,5 +99,5 @@ def _announce(prefixes, about):
 
 
 def _make_records(source, folder, prefixes, verify):
-    arrays = source.read(folder, verify)
-    return {split: records.write(prefix, *arrays[split], verified=verify) for split, prefix in prefixes.items()}
+    arrays, official = source.read(folder, verify)
+    return {split: records.write(prefix, *arrays[split], verified=official) for split, prefix in prefixes.items()}

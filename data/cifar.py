@@ -50,22 +50,34 @@ CIFAR100 = Layout(
 
 
 def read(layout, folder, verify=True):
-    """{split: (images (n, 32, 32, 3) uint8 RGB, labels (n,) int)} of a CIFAR in `folder`.
+    """A CIFAR in `folder`: ({split: (images (n, 32, 32, 3) uint8 RGB, labels (n,) int)}, whether it is official).
 
     Looks for the unpacked files, in `folder` itself or under the archive's own folder name, then for
-    the archive, and fetches that where there is neither. `verify` checks the archive's length and MD5,
-    and of unpacked files the length and the label counts. Raises UserError where something does not fit.
+    the archive, and fetches that where there is neither. Checked are the archive's length and MD5,
+    and the length and the label counts of the files in it or unpacked. Raises UserError where a file
+    cannot be used, and with `verify` where one is not the official one.
     """
     unpacked = _unpacked_folder(layout, folder)
-    contents = _from_folder(layout, unpacked) if unpacked else _from_archive(layout, folder, verify)
-    where = unpacked or os.path.join(folder, layout.archive.name)
+    if unpacked:
+        where, problem = unpacked, None
+        contents = _from_folder(layout, unpacked)
+    else:
+        where = os.path.join(folder, layout.archive.name)
+        problem = _fetch_or_check(layout, folder, where)
+        _refuse(problem, verify)
+        contents = _from_archive(layout, where)
     splits = {}
     for split, names in layout.files.items():
         raw = b''.join(_check_length(layout, contents[name], name, where) for name in names)
         splits[split] = _decode(layout, raw, where)
-        if verify:
-            _check_counts(layout, split, splits[split][1], where)
-    return splits
+        problem = problem or _unlike_official(layout, split, splits[split][1], where)
+        _refuse(problem, verify)
+    return splits, problem is None
+
+
+def _refuse(problem, verify):
+    if problem and verify:
+        raise UserError(problem)
 
 
 def _unpacked_folder(layout, folder):
@@ -74,8 +86,8 @@ def _unpacked_folder(layout, folder):
         there = [name for name in names if os.path.exists(os.path.join(candidate, name))]
         if len(there) == len(names):
             return candidate
-        if there:
-            raise UserError('%s lacks %s: unpack the archive again' % (
+        if there and not os.path.exists(os.path.join(folder, layout.archive.name)):
+            raise UserError('%s lacks %s: unpack the archive again, or delete the folder to have it fetched' % (
                 candidate, ', '.join(sorted(set(names) - set(there)))))
     return None
 
@@ -88,15 +100,17 @@ def _from_folder(layout, folder):
     return contents
 
 
-def _from_archive(layout, folder, verify):
-    path = os.path.join(folder, layout.archive.name)
+def _fetch_or_check(layout, folder, path):
+    """What is wrong with the archive, in words; None where it is the official one."""
     if not os.path.exists(path):
         download(layout.archive, folder)  # which checks it
-    elif verify:
-        wrong = difference(path, layout.archive)
-        if wrong:
-            raise UserError('%s is truncated or altered (%s): delete it to fetch it again, '
-                            'or use it as it is with --no-verify' % (path, wrong))
+        return None
+    wrong = difference(path, layout.archive)
+    return wrong and ('%s is truncated or altered (%s): delete it to fetch it again, or use it as it is with '
+                      '--no-verify' % (path, wrong))
+
+
+def _from_archive(layout, path):
     try:
         return _members(layout, path)
     except (tarfile.TarError, EOFError, zlib.error, KeyError, OSError) as error:
@@ -132,9 +146,9 @@ def _decode(layout, raw, where):
     return images, labels
 
 
-def _check_counts(layout, split, labels, where):
+def _unlike_official(layout, split, labels, where):
     counts = np.bincount(labels, minlength=len(layout.classes))
-    if (counts != layout.per_class[split]).any():
-        raise UserError('%s is not the official data: %s has %d to %d images of a class instead of %d; '
-                        'use it as it is with --no-verify' % (
-                            where, split, counts.min(), counts.max(), layout.per_class[split]))
+    if (counts == layout.per_class[split]).all():
+        return None
+    return ('%s is not the official data: %s has %d to %d images of a class instead of %d; use it as it is with '
+            '--no-verify' % (where, split, counts.min(), counts.max(), layout.per_class[split]))

@@ -7,7 +7,7 @@ SPLIT_SEED = 0
 
 
 def read(folder=None, verify=True):
-    """{split: (images (n, 32, 32, 3) uint8 RGB, labels (n,) int)}: 1,437 to train on, 360 to test.
+    """({split: (images (n, 32, 32, 3) uint8 RGB, labels (n,) int)}, True): 1,437 to train on, 360 to test.
 
     The 8×8 images of 17 grey levels are enlarged to 32×32 by bicubic interpolation. The digits have no
     official split; a fifth of every class is the test set. The arguments, of the table's form, are unused.
@@ -20,7 +20,7 @@ def read(folder=None, verify=True):
     train_x, test_x, train_y, test_y = train_test_split(
         images, digits.target.astype(np.int64), test_size=TEST_FRACTION, random_state=SPLIT_SEED,
         stratify=digits.target)
-    return {'train': (train_x, train_y), 'test': (test_x, test_y)}
+    return {'train': (train_x, train_y), 'test': (test_x, test_y)}, True
 
 
 def _enlarge(image):

@@ -1,5 +1,4 @@
 """Fetch a file over HTTP and check it: resumable and atomic."""
-import hashlib
 import os
 import time
 from typing import NamedTuple
@@ -8,6 +7,7 @@ import requests
 from tqdm import tqdm
 
 from errors import UserError
+from files import file_digest
 
 CHUNK = 1 << 20
 TIMEOUT = 60   # seconds without a byte
@@ -26,15 +26,6 @@ class Archive(NamedTuple):
     def url(self):
         """Where it is."""
         return self.base + self.name
-
-
-def file_digest(path, algorithm):
-    """Hexadecimal digest of a file."""
-    digest = hashlib.new(algorithm)
-    with open(path, 'rb') as file:
-        for block in iter(lambda: file.read(CHUNK), b''):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def difference(path, archive):
@@ -56,16 +47,20 @@ def download(archive, folder):
     if os.path.exists(path):
         return path
     os.makedirs(folder, exist_ok=True)
-    with open(path + '.part', 'ab') as part:
-        _fetch(archive, part)
-        part.flush()
-        os.fsync(part.fileno())
-        wrong = difference(part.name, archive)
-        if wrong:
-            part.truncate(0)
-            raise UserError('%s is not the official file: %s; try again later, or put the right file at %s'
-                            % (archive.url, wrong, path))
-        os.replace(part.name, path)
+    try:
+        with open(path + '.part', 'ab') as part:
+            _fetch(archive, part)
+            part.flush()
+            os.fsync(part.fileno())
+            wrong = difference(part.name, archive)
+            if wrong:
+                part.truncate(0)
+                raise UserError('%s is not the official file: %s; try again later, or put the right file at %s'
+                                % (archive.url, wrong, path))
+        os.replace(path + '.part', path)
+    finally:
+        if os.path.exists(path + '.part') and not os.path.getsize(path + '.part'):
+            os.remove(path + '.part')
     return path
 
 
@@ -78,14 +73,20 @@ def _fetch(archive, part):
             _fetch_rest(archive, part)
             error = 'the connection ended early'
         except requests.RequestException as exception:
-            error = exception
+            error = _reason(exception)
         idle = 0 if part.tell() > before else idle + 1
         if idle == 2:
-            part.flush()
-            raise UserError('cannot fetch %s (%s): run the command again to go on, or put the file into %s'
-                            % (archive.url, error, os.path.dirname(part.name)))
+            raise UserError('cannot fetch %s (%s): run the command again to go on, or put %s into %s yourself'
+                            % (archive.url, error, archive.name, os.path.dirname(part.name) or '.'))
         if part.tell() < archive.size:
             time.sleep(PAUSE)
+
+
+def _reason(error):
+    """An error of requests in a few words; its own text wraps that of three libraries."""
+    if isinstance(error, requests.HTTPError):
+        return 'HTTP status %d' % error.response.status_code
+    return 'no answer' if isinstance(error, requests.Timeout) else 'no connection'
 
 
 def _fetch_rest(archive, part):

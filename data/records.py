@@ -12,8 +12,8 @@ import numpy as np
 from tqdm import tqdm
 
 from compat import mx
-from data.download import file_digest
 from errors import UserError
+from files import file_digest
 
 SHUFFLE_SEED = 2016
 FORMAT = 1        # of the records and of the side file; another number is rebuilt
@@ -54,6 +54,17 @@ def write(prefix, images, labels, verified):
 
 
 def _write_records(prefix, images, labels, title):
+    try:
+        written = _write_each(prefix, images, labels, title)
+    except mx.MXNetError as error:
+        raise UserError('%s.rec cannot be written: the disk is full, or the folder read-only; copy the files to a '
+                        'folder of your own and name it with --data-dir' % prefix) from error
+    if os.path.getsize(prefix + '.rec') != written:  # MXNet does not report what a full disk swallows at closing
+        raise UserError('%s.rec cannot be written whole: the disk is full' % prefix)
+
+
+def _write_each(prefix, images, labels, title):
+    """Returns the length that the file has to have."""
     record = mx.recordio.MXIndexedRecordIO(prefix + '.idx', prefix + '.rec', 'w')
     for i, (image, label) in enumerate(zip(tqdm(images, title, unit=' images', disable=None), labels)):
         header = mx.recordio.IRHeader(0, float(label), i, 0)
@@ -61,8 +72,7 @@ def _write_records(prefix, images, labels, title):
         record.write_idx(i, mx.recordio.pack_img(header, image[..., ::-1], quality=PNG_LEVEL, img_fmt='.png'))
     written = record.tell()
     record.close()
-    if os.path.getsize(prefix + '.rec') != written:  # MXNet does not report what a full disk swallows at closing
-        raise UserError('%s.rec could not be written whole: is the disk full?' % prefix)
+    return written
 
 
 def check(prefix):

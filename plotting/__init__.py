@@ -1,14 +1,20 @@
 """Pictures: convergence curves of runs, and the networks themselves; matplotlib only, no window."""
 import os
+import re
 
 import matplotlib
+
+from errors import UserError
 
 matplotlib.use('Agg')
 matplotlib.rcParams['svg.hashsalt'] = 'dfn'  # the same picture gives the same SVG
 
 
 def save(figure, stem):
-    """Write STEM.png and STEM.svg and return their paths."""
+    """Write STEM.png and STEM.svg and return their paths; an ending that is already there is not doubled."""
+    stem = re.sub(r'\.(png|svg)$', '', stem)
+    if not os.path.basename(stem):
+        raise UserError('--out %s: give a name without ending, such as figures/curves' % stem)
     os.makedirs(os.path.dirname(stem) or '.', exist_ok=True)
     paths = [stem + '.png', stem + '.svg']
     figure.savefig(paths[0], dpi=150, bbox_inches='tight')

@@ -28,6 +28,7 @@ class Item(NamedTuple):
     stride: int
     channels: int
     sources: list
+    factor: str = ''  # that a sum is multiplied by
 
 
 def items(symbol):
@@ -47,6 +48,9 @@ def items(symbol):
             heads[index] = [(len(result) - 1, False)]
         else:
             heads[index] = sources
+            if node['op'] == '_mul_scalar':
+                item = sources[0][0]
+                result[item] = result[item]._replace(factor={'0.5': '½'}.get(node['attrs']['scalar'], ''))
     return result
 
 
@@ -101,6 +105,7 @@ def _draw_graph(axis, graph):
             axis.plot(item.column, item.row, marker='o', markersize=9, color='white', markeredgecolor='#333333',
                       markeredgewidth=0.8, zorder=2)
             axis.text(item.column, item.row, '+', ha='center', va='center_baseline', fontsize=8, zorder=3)
+            axis.text(item.column + 0.14, item.row + 0.4, item.factor, va='center', fontsize=7)
 
 
 def _outline(item):

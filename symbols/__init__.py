@@ -14,6 +14,9 @@ from symbols import dfn_f, dfn_il, dfn_mr, plain, resnet
 from symbols.layers import Layers
 
 
+IMAGE_SHAPE = (3, 32, 32)  # channels, height, width of what the networks here are for
+
+
 class Network(NamedTuple):
     """A line of the table of networks."""
 

@@ -1,8 +1,10 @@
 #!/bin/sh
 # Start-up, a training step and the evaluation of a run under every Python from 3.8 to 3.13 that is found,
-# each in an environment of its own, .venv-3.X.  Usage: sh tests/pythons.sh RUN_DIR
+# each in an environment of its own, .venv-3.X; the evaluation has to say what it says in .venv.
+# Usage: sh tests/pythons.sh RUN_DIR
 set -u
 run=$1
+expected=$(.venv/bin/python eval.py "$run") || exit 1
 found=0
 failed=0
 
@@ -26,7 +28,7 @@ for version in 3.8 3.9 3.10 3.11 3.12 3.13; do
     venv=.venv-$version
     if make --no-print-directory .venv VENV=$venv PYTHON="$python" >$venv.log 2>&1 &&
         $venv/bin/python tests/one_step.py &&
-        $venv/bin/python eval.py "$run"; then
+        result=$($venv/bin/python eval.py "$run") && echo "$result" && [ "$result" = "$expected" ]; then
         rm -f $venv.log
     else
         echo "Python $version: FAILED"

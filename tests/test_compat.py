@@ -38,11 +38,11 @@ def test_numpy_has_its_old_names_and_distutils_is_there():
     assert done.stdout.strip() == '1.0', done.stderr
 
 
-@pytest.mark.parametrize('given, expected', [('', None), ('3', '3')])
+@pytest.mark.parametrize('given, expected', [(None, None), ('3', '3'), ('', None), ('2,1', None)])
 def test_threads_are_the_physical_cores_unless_the_user_says(given, expected):
-    environment = {'OMP_NUM_THREADS': given} if given else {}
+    environment = {} if given is None else {'OMP_NUM_THREADS': given}
     code = 'import os; %s; import compat; print(os.environ["OMP_NUM_THREADS"], compat.physical_cores())'
-    done = run_python(code % ('pass' if given else 'os.environ.pop("OMP_NUM_THREADS", None)'), **environment)
+    done = run_python(code % ('pass' if environment else 'os.environ.pop("OMP_NUM_THREADS", None)'), **environment)
     threads, cores = done.stdout.split()
     assert threads == (expected or cores) and 1 <= int(cores) <= len(os.sched_getaffinity(0))
 
@@ -122,10 +122,16 @@ def test_this_machine_passes_the_preflight():
     assert preflight.problem() is None
 
 
-@pytest.mark.parametrize('script', ['train_cifar.py', 'eval.py', 'plot.py'])
+@pytest.mark.parametrize('script', [['train_cifar.py'], ['eval.py'], ['plot.py'], ['-m', 'symbols']])
 def test_a_python_without_the_packages_is_one_line(script):
     """-S leaves the environment's packages out."""
-    done = subprocess.run([sys.executable, '-S', script, '--help'], cwd=ROOT, stdout=subprocess.PIPE,
+    done = subprocess.run([sys.executable, '-S'] + script + ['--help'], cwd=ROOT, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, universal_newlines=True)
     assert done.returncode == 2 and done.stderr.count('\n') == 1
     assert 'has no MXNet: run `make .venv`' in done.stderr
+
+
+def test_a_program_of_somebody_else_gets_an_import_error():
+    done = subprocess.run([sys.executable, '-S', '-c', 'import symbols'], cwd=ROOT, stderr=subprocess.PIPE,
+                          universal_newlines=True)
+    assert done.returncode == 1 and 'ImportError: this Python' in done.stderr

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -11,92 +13,119 @@ import pytest
 
 import symbols
 from compat import mx
+from data import digits
 from plotting.network import items
 from tests.conftest import ROOT, official_folder
-from tests.test_train_cifar import one_line, only_run, read_csv, words
+from tests.test_train_cifar import one_line, read_csv
 
 REFERENCE = os.path.join(ROOT, 'logs', 'cifar10', 'dfn-mr-14', 'epochs8-seed1')
 
 
 @pytest.fixture(scope='module')
 def runs(tmp_path_factory):
-    """(log directory, data directory) with two finished seeds of a small run."""
-    import subprocess
-    import sys
-
-    from tests.conftest import write_cifar
-
+    """(directory of two finished seeds of a small run on the digits, data directory)."""
     folder = tmp_path_factory.mktemp('runs')
-    data_dir = write_cifar(folder / 'data', np.random.RandomState(0))
     for seed in (1, 2):
-        subprocess.check_call([sys.executable] + words(data_dir, folder / 'logs', '--epochs', 3, '--seed', seed),
-                              cwd=ROOT, stdout=subprocess.DEVNULL)
-    return str(folder / 'logs' / 'cifar10' / 'plain-8'), data_dir
+        subprocess.check_call([sys.executable, 'train_cifar.py', '--net', 'plain', '--depth', '8', '--dataset', 'digits',
+                               '--data-dir', str(folder / 'data'), '--log-dir', str(folder / 'logs'), '--epochs', '3',
+                               '--seed', str(seed)], cwd=ROOT, stdout=subprocess.DEVNULL)
+    return str(folder / 'logs' / 'digits' / 'plain-8'), str(folder / 'data')
 
 
 def results(out):
     """[(test error, loss)] of eval.py's lines."""
-    return [tuple(map(float, found)) for found in re.findall(r'test error ([\d.]+) %, loss ([\d.]+), 20 images', out)]
+    return [tuple(map(float, found)) for found in re.findall(r'test error ([\d.]+) %, loss ([\d.]+), 360 images', out)]
 
 
-def by_hand(prefix, epoch, data_dir):
+def by_hand(run, epoch):
     """Test error and loss of a checkpoint, computed with MXNet's own loader and plain numpy."""
-    symbol, arguments, statistics = mx.model.load_checkpoint(prefix, epoch)
-    records = np.fromfile(os.path.join(data_dir, 'cifar-10-batches-bin', 'test_batch.bin'), np.uint8).reshape(-1, 3073)
-    mean, std = np.array([125.307, 122.950, 113.865]), np.array([62.993, 62.089, 66.705])
-    images = (records[:, 1:].reshape(-1, 3, 32, 32) - mean[:, None, None]) / std[:, None, None]
-    executor = symbol.bind(mx.cpu(), {**arguments, 'data': mx.nd.array(images), 'softmax_label': mx.nd.zeros(20)},
+    symbol, arguments, statistics = mx.model.load_checkpoint(
+        os.path.join(run, 'checkpoint-%04d' % epoch, 'model'), epoch)
+    images, labels = digits.read()[0]['test']
+    data = (images.transpose(0, 3, 1, 2) - 79.626) / 90.804
+    executor = symbol.bind(mx.cpu(), {**arguments, 'data': mx.nd.array(data), 'softmax_label': mx.nd.zeros(360)},
                            aux_states=statistics)
-    p, labels = executor.forward(is_train=False)[0].asnumpy(), records[:, 0]
-    return 100 * (p.argmax(axis=1) != labels).mean(), -np.log(p[np.arange(20), labels]).mean()
+    p = executor.forward(is_train=False)[0].asnumpy()
+    return 100 * (p.argmax(axis=1) != labels).mean(), -np.log(p[np.arange(360), labels]).mean()
 
 
-@pytest.mark.parametrize('options', [[], ['--batch-size', 7], ['--batch-size', 1], ['--cpus', 3, '--batch-size', 7]])
+@pytest.mark.parametrize('options', [[], ['--batch-size', 7], ['--batch-size', 1], ['--cpus', 3, '--batch-size', 7], ['--batch-size', 1000]])
 def test_evaluation_is_exact_for_any_batch_and_devices(command, runs, options):
-    logs, data_dir = runs
-    run = os.path.join(logs, 'batch8-epochs3-seed1')
-    _, out, _ = command('eval.py', run, '--no-verify', *options, check=0)
-    error, loss = by_hand(os.path.join(run, 'checkpoint-0003', 'model'), 3, data_dir)
-    assert results(out) == [(pytest.approx(error), pytest.approx(loss, abs=1e-4))]
+    run = os.path.join(runs[0], 'epochs3-seed1')
+    _, out, _ = command('eval.py', run, *options, check=0)
+    error, loss = by_hand(run, 3)
+    assert 5 < error < 85  # neither perfect nor by chance, so a wrong count shows
+    assert results(out) == [(pytest.approx(error, abs=0.005), pytest.approx(loss, abs=1e-4))]
     assert float(read_csv(run)[-1]['test_error']) == pytest.approx(error)
     assert 'epoch 3 of 3' in out
 
 
 def test_a_directory_of_seeds_gives_mean_and_population_deviation(command, runs):
-    _, out, _ = command('eval.py', runs[0], '--no-verify', check=0)
-    errors = [error for error, _ in results(out)]
-    assert len(errors) == 2
-    assert 'test error %.2f ± %.2f %% (2 runs)' % (np.mean(errors), np.std(errors)) in out
+    _, out, _ = command('eval.py', runs[0], check=0)
+    errors = [by_hand(os.path.join(runs[0], 'epochs3-seed%d' % seed), 3)[0] for seed in (1, 2)]
+    assert abs(errors[0] - errors[1]) > 0.2
+    assert 'test error %.2f ± %.2f %% (2 runs; population' % (np.mean(errors), abs(errors[0] - errors[1]) / 2) in out
 
 
 def test_the_two_files_of_mxnet_are_enough(command, runs, tmp_path):
     logs, data_dir = runs
-    checkpoint = os.path.join(logs, 'batch8-epochs3-seed2', 'checkpoint-0003')
+    checkpoint = os.path.join(logs, 'epochs3-seed2', 'checkpoint-0003')
     for name in ('model-symbol.json', 'model-0003.params'):
         shutil.copy(os.path.join(checkpoint, name), str(tmp_path))
     _, out, _ = command('eval.py', '--symbol', tmp_path / 'model-symbol.json', '--params', tmp_path / 'model-0003.params',
-                        '--dataset', 'cifar10', '--data-dir', data_dir, '--no-verify', check=0)
-    assert results(out)[0][0] == pytest.approx(float(read_csv(os.path.dirname(checkpoint))[-1]['test_error']))
+                        '--dataset', 'digits', '--data-dir', data_dir, check=0)
+    assert results(out)[0][0] == pytest.approx(float(read_csv(os.path.dirname(checkpoint))[-1]['test_error']), abs=0.005)
 
 
-def test_best_takes_the_smallest_test_error(command, runs):
-    run = os.path.join(runs[0], 'batch8-epochs3-seed1')
-    _, out, _ = command('eval.py', run, '--best', '--no-verify', check=0)
-    assert results(out)[0][0] == pytest.approx(min(float(row['test_error']) for row in read_csv(run)))
+def test_best_takes_the_checkpoint_of_the_smallest_test_error(command, runs, tmp_path):
+    run = str(tmp_path / 'epochs3-seed1')
+    shutil.copytree(os.path.join(runs[0], 'epochs3-seed1'), run)
+    with open(os.path.join(run, 'metrics.csv')) as file:
+        lines = file.read().split('\n')
+    cells = lines[2].split(',')  # make the second epoch the best
+    lines[2] = ','.join(cells[:5] + ['0.1'] + cells[6:])
+    with open(os.path.join(run, 'metrics.csv'), 'w') as file:
+        file.write('\n'.join(lines))
+    _, out, _ = command('eval.py', run, '--best', '--data-dir', runs[1], check=0)
+    assert 'epoch 2 of 3' in out and results(out)[0][0] == pytest.approx(by_hand(run, 2)[0], abs=0.005)
+    shutil.rmtree(os.path.join(run, 'checkpoint-0002'))
+    assert 'does not keep the checkpoint of its best epoch, 2' in one_line(command('eval.py', run, '--best'))
 
 
 def test_per_class_prints_the_confusion_table(command, runs):
-    _, out, _ = command('eval.py', os.path.join(runs[0], 'batch8-epochs3-seed1'), '--per-class', '--no-verify', check=0)
-    rows = re.findall(r'^ *(airplane|automobile|bird|cat|deer|dog|frog|horse|ship|truck) +((?:\d+ +){10})([\d.]+)$', out, re.M)
+    _, out, _ = command('eval.py', os.path.join(runs[0], 'epochs3-seed1'), '--per-class', check=0)
+    rows = re.findall(r'^ *(\d) +((?:\d+ +){10})([\d.]+)$', out, re.M)
     table = np.array([[int(count) for count in counts.split()] for _, counts, _ in rows])
-    assert table.shape == (10, 10) and (table.sum(axis=1) == 2).all()  # every image once
-    assert results(out)[0][0] == pytest.approx(100 * (1 - np.trace(table) / 20))
+    assert table.sum(axis=1).tolist() == np.bincount(digits.read()[0]['test'][1]).tolist()  # every image once
+    assert results(out)[0][0] == pytest.approx(100 * (1 - np.trace(table) / 360), abs=0.005)
+    for label, (_, _, error) in enumerate(rows):
+        assert float(error) == pytest.approx(100 * (1 - table[label, label] / table[label].sum()), abs=0.005)
+
+
+def test_other_test_images_than_the_runs_are_noted(command, runs, small_cifar, tmp_path):
+    run = str(tmp_path / 'epochs3-seed1')
+    shutil.copytree(os.path.join(runs[0], 'epochs3-seed1'), run)
+    path = os.path.join(run, 'config.json')
+    with open(path) as file:
+        config = json.load(file)
+    config['options']['dataset'] = 'cifar10'
+    with open(path, 'w') as file:
+        json.dump(config, file)
+    _, _, err = command('eval.py', run, '--data-dir', small_cifar, '--no-verify', check=0)
+    assert err.startswith('note: these are not the test images of')
+
+
+def test_a_reader_that_stops_reading_is_no_error(runs):
+    done = subprocess.run('%s eval.py %s --per-class | head -c 1' % (sys.executable, runs[0]), shell=True, cwd=ROOT,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    assert done.stderr == ''
 
 
 @pytest.mark.parametrize('arguments, expected', [
-    ([], 'name run directories, or --symbol and --params'),
+    ([], 'name either run directories, or --symbol, --params and --dataset'),
+    (['logs', '--dataset', 'digits'], 'name either run directories'),
     (['nowhere'], 'there is no run in nowhere'),
-    (['--symbol', 'x.json'], '--symbol, --params and --dataset go together'),
+    (['--symbol', 'x.json'], 'name either run directories, or --symbol, --params and --dataset, all three'),
     (['--symbol', 'x.json', '--params', 'y.params', '--dataset', 'digits'], 'there is no file x.json'),
     (['--symbol', 'README.md', '--params', 'LICENSE', '--dataset', 'digits'], 'cannot be read: truncated'),
 ])
@@ -105,11 +134,22 @@ def test_mistakes_are_one_line(command, arguments, expected):
 
 
 def test_weights_of_another_network_are_refused(command, runs, tmp_path):
-    symbols.get_symbol('resnet', 8).save(str(tmp_path / 'other-symbol.json'))
-    params = os.path.join(runs[0], 'batch8-epochs3-seed1', 'checkpoint-0003', 'model-0003.params')
-    line = one_line(command('eval.py', '--symbol', tmp_path / 'other-symbol.json', '--params', params, '--dataset',
-                            'cifar10', '--data-dir', runs[1], '--no-verify'))
-    assert 'the weights are not those of the network' in line
+    symbol, params = str(tmp_path / 'other-symbol.json'), os.path.join(
+        runs[0], 'epochs3-seed1', 'checkpoint-0003', 'model-0003.params')
+
+    def line():
+        return one_line(command('eval.py', '--symbol', symbol, '--params', params, '--dataset', 'digits',
+                                '--data-dir', runs[1]))
+
+    symbols.get_symbol('resnet', 8).save(symbol)
+    assert 'the weights are not those of the network' in line()
+    symbols.get_symbol('plain', 8, num_classes=100).save(symbol)
+    assert 'has to put out a softmax over 10 classes' in line()
+    symbols.get_symbol('plain', 8).get_internals()['fc_output'].save(symbol)  # scores without a softmax
+    assert 'has to put out a softmax over 10 classes; it has fc_output' in line()
+    params = str(tmp_path / 'list.params')
+    mx.nd.save(params, [mx.nd.ones(3)])
+    assert 'is not a checkpoint of a symbol' in line()
 
 
 def test_curves_are_drawn_for_runs_and_directories_of_seeds(command, runs, tmp_path):
@@ -118,20 +158,30 @@ def test_curves_are_drawn_for_runs_and_directories_of_seeds(command, runs, tmp_p
     assert cv2.imread(png).std() > 10
     with open(svg) as file:
         text = file.read()
-    assert all(words in text for words in ('training loss', 'test error (%)', 'Plain 8 on cifar10, batch8-epochs3 (2 runs)'))
+    assert all(words in text for words in ('training loss', 'test error (%)', 'Plain 8 on digits (epochs3), 2 runs'))
 
 
-def test_a_curve_is_the_mean_of_its_seeds(runs):
+def test_a_curve_is_the_mean_of_its_seeds_and_none_is_lost(runs, tmp_path):
     from plotting.curves import draw, group
 
-    groups = group([runs[0]])
-    assert [len(rows) for rows in groups.values()] == [2]
-    loss, error = draw(groups).axes
-    logs = [read_csv(os.path.join(runs[0], 'batch8-epochs3-seed%d' % seed)) for seed in (1, 2)]
-    for axis, column in ((loss, 'train_loss'), (error, 'test_error')):
-        line, = axis.get_lines()
-        np.testing.assert_allclose(line.get_xdata(), [1, 2, 3])
-        np.testing.assert_allclose(line.get_ydata(), np.mean([[float(row[column]) for row in rows] for rows in logs], 0))
+    copy = tmp_path / 'plain-8'
+    shutil.copytree(runs[0], str(copy))
+    path = str(copy / 'epochs3-seed2' / 'metrics.csv')
+    with open(path) as file:
+        lines = file.readlines()
+    with open(path, 'w') as file:
+        file.writelines(lines[:3])  # a seed that is not finished
+
+    groups = group([runs[0], str(copy)])  # the same titles twice
+    assert [len(rows) for _, rows in groups] == [2, 2]
+    logs = [read_csv(os.path.join(runs[0], 'epochs3-seed%d' % seed)) for seed in (1, 2)]
+    for axis, column in zip(draw(groups).axes, ('train_loss', 'test_error')):
+        mean, one, two = axis.get_lines()
+        expected = np.array([[float(row[column]) for row in rows] for rows in logs])
+        assert mean.get_xdata().tolist() == one.get_xdata().tolist() == [1, 2, 3] and two.get_xdata().tolist() == [1, 2]
+        np.testing.assert_allclose(mean.get_ydata(), expected.mean(axis=0))
+        np.testing.assert_allclose(one.get_ydata(), expected[0])
+        np.testing.assert_allclose(two.get_ydata(), expected[1][:2])
 
 
 def test_networks_are_drawn_side_by_side(command, tmp_path):
@@ -173,14 +223,28 @@ def test_the_committed_run_has_its_error_on_the_real_test_images(command, tmp_pa
 def test_runs_that_are_not_finished_have_no_mean_and_those_without_an_epoch_no_curve(command, runs, tmp_path):
     logs = tmp_path / 'plain-8'
     shutil.copytree(runs[0], str(logs))
-    path = str(logs / 'batch8-epochs3-seed2' / 'config.json')
+    path = str(logs / 'epochs3-seed1' / 'config.json')
     with open(path) as file:
         config = json.load(file)
     with open(path, 'w') as file:
         json.dump(dict(config, outcome=None), file)
-    _, out, _ = command('eval.py', logs, '--no-verify', check=0)
-    assert 'no mean: not all of these 2 runs are finished' in out and '±' not in out
-    os.remove(str(logs / 'batch8-epochs3-seed2' / 'metrics.csv'))
-    _, out, _ = command('plot.py', 'curves', logs, '--out', tmp_path / 'c', check=0)
-    os.remove(str(logs / 'batch8-epochs3-seed1' / 'metrics.csv'))
+    _, out, _ = command('eval.py', logs, '--data-dir', runs[1], check=0)
+    assert 'no mean: 1 of these 2 runs are finished' in out and '±' not in out
+    for name in ('checkpoint-0002', 'checkpoint-0003'):
+        shutil.rmtree(str(logs / 'epochs3-seed1' / name))
+    _, out, _ = command('eval.py', logs, '--data-dir', runs[1], check=0)
+    assert 'epochs3-seed1: no checkpoint yet' in out and len(results(out)) == 1
+    os.remove(str(logs / 'epochs3-seed2' / 'metrics.csv'))
+    command('plot.py', 'curves', logs, '--out', tmp_path / 'c', check=0)
+    os.remove(str(logs / 'epochs3-seed1' / 'metrics.csv'))
     assert 'has finished an epoch yet' in one_line(command('plot.py', 'curves', logs, '--out', tmp_path / 'c'))
+    assert 'give a name without ending' in one_line(command('plot.py', 'network', '--net', 'plain', '--depth', 8, '--out', 'x/'))
+
+
+@pytest.mark.slow
+def test_the_demo_keeps_its_promise(command, tmp_path):
+    """The commands of `make demo`: test error under 3 %."""
+    command('train_cifar.py', '--dataset', 'digits', '--net', 'dfn-mr', '--depth', 14, '--epochs', 15, '--log-dir', tmp_path,
+            check=0)
+    _, out, _ = command('eval.py', tmp_path, check=0)
+    assert results(out)[0][0] < 3

@@ -9,10 +9,18 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
+import symbols
+import train_cifar
 from compat import mx
+from data import records
+from symbols.summary import parameter_shapes
 from tests.conftest import ROOT, write_cifar
+from tests.training.test_optimiser import torch_nesterov
+from tests.training.test_replicas import shard
+from training.initialiser import initial_parameters
 
 COLUMNS = 'epoch,lr,train_loss,train_error,test_loss,test_error,images_per_second,seconds'
 MEASURED = COLUMNS.split(',')[:6]  # the rest are times
@@ -68,7 +76,7 @@ def test_a_run_leaves_what_the_next_person_needs(command, small_cifar, tmp_path)
     assert all(0 <= float(row['test_error']) <= 100 and float(row['images_per_second']) > 1 for row in rows)
     # a network that guesses at noise is a "fail", as in the paper
     assert config['outcome']['fail'] == (float(rows[-1]['test_error']) > 50)
-    assert ('"fail"' in out) == config['outcome']['fail']
+    assert ('which the paper prints as "fail"' in out) == config['outcome']['fail']
     assert '|' not in err and '\r' not in err  # no progress bar where there is no terminal
 
     # the newest two and the best
@@ -88,6 +96,46 @@ def test_a_run_leaves_what_the_next_person_needs(command, small_cifar, tmp_path)
             assert float(value) == pytest.approx(expected, abs=2e-3)
 
 
+def test_the_defaults_are_the_papers():
+    """Section 6.2."""
+    args = train_cifar.parser().parse_args([])
+    assert (args.epochs, args.batch_size, args.lr, args.momentum, args.weight_decay) == (400, 64, 0.1, 0.9, 1e-4)
+    assert (args.dataset, args.pad_value, args.widen, args.bn_momentum) == ('cifar10', 'zero', 1, 0.9)
+
+
+def test_two_steps_of_the_command_equal_the_same_computed_by_hand(command, small_cifar, tmp_path):
+    """Every option off its default, two devices; crops, shards, sums and updates are written out here."""
+    command('train_cifar.py', '--net', 'resnet', '--depth', 8, '--data-dir', small_cifar, '--no-verify', '--log-dir',
+            tmp_path / 'logs', '--cpus', 2, '--batch-size', 30, '--epochs', 1, '--lr', 0.05, '--momentum', 0.8,
+            '--weight-decay', 0.01, '--seed', 5, '--pad-value', 'mean', '--bn-momentum', 0.7, check=0)
+    prefix = os.path.join(only_run(tmp_path / 'logs'), 'checkpoint-0001', 'model')
+    _, weights, statistics = mx.model.load_checkpoint(prefix, 1)
+
+    images, labels = records.read(os.path.join(small_cifar, 'cifar10-train'))
+    mean, std = np.array([125.307, 122.950, 113.865]), np.array([62.993, 62.089, 66.705])
+    padded = np.pad((images - mean[:, None, None]) / std[:, None, None], ((0, 0), (0, 0), (4, 4), (4, 4)))
+    random = np.random.RandomState([5, 1])
+    order, (top, left), flip = random.permutation(60), random.randint(0, 9, (2, 60)), random.randint(0, 2, 60)
+    crops = np.stack([padded[i, :, y:y + 32, x:x + 32][..., ::-1 if f else 1]
+                      for i, y, x, f in zip(order, top, left, flip)])
+
+    symbol = symbols.get_symbol('resnet', 8, bn_momentum=0.7)
+    start = initial_parameters(parameter_shapes(symbol), 5)
+    expected, gradients, running = start, [], [None, None]
+    for step in (0, 30):
+        shards = [slice(step, step + 15), slice(step + 15, step + 30)]
+        done = [shard(symbol, expected, crops[s], labels[order[s]], before) for s, before in zip(shards, running)]
+        gradients.append({name: done[0][0][name] + done[1][0][name] for name in start})
+        running = [after for _, after in done]
+        expected = {name: value.astype(np.float32) for name, value in
+                    torch_nesterov(start, gradients, [0.05] * len(gradients), 0.8, 0.01, 30).items()}
+    for name, value in expected.items():
+        np.testing.assert_allclose(weights[name].asnumpy(), value, rtol=1e-3, atol=1e-4, err_msg=name)
+    for name in running[0]:
+        np.testing.assert_allclose(statistics[name].asnumpy(), (running[0][name] + running[1][name]) / 2,
+                                   rtol=1e-3, atol=1e-4, err_msg=name)
+
+
 def test_a_checkpoint_is_mxnets(command, small_cifar, tmp_path):
     command(*words(small_cifar, tmp_path / 'logs', '--epochs', 1), check=0)
     prefix = os.path.join(only_run(tmp_path / 'logs'), 'checkpoint-0001', 'model')
@@ -98,13 +146,21 @@ def test_a_checkpoint_is_mxnets(command, small_cifar, tmp_path):
     assert block(mx.nd.zeros((2, 3, 32, 32)), mx.nd.zeros(2)).shape == (2, 10)
 
 
-def test_a_finished_run_says_so_and_changes_nothing(command, small_cifar, tmp_path):
+def test_a_finished_run_says_so_and_changes_nothing(command, small_cifar, tmp_path, monkeypatch):
     command(*words(small_cifar, tmp_path / 'logs', '--epochs', 1), check=0)
     run = only_run(tmp_path / 'logs')
-    before = {name: read_bytes(run, name) for name in ('config.json', 'metrics.csv')}
+    before = {name: read_bytes(run, name) for name in ('config.json', 'metrics.csv', 'train.log')}
+    monkeypatch.setenv('OMP_NUM_THREADS', '2')
     _, out, _ = command(*words(small_cifar, tmp_path / 'logs', '--epochs', 1), check=0)
     assert re.search(r'is done: test error \d+\.\d\d % after 1 epochs', out)
     assert before == {name: read_bytes(run, name) for name in before}
+
+
+def test_a_finished_run_of_official_data_needs_no_data(command):
+    """The committed run, after a clone; it says so without a download."""
+    _, out, _ = command('train_cifar.py', '--net', 'dfn-mr', '--depth', 14, '--epochs', 8, '--data-dir', 'nowhere', check=0)
+    assert re.search(r'logs/cifar10/dfn-mr-14/epochs8-seed1 is done: test error 15\.\d\d % after 8 epochs', out)
+    assert not os.path.exists(os.path.join(ROOT, 'nowhere'))
 
 
 class Interrupted:
@@ -192,8 +248,41 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_is_recorded(command, small_c
     assert outcome['status'] == 'not finite' and outcome['fail'] is True
     last = read_csv(run)[-1]
     assert int(last['epoch']) == outcome['epoch'] and last['train_loss'] in ('nan', 'inf') and last['test_error'] == ''
-    _, out, _ = command(*arguments, check=0)
-    assert 'the loss was not finite at epoch' in out
+    _, out, _ = command(*arguments, check=1)
+    assert 'has ended: the loss was not finite at epoch' in out
+    _, out, _ = command('eval.py', run, '--no-verify')
+    assert 'test error' not in out  # it never came to a checkpoint
+
+
+def test_a_resume_is_recorded(small_cifar, tmp_path):
+    arguments = words(small_cifar, tmp_path, '--epochs', '20')
+    Interrupted(arguments, tmp_path).start_and_signal(signal.SIGTERM, 2)
+    before = read_json(only_run(tmp_path))
+    assert 'resumed' not in before
+    Interrupted(arguments + ['--checkpoint-minutes', '3'], tmp_path).start_and_signal(signal.SIGTERM, 2)
+    after = read_json(only_run(tmp_path))
+    assert len(after['resumed']) == 1 and '--checkpoint-minutes 3' in after['resumed'][0]['command']
+    assert after['resumed'][0]['environment']['mxnet'] == '1.9.1' and after['options'] == before['options']
+
+
+@pytest.mark.parametrize('name, damage', [
+    ('momentum.params', lambda content: content[:1000]), ('progress.json', lambda content: content[:100]),
+    ('model-0001.params', lambda content: content[:5000] + b'x' * 64 + content[5064:])])
+def test_a_damaged_checkpoint_is_one_line(command, small_cifar, tmp_path, name, damage):
+    arguments = words(small_cifar, tmp_path / 'logs', '--epochs', 1)
+    command(*arguments, check=0)
+    run = only_run(tmp_path / 'logs')
+    config = read_json(run)
+    with open(os.path.join(run, 'config.json'), 'w') as file:
+        json.dump(dict(config, outcome=None), file)  # as if it had been killed before its end
+    path = os.path.join(run, 'checkpoint-0001', name)
+    content = read_bytes(path)
+    with open(path, 'wb') as file:
+        file.write(damage(content))
+    line = one_line(command(*arguments))
+    assert 'checkpoint-0001 is damaged: delete it' in line
+    os.remove(os.path.join(run, 'config.json'))
+    assert 'has checkpoints but no config.json' in one_line(command(*arguments))
 
 
 def test_a_terminal_shows_a_progress_bar(small_cifar, tmp_path):
@@ -210,7 +299,7 @@ def test_a_terminal_shows_a_progress_bar(small_cifar, tmp_path):
         shown += piece
     os.close(master)
     assert process.wait() == 0
-    assert b'epoch 1/2' in shown and b'images/s' in shown and b'error' in shown
+    assert b'epoch 1/2' in shown and b'img/s' in shown and b'run 0' in shown and b'error' in shown
 
 
 def one_line(result):
@@ -234,7 +323,9 @@ def one_line(result):
     (['--epochs', '0'], 'whole number from 1'),
     (['--lr', '-1'], 'not a number above 0'),
     (['--momentum', '1'], '--momentum 1: choose a number from 0, below 1'),
-    (['--seed', '-1'], 'seed'),
+    (['--seed', '-1'], '--seed -1: choose'),
+    (['--weight-decay', 'nan'], '--weight-decay nan: choose'),
+    (['--lr', 'fast'], 'fast is not a number above 0'),
 ])
 def test_a_mistake_is_one_line_and_status_2(command, small_cifar, tmp_path, options, expected):
     assert expected in one_line(command(*words(small_cifar, tmp_path / 'logs', *options)))

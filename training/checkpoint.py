@@ -5,7 +5,7 @@ checkpoint-0008-00412 after 412 more steps:
 
     model-symbol.json, model-0008.params    the network, as MXNet writes and reads it
     momentum.params                         optimiser, and each device's own running statistics
-    progress.json                           position, metrics so far, options, generator
+    progress.json                           position, metrics so far, options, generator, checksums
 
 The first two are enough to evaluate or to use elsewhere: `mx.model.load_checkpoint('…/model', 8)`.
 A folder is written under another name, flushed to disk and then renamed, so it is whole or not there.
@@ -17,6 +17,7 @@ import shutil
 
 from compat import mx
 from errors import UserError
+from files import file_digest
 
 NAME = re.compile(r'checkpoint-(\d{4,})(?:-(\d{5,}))?$')
 KEEP = 2  # the newest, beside the best
@@ -65,8 +66,9 @@ def _write(folder, symbol, replicas, optimiser, progress):
         arrays.update({'aux%d:%s' % (device, name): mx.nd.array(value) for name, value in statistics.items()})
     _save_arrays(os.path.join(folder, 'momentum.params'), arrays)
 
+    digests = {file: file_digest(os.path.join(folder, file), 'sha256') for file in os.listdir(folder)}
     with open(os.path.join(folder, 'progress.json'), 'w') as file:
-        json.dump(dict(progress, rate=rate), file, indent=1)
+        json.dump(dict(progress, rate=rate, sha256=digests), file, indent=1)
     for file in os.listdir(folder):
         _sync(os.path.join(folder, file))
 
@@ -117,22 +119,32 @@ def load_files(symbol_file, params_file):
         raise UserError('%s and %s cannot be read: truncated, or not files of MXNet' % (
             symbol_file, params_file)) from error
     parts = {'arg': {}, 'aux': {}}
-    for name, value in arrays.items():
+    for name, value in arrays.items() if isinstance(arrays, dict) else [('', None)]:
         kind, _, name = name.partition(':')
+        if kind not in parts:
+            raise UserError('%s is not a checkpoint of a symbol: its arrays are not named arg:… and aux:…' % params_file)
         parts[kind][name] = value
     return symbol, parts['arg'], parts['aux']
 
 
 def load_progress(folder):
-    """The dict of progress.json."""
-    with open(os.path.join(folder, 'progress.json')) as file:
-        return json.load(file)
+    """The dict of progress.json; UserError where a file of the checkpoint is not as it was written."""
+    try:
+        with open(os.path.join(folder, 'progress.json')) as file:
+            progress = json.load(file)
+        whole = all(file_digest(os.path.join(folder, name), 'sha256') == digest
+                    for name, digest in progress['sha256'].items())
+    except (FileNotFoundError, ValueError, KeyError):
+        whole = False
+    if not whole:
+        raise UserError('%s is damaged: delete it to go on from the checkpoint before it' % folder)
+    return progress
 
 
 def restore(folder, replicas, optimiser):
     """Put a checkpoint's weights, statistics and momentum into place; returns the progress."""
-    _, parameters, _ = load_model(folder)
     progress = load_progress(folder)
+    _, parameters, _ = load_model(folder)
     arrays = mx.nd.load(os.path.join(folder, 'momentum.params'))
     for replica in replicas.replicas:
         for name, value in replica.parameters.items():

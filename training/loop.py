@@ -11,6 +11,7 @@ from training.replicas import outputs
 from training.stop import StopRequest
 
 LOG_EVERY = 100  # steps
+BAR = '{desc} {percentage:3.0f}% {rate_fmt}, {remaining} left{postfix}'  # fits 80 columns
 FAIL = 50        # percent: a final test error above it is a "fail", as in the paper
 
 
@@ -90,7 +91,7 @@ class Trainer:
                         best_test_error=min(row['test_error'] for row in self.progress.rows),
                         fail=last['test_error'] > FAIL)
         self.log.logger.info('finished: test error %.2f %%%s', last['test_error'],
-                             ', a "fail" (over %d %%)' % FAIL if last['test_error'] > FAIL else '')
+                             ': over %d %%, which the paper prints as "fail"' % FAIL if last['test_error'] > FAIL else '')
 
     def _train_epoch(self, stop):
         progress, epoch = self.progress, self.progress.epoch + 1
@@ -156,13 +157,13 @@ class Trainer:
                         self.progress.to_json(self.log.config))
 
     def _bar(self, epoch):
-        return tqdm(total=self.plan.train.images_per_epoch, initial=self.progress.tally.seen, unit=' images',
-                    desc='epoch %d/%d' % (epoch, self.plan.epochs), leave=False, disable=None)
+        return tqdm(total=self.plan.train.images_per_epoch, initial=self.progress.tally.seen, unit=' img',
+                    desc='epoch %d/%d' % (epoch, self.plan.epochs), leave=False, disable=None, bar_format=BAR)
 
     def _report(self, bar, epoch, images):
         """Move the bar, and every LOG_EVERY steps a line in the manner of MXNet's Speedometer."""
         progress, tally = self.progress, self.progress.tally
-        bar.set_postfix_str('loss %.3f, error %.2f %%, run %s left' % (
+        bar.set_postfix_str('loss %.3f, error %.1f %%, run %s left' % (
             tally.mean_loss, tally.error, tqdm.format_interval(self._seconds_left())), refresh=False)
         bar.update(images)
         if progress.step % LOG_EVERY == 0:

@@ -19,6 +19,8 @@ from tqdm import tqdm
 
 from compat import mx
 from errors import UserError
+from files import write_atomically
+from training import checkpoint
 
 COLUMNS = 'epoch lr train_loss train_error test_loss test_error images_per_second seconds'.split()
 
@@ -30,24 +32,16 @@ def environment():
 
 
 def _commit():
-    """The checkout's commit, `-dirty` with uncommitted changes to tracked files; None outside git."""
+    """The checkout's commit, `-dirty` with uncommitted changes but to logs; None outside git."""
     git = ['git', '-C', os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
     try:
         head = subprocess.run(git + ['rev-parse', 'HEAD'], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                               check=True, universal_newlines=True).stdout.strip()
-        dirty = subprocess.run(git + ['diff', '--quiet', 'HEAD'], stderr=subprocess.DEVNULL).returncode
+        dirty = subprocess.run(git + ['diff', '--quiet', 'HEAD', '--', ':/', ':(exclude,top)logs'],
+                               stderr=subprocess.DEVNULL).returncode
     except (OSError, subprocess.CalledProcessError):
         return None
     return head + ('-dirty' if dirty else '')
-
-
-def write_atomically(path, text):
-    """Replace a file's contents whole or not at all."""
-    with open(path + '.tmp', 'w', newline='') as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(path + '.tmp', path)
 
 
 def read_config(run_dir):
@@ -55,11 +49,13 @@ def read_config(run_dir):
     path = os.path.join(run_dir, 'config.json')
     try:
         with open(path) as file:
-            return json.load(file)
+            config = json.load(file)
+        config['options'], config['environment'], config['outcome']
     except FileNotFoundError:
         raise UserError('%s is not a run directory: it has no config.json' % run_dir) from None
-    except ValueError:
-        raise UserError('%s is damaged: not JSON' % path) from None
+    except (ValueError, KeyError, TypeError):
+        raise UserError('%s is damaged, or not of a run of this repository' % path) from None
+    return config
 
 
 def read_metrics(run_dir):
@@ -92,23 +88,40 @@ def group_runs(paths):
     return groups
 
 
+def outcome(directory, config, same):
+    """How the run in a directory ended, None where it has not; changes nothing there. Arguments as of RunLog."""
+    if not os.path.exists(os.path.join(directory, 'config.json')):
+        return None
+    old = read_config(directory)
+    _check_same(directory, same(old), same(config))
+    return old['outcome']
+
+
+def _check_same(directory, before, now):
+    other = ['%s %s instead of %s' % (key, before.get(key), now[key]) for key in now if before.get(key) != now[key]]
+    if other:
+        raise UserError('%s holds a run with another configuration (%s): choose another --log-dir, or delete it'
+                        % (directory, '; '.join(other)))
+
+
 class RunLog:
-    """An open run directory. `config` is the dict of config.json."""
+    """An open run directory. `config` is the dict of config.json; a run that has an outcome is left as it is."""
 
     def __init__(self, directory, config, same):
-        """Open or create it; UserError if it holds another run.
+        """Open or create it; UserError if it holds another run, or another process works in it.
 
-        same: the part of `config` that has to be equal for the run to be the same, as a function of it.
+        same: the part of a config that has to be equal for the run to be the same, as a function of it.
         """
         self.directory, self.config = directory, config
-        os.makedirs(directory, exist_ok=True)
         self._lock()
         if os.path.exists(self.path('config.json')):
-            self.config = self._compare(read_config(directory), config, same)
-        else:
-            self._write_config()
-        self.logger = self._open_log()
-        self._note_threads(config)
+            self.config = read_config(directory)
+            _check_same(directory, same(self.config), same(config))
+        elif checkpoint.find(directory):
+            raise UserError('%s has checkpoints but no config.json that says of what: delete it' % directory)
+        if not self.config['outcome']:
+            self.logger = self._open_log()
+            self._begin(config)
 
     def path(self, name):
         """Path of a file in the run directory."""
@@ -116,26 +129,25 @@ class RunLog:
 
     def _lock(self):
         """One process at a time: a lock on the directory itself, which ends with the process."""
-        self._handle = os.open(self.directory, os.O_RDONLY)
         try:
+            os.makedirs(self.directory, exist_ok=True)
+            self._handle = os.open(self.directory, os.O_RDONLY)
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError('another process is training in %s' % self.directory) from None
+        except OSError as error:
+            raise UserError('%s cannot be made (%s): choose another --log-dir' % (
+                self.directory, error.strerror)) from None
 
-    def _compare(self, old, new, same):
-        before, now = same(old), same(new)
-        other = ['%s %s instead of %s' % (key, before.get(key), now.get(key))
-                 for key in {**before, **now} if before.get(key) != now.get(key)]
-        if other:
-            raise UserError('%s holds a run with another configuration (%s): choose another --log-dir, '
-                            'or delete it' % (self.directory, '; '.join(other)))
-        return old
-
-    def _note_threads(self, config):
-        before, now = self.config['environment']['threads'], config['environment']['threads']
-        if before != now:
-            self.logger.warning('OMP_NUM_THREADS is %d, the run began with %d: the last bits of its weights '
-                                'depend on it', now, before)
+    def _begin(self, config):
+        """Record who works on the run now: the first time in config.json as it is, later in its list `resumed`."""
+        if self.config is not config:
+            now = config['environment']
+            self.config.setdefault('resumed', []).append({'command': config['command'], 'environment': now})
+            if now['threads'] != self.config['environment']['threads']:
+                self.logger.warning('OMP_NUM_THREADS is %d, the run began with %d: the last bits of its weights '
+                                    'depend on it', now['threads'], self.config['environment']['threads'])
+        self._write_config()
 
     def _write_config(self):
         write_atomically(self.path('config.json'), json.dumps(self.config, indent=1) + '\n')

@@ -85,7 +85,7 @@ def test_a_wrong_checksum_leaves_nothing_that_looks_whole(server, tmp_path):
     with pytest.raises(UserError, match='is not the official file: MD5 .* instead of 000'):
         download(wrong, str(tmp_path))
     assert not (tmp_path / 'whole').exists()
-    assert (tmp_path / 'whole.part').stat().st_size == 0  # the next call starts over
+    assert not (tmp_path / 'whole.part').exists()  # the next call starts over
     assert read(download(archive(server, 'whole'), str(tmp_path))) == CONTENT
 
 
@@ -98,7 +98,7 @@ def test_a_wrong_length_is_said(server, tmp_path):
 def test_giving_up_says_where_and_what_to_do(server, tmp_path, name, monkeypatch):
     if name == 'dead':  # nothing more comes after the first piece
         monkeypatch.setattr(Handler, 'do_GET', lambda self: self.send_error(503))
-    with pytest.raises(UserError, match='cannot fetch http://127.0.0.1.*%s.*run the command again' % name):
+    with pytest.raises(UserError, match='cannot fetch http://127.0.0.1.*%s .HTTP status .*run the command again' % name):
         download(archive(server, name), str(tmp_path))
     assert not (tmp_path / name).exists()
 
@@ -106,5 +106,5 @@ def test_giving_up_says_where_and_what_to_do(server, tmp_path, name, monkeypatch
 def test_no_server_at_all(tmp_path, monkeypatch):
     monkeypatch.setenv('no_proxy', '*')
     monkeypatch.setattr(download_module, 'PAUSE', 0.01)
-    with pytest.raises(UserError, match='cannot fetch'):
+    with pytest.raises(UserError, match='cannot fetch .* .no connection.: run .* or put x into'):
         download(Archive('x', 'http://127.0.0.1:9/', 10, ''), str(tmp_path))

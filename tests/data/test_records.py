@@ -107,6 +107,24 @@ def test_of_two_processes_started_together_one_prepares_the_data(tmp_path):
     assert (outs[0] + outs[1]).count('wrote') == 2  # train and test, once
 
 
+def test_no_verify_does_not_make_official_files_unverified(tmp_path):
+    assert data.load('digits', str(tmp_path), verify=False).about['train']['verified'] is True
+
+
+@pytest.mark.parametrize('limit', [True, False])
+def test_a_disk_without_room_or_leave_is_one_error(tmp_path, images, labels, limit):
+    """A limit on the size of files stands for a full disk; a folder that is a file for one that is read-only."""
+    (tmp_path / 'file').write_text('')
+    code = ('import resource, signal, sys, numpy as np; from data import records; from errors import UserError\n'
+            'signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n'
+            'if sys.argv[2] == "True": resource.setrlimit(resource.RLIMIT_FSIZE, (50000, 50000))\n'
+            'try: records._write_records(sys.argv[1], np.random.randint(0, 256, (60, 32, 32, 3), np.uint8), '
+            'range(60), "x")\nexcept UserError as error: print(error)')
+    prefix = str(tmp_path / 'x') if limit else str(tmp_path / 'file' / 'x')
+    out = subprocess.check_output([sys.executable, '-c', code, prefix, str(limit)], cwd=ROOT, universal_newlines=True)
+    assert 'x.rec cannot be written: the disk is full, or the folder read-only' in out
+
+
 def test_a_failure_leaves_no_half_written_file(tmp_path, images, labels, monkeypatch):
     monkeypatch.setattr(mx.recordio, 'pack_img', lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -117,7 +135,7 @@ def test_a_failure_leaves_no_half_written_file(tmp_path, images, labels, monkeyp
 def test_digits_are_scikit_learns_enlarged():
     from sklearn.datasets import load_digits
 
-    splits = digits.read()
+    splits, _ = digits.read()
     images = np.concatenate([splits['train'][0], splits['test'][0]])
     labels = np.concatenate([splits['train'][1], splits['test'][1]])
     assert len(splits['train'][1]) == 1437 and len(splits['test'][1]) == 360

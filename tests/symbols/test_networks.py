@@ -165,12 +165,12 @@ def test_importing_symbols_alone_sets_mxnet_up():
     assert subprocess.check_output([sys.executable, '-c', code], cwd=ROOT).strip() == b'2.0'
 
 
-@pytest.mark.parametrize('net, depth, expected', [
-    ('dfn-mr', 56, ['1,710,426', '251,052,672', '56', '2^54']), ('resnet', 14, ['175,258', '14', '64']),
-    ('dfn-f6', 20, ['295,290', '20', '64']), ('dfn-mr', 98, ['2^96'])])
-def test_summary_prints_the_size(command, net, depth, expected):
+@pytest.mark.parametrize('net, depth, parameters, ensemble', [
+    ('dfn-mr', 56, '1,710,426', '2^54'), ('resnet', 14, '175,258', '64'), ('dfn-f6', 20, '295,290', '64'),
+    ('dfn-mr', 98, '3,071,450', '2^96'), ('dfn-il', 14, '346,650', '729'), ('plain', 14, '172,506', '1')])
+def test_summary_prints_the_size(command, net, depth, parameters, ensemble):
     _, out, _ = command('-m', 'symbols', 'summary', '--net', net, '--depth', depth, check=0)
     values = dict(re.findall(r'^(\S+(?: size)?) {2,}(.*)$', out, re.M))
     assert list(values) == ['network', 'parameters', 'multiply-adds', 'depth', 'ensemble size']
-    for text in expected:
-        assert any(text in value for value in values.values()), (text, out)
+    assert values['parameters'] == parameters and values['ensemble size'] == ensemble
+    assert values['depth'] == str(depth) and values['network'] == '%s %d, 10 classes' % (net, depth)

@@ -24,13 +24,13 @@ def make(count, net='dfn-mr', kvstore='local'):
     return symbol, parameters, replicas
 
 
-def shard(symbol, parameters, data, labels):
+def shard(symbol, parameters, data, labels, statistics=None):
     """Gradients (summed over the shard) and running statistics of one shard after one pass."""
     executor = symbol.simple_bind(mx.cpu(), data=data.shape, softmax_label=labels.shape)
     for name, value in parameters.items():
         executor.arg_dict[name][:] = value
     for name, value in executor.aux_dict.items():
-        value[:] = float(name.endswith('_var'))
+        value[:] = statistics[name] if statistics else float(name.endswith('_var'))
     executor.forward(is_train=True, data=mx.nd.array(data), softmax_label=mx.nd.array(labels))
     executor.backward()
     return ({name: executor.grad_dict[name].asnumpy() for name in parameters},
