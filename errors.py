@@ -58,9 +58,8 @@ def _number(text, kind, fits, what):
 
 def fail_at_import(message):
     """What an import says where it cannot go on: one line to the user of a command, ImportError to a program."""
-    command = getattr(sys.modules['__main__'], '__file__', '')
-    ours = sys.argv[0] == '-m' or os.path.dirname(os.path.abspath(command)) == os.path.dirname(__file__)
-    if not ours:
+    command, here = getattr(sys.modules['__main__'], '__file__', None), os.path.dirname(os.path.abspath(__file__))
+    if sys.argv[0] != '-m' and not (command and os.path.dirname(os.path.abspath(command)) == here):
         raise ImportError(message)
     print('error: %s' % message, file=sys.stderr)
     sys.exit(2)

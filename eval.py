@@ -13,7 +13,7 @@ import sys
 
 from errors import Parser, UserError, positive_int, run
 import data
-from data.batches import Normalisation, test_batches
+from data.batches import Normalisation, evaluation_batches
 from symbols import IMAGE_SHAPE
 from symbols.summary import parameter_shapes, statistics_shapes
 from training import checkpoint, devices, runlog
@@ -50,7 +50,7 @@ def evaluate_model(model, dataset, contexts, batch_size):
     predictor = Predictor(symbol, contexts, IMAGE_SHAPE, parameters, statistics_)
     normalise = Normalisation(dataset.source.mean, dataset.source.std)
     images, labels = dataset.splits['test']
-    return evaluate(predictor, test_batches(images, labels, batch_size, normalise), len(labels))
+    return evaluate(predictor, evaluation_batches(images, labels, batch_size, normalise), len(labels))
 
 
 def check_model(symbol, parameters, statistics_, classes):

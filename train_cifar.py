@@ -15,7 +15,7 @@ import sys
 from errors import Parser, UserError, positive_float, positive_int, run
 import data
 import symbols
-from data.batches import Normalisation, TrainBatches, test_batches
+from data.batches import Normalisation, TrainBatches, evaluation_batches
 from symbols import IMAGE_SHAPE
 from symbols.options import add_network_options
 from symbols.summary import count_parameters, parameter_shapes, statistics_shapes
@@ -144,7 +144,7 @@ def main():
     replicas.check_batches(train.images_per_epoch, args.batch_size)
     optimiser = NesterovSGD(replicas, args.momentum, args.weight_decay)
     test_images, test_labels = dataset.splits['test']
-    plan = Plan(train, lambda: test_batches(test_images, test_labels, TEST_BATCH * len(contexts), normalise),
+    plan = Plan(train, lambda: evaluation_batches(test_images, test_labels, TEST_BATCH * len(contexts), normalise),
                 len(test_labels), args.epochs, lambda epoch: learning_rate(epoch, args.epochs, args.lr),
                 60 * args.checkpoint_minutes)
 

@@ -82,7 +82,7 @@ class TrainBatches:
         return data
 
 
-def test_batches(images, labels, batch_size, normalise):
+def evaluation_batches(images, labels, batch_size, normalise):
     """Yield (data, labels) over a split as it is, in order, every image once, the last batch shorter."""
     for start in range(0, len(labels), batch_size):
         pick = slice(start, start + batch_size)

@@ -11,7 +11,7 @@ from training.replicas import outputs
 from training.stop import StopRequest
 
 LOG_EVERY = 100  # steps
-BAR = '{desc} {percentage:3.0f}% {rate_fmt}, {remaining} left{postfix}'  # fits 80 columns
+BAR = '{desc} |{bar}| {percentage:3.0f}% {rate_fmt}{postfix}'  # fits 80 columns
 FAIL = 50        # percent: a final test error above it is a "fail", as in the paper
 
 
@@ -158,12 +158,13 @@ class Trainer:
 
     def _bar(self, epoch):
         return tqdm(total=self.plan.train.images_per_epoch, initial=self.progress.tally.seen, unit=' img',
-                    desc='epoch %d/%d' % (epoch, self.plan.epochs), leave=False, disable=None, bar_format=BAR)
+                    desc='epoch %d/%d' % (epoch, self.plan.epochs), leave=False, disable=None, dynamic_ncols=True,
+                    bar_format=BAR)
 
     def _report(self, bar, epoch, images):
         """Move the bar, and every LOG_EVERY steps a line in the manner of MXNet's Speedometer."""
         progress, tally = self.progress, self.progress.tally
-        bar.set_postfix_str('loss %.3f, error %.1f %%, run %s left' % (
+        bar.set_postfix_str('loss %.3f, error %.1f %%, %s left' % (
             tally.mean_loss, tally.error, tqdm.format_interval(self._seconds_left())), refresh=False)
         bar.update(images)
         if progress.step % LOG_EVERY == 0:

@@ -1,6 +1,6 @@
 """One network on several devices: each has a copy, works on its share of the batch, and all stay equal.
 
-Built on MXNet's executors and KVStore. Each device normalises its own share of a batch (the paper: 32
+Built on MXNet's executors and KVStore; its Module would hide what has to be exact here. Each device normalises its own share of a batch (the paper: 32
 images a GPU), so the number of devices is part of an experiment. The running statistics therefore differ
 between devices while an epoch runs; `merge_statistics` averages them before anything is evaluated.
 

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from data.batches import Normalisation, TrainBatches, test_batches as batches_of_test
+from data.batches import Normalisation, TrainBatches, evaluation_batches
 
 MEAN, STD = (125.307, 122.950, 113.865), (62.993, 62.089, 66.705)
 
@@ -81,6 +81,6 @@ def test_an_epoch_is_a_function_of_seed_and_epoch(images, labels):
 
 
 def test_evaluation_never_augments(images, labels):
-    data, seen = zip(*batches_of_test(images, labels, 64, Normalisation(MEAN, STD)))
+    data, seen = zip(*evaluation_batches(images, labels, 64, Normalisation(MEAN, STD)))
     np.testing.assert_allclose(np.concatenate(data), normalised(images), atol=1e-5)
     np.testing.assert_array_equal(np.concatenate(seen), labels)
