@@ -15,7 +15,7 @@ DEMO = digits/dfn-mr-14/epochs15-seed1
 
 .venv: $(VENV)/$(REQUIREMENTS)
 
-# The stamp is a copy of the requirements' name, so that another set makes the environment anew.
+# The stamp has the requirements' name, so that another set makes the environment anew.
 $(VENV)/$(REQUIREMENTS): requirements-base.txt $(REQUIREMENTS) preflight.py
 	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON); run: sudo apt install python3 python3-venv" >&2; exit 2; }
 	@$(PYTHON) preflight.py

@@ -1,14 +1,13 @@
 """Training loss and test error against epochs, several runs in one figure (the form of Figure 12)."""
 import itertools
 import os
-import re
 
 import numpy as np
 
 import plotting  # noqa: F401  chooses the backend before pyplot is imported
 import symbols
 from errors import UserError
-from training.runlog import group_runs, read_config, read_metrics
+from training.runlog import group_runs, read_config, read_metrics, without_seed
 
 from matplotlib import pyplot as plt  # isort: skip
 
@@ -34,7 +33,7 @@ def group(paths):
 def _title(run_dir):
     """Such as `DFN-MR 14 on cifar10 (epochs8)`: network, data, and the options off the default."""
     options = read_config(run_dir)['options']
-    extra = re.sub(r'-?seed\d+$', '', os.path.basename(os.path.abspath(run_dir)))
+    extra = without_seed(os.path.basename(os.path.abspath(run_dir)))
     return '%s %d%s on %s' % (symbols.network(options['net']).title, options['depth'],
                               ', %d× wide' % options['widen'] if options['widen'] > 1 else '',
                               options['dataset']) + (' (%s)' % extra if extra else '')

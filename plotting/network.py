@@ -4,7 +4,7 @@ As in Figure 7 a layer with stride 2 is a trapezoid and a projection shortcut a 
 is made from the symbol's own graph, so it shows what is trained. Columns follow the layers' names:
 branch1 and left sides left, branch2 and right sides right, everything else in the middle.
 """
-import json
+import ast
 from typing import NamedTuple
 
 import plotting  # noqa: F401  chooses the backend before pyplot is imported
@@ -69,10 +69,10 @@ def _item(node, row, sources, above):
     column = next((place for part, place in COLUMNS.items() if part in node['name']), 0)
     if node['op'] == 'FullyConnected':
         return Item(node['name'], 'FC, %s' % attributes['num_hidden'], column, row, 1, 0, sources)
-    kernel, channels = json.loads(attributes['kernel'].replace('(', '[').replace(')', ']')), attributes['num_filter']
-    stride = int(attributes.get('stride', '(1, 1)').strip('()').split(',')[0])
-    label = '%d×%d, %s%s' % (kernel[0], kernel[1], channels, ', /2' if stride == 2 else '')
-    return Item(node['name'], label, column, row, stride, int(channels), sources)
+    kernel, (stride, _) = ast.literal_eval(attributes['kernel']), ast.literal_eval(attributes['stride'])
+    channels = int(attributes['num_filter'])
+    label = '%d×%d, %d%s' % (kernel + (channels, ', /2' if stride == 2 else ''))
+    return Item(node['name'], label, column, row, stride, channels, sources)
 
 
 def draw(named):

@@ -2,6 +2,8 @@
 import json
 from typing import NamedTuple
 
+from symbols import IMAGE_SHAPE
+
 INPUTS = ('data', 'softmax_label')
 
 
@@ -13,24 +15,24 @@ class Summary(NamedTuple):
     depth: int
 
 
-def parameter_shapes(symbol, image_shape=(3, 32, 32)):
+def parameter_shapes(symbol, image_shape=IMAGE_SHAPE):
     """{name: shape} of what is trained, in the symbol's order; image_shape is (channels, height, width)."""
     shapes, _, _ = symbol.infer_shape(data=(1,) + tuple(image_shape))
     return {name: shape for name, shape in zip(symbol.list_arguments(), shapes) if name not in INPUTS}
 
 
-def statistics_shapes(symbol, image_shape=(3, 32, 32)):
+def statistics_shapes(symbol, image_shape=IMAGE_SHAPE):
     """{name: shape} of BatchNorm's running means and variances, in the symbol's order."""
     _, _, shapes = symbol.infer_shape(data=(1,) + tuple(image_shape))
     return dict(zip(symbol.list_auxiliary_states(), shapes))
 
 
-def count_parameters(symbol, image_shape=(3, 32, 32)):
+def count_parameters(symbol, image_shape=IMAGE_SHAPE):
     """Number of trained scalars."""
     return sum(_product(shape) for shape in parameter_shapes(symbol, image_shape).values())
 
 
-def summarise(symbol, image_shape=(3, 32, 32)):
+def summarise(symbol, image_shape=IMAGE_SHAPE):
     """Summary of a symbol for one image of image_shape."""
     return Summary(count_parameters(symbol, image_shape), _multiply_adds(symbol, image_shape), _depth(symbol))
 

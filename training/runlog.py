@@ -80,11 +80,16 @@ def find_runs(paths):
     return runs
 
 
+def without_seed(path):
+    """A run directory's path, or name, less the seed at its end: what the seeds of one configuration share."""
+    return re.sub(r'-?seed\d+$', '', path)
+
+
 def group_runs(paths):
     """{directory and options: run directories}: the runs of `paths`, those that differ in the seed alone together."""
     groups = {}
     for run_dir in find_runs(paths):
-        groups.setdefault(re.sub(r'-?seed\d+$', '', run_dir), []).append(run_dir)
+        groups.setdefault(without_seed(run_dir), []).append(run_dir)
     return groups
 
 
