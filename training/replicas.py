@@ -1,8 +1,9 @@
 """One network on several devices: each has a copy, works on its share of the batch, and all stay equal.
 
-Built on MXNet's executors and KVStore; its Module would hide what has to be exact here. Each device normalises its own share of a batch (the paper: 32
-images a GPU), so the number of devices is part of an experiment. The running statistics therefore differ
-between devices while an epoch runs; `merge_statistics` averages them before anything is evaluated.
+Built on MXNet's executors and KVStore; its Module would hide what has to be exact here. Each device
+normalises its own share of a batch (the paper: 32 images a GPU), so the number of devices is part of an
+experiment. The running statistics therefore differ between devices while an epoch runs;
+`merge_statistics` averages them before anything is evaluated.
 
 Training and evaluation share no array. On the CPU MXNet's inference turns the weights it reads into a
 layout of MKL-DNN's, in place and behind the queue: on the arrays of training that makes two runs of one
@@ -94,10 +95,10 @@ class Replicas:
         return [{name: value.asnumpy() for name, value in replica.statistics.items()} for replica in self.replicas]
 
     def mean_statistics(self):
-        """The mean of the devices' running statistics, {name: (channels,) array}."""
-        first, *others = self.statistics()
-        return {name: sum((other[name] for other in others), value) / np.float32(len(self.replicas))
-                for name, value in first.items()}
+        """The mean of the devices' running statistics, {name: (channels,) array}; of equal ones, themselves."""
+        per_device = self.statistics()
+        return {name: np.mean([own[name] for own in per_device], axis=0, dtype=np.float64).astype(np.float32)
+                for name in per_device[0]}
 
     def merge_statistics(self):
         """Give every device the mean of the devices' running statistics."""
