@@ -117,7 +117,7 @@ silence_binding()
 load_nvidia_wheels()
 
 try:
-    import mxnet as mx  # noqa: E402  everything above has to come first
+    import mxnet as mx  # noqa: E402,F401  everything above has to come first
 except OSError as error:
     hint = ('sudo apt install libgomp1' if 'libgomp' in str(error) else
             "install NVIDIA's driver and the wheels of requirements.txt, or requirements-cpu.txt instead")

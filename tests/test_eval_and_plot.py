@@ -26,8 +26,8 @@ def runs(tmp_path_factory):
     """(directory of two finished seeds of a small run on the digits, data directory)."""
     folder = tmp_path_factory.mktemp('runs')
     for seed in (1, 2):
-        subprocess.check_call([sys.executable, 'train_cifar.py', '--net', 'plain', '--depth', '8', '--dataset', 'digits',
-                               '--data-dir', str(folder / 'data'), '--log-dir', str(folder / 'logs'), '--epochs', '3',
+        subprocess.check_call([sys.executable, 'train_cifar.py', '--net', 'plain', '--depth', '8', '--dataset',
+                               'digits', '--data-dir', str(folder / 'data'), '--log-dir', str(folder / 'logs'), '--epochs', '3',
                                '--seed', str(seed)], cwd=ROOT, stdout=subprocess.DEVNULL)
     return str(folder / 'logs' / 'digits' / 'plain-8'), str(folder / 'data')
 
@@ -49,7 +49,8 @@ def by_hand(run, epoch):
     return 100 * (p.argmax(axis=1) != labels).mean(), -np.log(p[np.arange(360), labels]).mean()
 
 
-@pytest.mark.parametrize('options', [[], ['--batch-size', 7], ['--batch-size', 1], ['--cpus', 3, '--batch-size', 7], ['--batch-size', 1000]])
+@pytest.mark.parametrize('options', [
+    [], ['--batch-size', 7], ['--batch-size', 1], ['--cpus', 3, '--batch-size', 7], ['--batch-size', 1000]])
 def test_evaluation_is_exact_for_any_batch_and_devices(command, runs, options):
     run = os.path.join(runs[0], 'epochs3-seed1')
     _, out, _ = command('eval.py', run, *options, check=0)
@@ -72,9 +73,11 @@ def test_the_two_files_of_mxnet_are_enough(command, runs, tmp_path):
     checkpoint = os.path.join(logs, 'epochs3-seed2', 'checkpoint-0003')
     for name in ('model-symbol.json', 'model-0003.params'):
         shutil.copy(os.path.join(checkpoint, name), str(tmp_path))
-    _, out, _ = command('eval.py', '--symbol', tmp_path / 'model-symbol.json', '--params', tmp_path / 'model-0003.params',
+    _, out, _ = command('eval.py', '--symbol', tmp_path / 'model-symbol.json',
+                        '--params', tmp_path / 'model-0003.params',
                         '--dataset', 'digits', '--data-dir', data_dir, check=0)
-    assert results(out)[0][0] == pytest.approx(float(read_csv(os.path.dirname(checkpoint))[-1]['test_error']), abs=0.005)
+    logged = float(read_csv(os.path.dirname(checkpoint))[-1]['test_error'])
+    assert results(out)[0][0] == pytest.approx(logged, abs=0.005)
 
 
 def test_best_takes_the_checkpoint_of_the_smallest_test_error(command, runs, tmp_path):
@@ -185,9 +188,11 @@ def test_a_curve_is_the_mean_of_its_seeds_and_none_is_lost(runs, tmp_path):
 
 
 def test_networks_are_drawn_side_by_side(command, tmp_path):
-    _, out, _ = command('plot.py', 'network', '--net', 'resnet', 'dfn-mr', '--depth', 26, 14, '--out', tmp_path / 'n', check=0)
+    _, out, _ = command('plot.py', 'network', '--net', 'resnet', 'dfn-mr', '--depth', 26, 14,
+                        '--out', tmp_path / 'n', check=0)
     assert all(os.path.getsize(path) > 10000 for path in out.split())
-    assert 'give one --depth' in one_line(command('plot.py', 'network', '--net', 'resnet', 'dfn-mr', '--depth', 8, 14, 20))
+    assert 'give one --depth' in one_line(
+        command('plot.py', 'network', '--net', 'resnet', 'dfn-mr', '--depth', 8, 14, 20))
 
 
 @pytest.mark.parametrize('net, boxes, circles, trapezoids', [
@@ -238,13 +243,14 @@ def test_runs_that_are_not_finished_have_no_mean_and_those_without_an_epoch_no_c
     command('plot.py', 'curves', logs, '--out', tmp_path / 'c', check=0)
     os.remove(str(logs / 'epochs3-seed1' / 'metrics.csv'))
     assert 'has finished an epoch yet' in one_line(command('plot.py', 'curves', logs, '--out', tmp_path / 'c'))
-    assert 'give a name without ending' in one_line(command('plot.py', 'network', '--net', 'plain', '--depth', 8, '--out', 'x/'))
+    assert 'give a name without ending' in one_line(
+        command('plot.py', 'network', '--net', 'plain', '--depth', 8, '--out', 'x/'))
 
 
 @pytest.mark.slow
 def test_the_demo_keeps_its_promise(command, tmp_path):
     """The commands of `make demo`: test error under 3 %."""
-    command('train_cifar.py', '--dataset', 'digits', '--net', 'dfn-mr', '--depth', 14, '--epochs', 15, '--log-dir', tmp_path,
-            check=0)
+    command('train_cifar.py', '--dataset', 'digits', '--net', 'dfn-mr', '--depth', 14, '--epochs', 15,
+            '--log-dir', tmp_path, check=0)
     _, out, _ = command('eval.py', tmp_path, check=0)
     assert results(out)[0][0] < 3

@@ -158,7 +158,8 @@ def test_a_finished_run_says_so_and_changes_nothing(command, small_cifar, tmp_pa
 
 def test_a_finished_run_of_official_data_needs_no_data(command):
     """The committed run, after a clone; it says so without a download."""
-    _, out, _ = command('train_cifar.py', '--net', 'dfn-mr', '--depth', 14, '--epochs', 8, '--data-dir', 'nowhere', check=0)
+    _, out, _ = command('train_cifar.py', '--net', 'dfn-mr', '--depth', 14, '--epochs', 8,
+                        '--data-dir', 'nowhere', check=0)
     assert re.search(r'logs/cifar10/dfn-mr-14/epochs8-seed1 is done: test error 15\.\d\d % after 8 epochs', out)
     assert not os.path.exists(os.path.join(ROOT, 'nowhere'))
 
@@ -319,7 +320,8 @@ def one_line(result):
     (['--gpus', '0', '--cpus', '2'], 'not allowed with'),
     (['--cpus', '9'], 'a batch has 8 images, which cannot be split over 9 devices'),
     (['--cpus', '0'], '0 is not a whole number from 1'),
-    (['--batch-size', '59', '--cpus', '2'], 'the last batch of an epoch has 1 images, which cannot be split over 2 devices'),
+    (['--batch-size', '59', '--cpus', '2'],
+     'the last batch of an epoch has 1 images, which cannot be split over 2 devices'),
     (['--epochs', '0'], 'whole number from 1'),
     (['--lr', '-1'], 'not a number above 0'),
     (['--momentum', '1'], '--momentum 1: choose a number from 0, below 1'),

@@ -86,12 +86,11 @@ class Trainer:
                     raise
                 if stop.signal:
                     raise Stopped(stop.signal)
-        last = self.progress.rows[-1]
-        self.log.finish(status='finished', epochs=self.plan.epochs, test_error=last['test_error'],
-                        best_test_error=min(row['test_error'] for row in self.progress.rows),
-                        fail=last['test_error'] > FAIL)
-        self.log.logger.info('finished: test error %.2f %%%s', last['test_error'],
-                             ': over %d %%, which the paper prints as "fail"' % FAIL if last['test_error'] > FAIL else '')
+        error = self.progress.rows[-1]['test_error']
+        self.log.finish(status='finished', epochs=self.plan.epochs, test_error=error,
+                        best_test_error=min(row['test_error'] for row in self.progress.rows), fail=error > FAIL)
+        self.log.logger.info('finished: test error %.2f %%%s', error,
+                             ': over %d %%, which the paper prints as "fail"' % FAIL if error > FAIL else '')
 
     def _train_epoch(self, stop):
         progress, epoch = self.progress, self.progress.epoch + 1
@@ -111,7 +110,7 @@ class Trainer:
                 progress.seconds = before + time.monotonic() - begun
                 self._report(bar, epoch, len(labels))
                 if batch is None:
-                    break
+                    break  # the end of an epoch has a checkpoint of its own
                 if stop.signal or time.monotonic() - saved > self.plan.checkpoint_seconds:
                     self._save()
                     saved = time.monotonic()

@@ -98,7 +98,8 @@ def test_a_wrong_length_is_said(server, tmp_path):
 def test_giving_up_says_where_and_what_to_do(server, tmp_path, name, monkeypatch):
     if name == 'dead':  # nothing more comes after the first piece
         monkeypatch.setattr(Handler, 'do_GET', lambda self: self.send_error(503))
-    with pytest.raises(UserError, match='cannot fetch http://127.0.0.1.*%s .HTTP status .*run the command again' % name):
+    with pytest.raises(UserError, match='cannot fetch http://127.0.0.1.*%s .HTTP status .*run the command again'
+                       % name):
         download(archive(server, name), str(tmp_path))
     assert not (tmp_path / name).exists()
 

@@ -39,8 +39,8 @@ def test_a_build_without_cuda():
 @pytest.mark.parametrize('capability, word', [((9, 0), 'new'), ((10, 0), 'new'), ((3, 7), 'old')])
 def test_a_gpu_the_wheel_has_no_code_for(two_gpus, monkeypatch, capability, word):
     monkeypatch.setattr(devices, '_compute_capability', lambda gpu: capability if gpu == 1 else (7, 0))
-    with pytest.raises(UserError, match='GPU 1 is too %s for this MXNet: .*not on Hopper or later; this one has %d.%d' % (
-            (word,) + capability)):
+    expected = 'GPU 1 is too %s for this MXNet: .*not on Hopper or later; this one has %d.%d' % ((word,) + capability)
+    with pytest.raises(UserError, match=expected):
         devices.contexts('0,1')
     devices.contexts('0')
 
