@@ -27,7 +27,8 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp('runs')
     for seed in (1, 2):
         subprocess.check_call([sys.executable, 'train_cifar.py', '--net', 'plain', '--depth', '8', '--dataset',
-                               'digits', '--data-dir', str(folder / 'data'), '--log-dir', str(folder / 'logs'), '--epochs', '3',
+                               'digits', '--data-dir', str(folder / 'data'),
+                               '--log-dir', str(folder / 'logs'), '--epochs', '3',
                                '--seed', str(seed)], cwd=ROOT, stdout=subprocess.DEVNULL)
     return str(folder / 'logs' / 'digits' / 'plain-8'), str(folder / 'data')
 

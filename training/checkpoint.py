@@ -122,7 +122,8 @@ def load_files(symbol_file, params_file):
     for name, value in arrays.items() if isinstance(arrays, dict) else [('', None)]:
         kind, _, name = name.partition(':')
         if kind not in parts:
-            raise UserError('%s is not a checkpoint of a symbol: its arrays are not named arg:… and aux:…' % params_file)
+            raise UserError('%s is not a checkpoint of a symbol: its arrays are not named arg:… and aux:…'
+                            % params_file)
         parts[kind][name] = value
     return symbol, parts['arg'], parts['aux']
 
