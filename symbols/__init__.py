@@ -10,7 +10,7 @@ from typing import Callable, NamedTuple
 
 import compat  # noqa: F401  MXNet is set up before anything here imports it
 from errors import UserError
-from symbols import dfn_f, dfn_il, dfn_mr, plain, resnet
+from symbols import dfn_f, dfn_il, dfn_mr, ensemble, plain, resnet
 from symbols.layers import Layers
 
 
@@ -23,6 +23,7 @@ class Network(NamedTuple):
     build: Callable          # (layers, n) → symbol of depth 6n + 2
     ensemble_size: Callable  # n → number of component networks (section 3.2), a product over the 3n units
     title: str               # its name in the paper
+    choice: str = None       # the argument that `build` takes as well
 
 
 NETWORKS = {
@@ -33,6 +34,9 @@ NETWORKS = {
     'dfn-mr': Network(dfn_mr.build, lambda n: 4 ** (3 * n), 'DFN-MR'),
     'dfn-f3': Network(lambda layers, n: dfn_f.build(layers, n, 3), lambda n: 2 ** 3, 'N_f3'),
     'dfn-f6': Network(lambda layers, n: dfn_f.build(layers, n, 6), lambda n: 2 ** 6, 'N_f6'),
+    'component': Network(ensemble.build_component, lambda n: 1, 'Component', 'path'),
+    'ensemble': Network(ensemble.build_ensemble, lambda n: 2 ** 3, 'Ensemble', 'components'),
+    'tandem': Network(ensemble.build_tandem, lambda n: 2 ** 3, 'Tandem ensemble'),
 }
 
 
@@ -53,16 +57,23 @@ def units_per_group(depth):
     return n
 
 
-def get_symbol(net, depth, num_classes=10, widen=1, bn_momentum=0.9):
+def get_symbol(net, depth, num_classes=10, widen=1, bn_momentum=0.9, path=None, components=None):
     """The network for 32×32 images as an `mx.sym.Symbol`.
 
-    net: a name of NETWORKS. depth: the network's own depth as in the paper's tables, 6n + 2.
-    widen: factor on the channels 16, 32, 64 (Table 5). bn_momentum: of the running statistics.
+    net: a name of NETWORKS. depth: the network's own depth as in the paper's tables, 6n + 2; of N_f3 for its
+    components and ensembles. widen: factor on the channels 16, 32, 64 (Table 5). bn_momentum: of the running
+    statistics. path: of a 'component', such as 'RLR'. components: of an 'ensemble', a list of paths; all eight
+    without.
     Inputs: `data` (batch, 3, 32, 32), normalised; `softmax_label` (batch,), 0 … num_classes - 1.
-    Output: one SoftmaxOutput `softmax` (batch, num_classes), whose gradient is summed over the batch.
-    Raises UserError (a ValueError) for an unknown network or another depth.
+    Output: one SoftmaxOutput `softmax` (batch, num_classes), whose gradient is summed over the batch; for an
+    ensemble a Group with one for each component, named by its path.
+    Raises UserError (a ValueError) for an unknown network, component, or another depth.
     """
-    build = network(net).build
+    known = network(net)
     if widen < 1 or num_classes < 2:
         raise UserError('widen %s and %s classes: need a factor from 1 and two classes' % (widen, num_classes))
-    return build(Layers(num_classes, widen, bn_momentum), units_per_group(depth))
+    choices = {name: value for name, value in (('path', path), ('components', components)) if value is not None}
+    for name in choices:
+        if name != known.choice:
+            raise UserError('%s has no --%s' % (net, name))
+    return known.build(Layers(num_classes, widen, bn_momentum), units_per_group(depth), **choices)

@@ -43,8 +43,9 @@ def _multiply_adds(symbol, image_shape):
     internals = symbol.get_internals()
     _, shapes, _ = internals.infer_shape(data=(1,) + tuple(image_shape))
     outputs = dict(zip(internals.list_outputs(), shapes))
-    return sum(_product(weights[node['name'] + '_weight'][1:]) * _product(outputs[node['name'] + '_output'])
-               for node in nodes(symbol) if is_layer(node))
+    graph = nodes(symbol)
+    return sum(_product(weights[weight_of(node, graph)][1:]) * _product(outputs[node['name'] + '_output'])
+               for node in graph if is_layer(node))
 
 
 def _depth(symbol):
@@ -64,6 +65,11 @@ def nodes(symbol):
 def is_layer(node):
     """Whether a node counts as a layer: a convolution or FC."""
     return node['op'] in ('Convolution', 'FullyConnected')
+
+
+def weight_of(layer, graph):
+    """The name of a layer's weight, which layers may share; graph as `nodes` gives it."""
+    return graph[layer['inputs'][1][0]]['name']
 
 
 def _product(numbers):

@@ -113,3 +113,12 @@ def dfn_f3(x, p, n):
 
 def dfn_f6(x, p, n):
     return dfn_f(x, p, n, 6)
+
+
+def component(x, p, n, path):
+    """path: a letter for each block, R for its 2n basic layers, L for one."""
+    x = basic(x, p)
+    for block, side in enumerate(path):
+        for layer in range(2 * n if side == 'R' else 1):
+            x = basic(x, p, 2 if block > 0 and layer == 0 else 1)
+    return classify(x, p)

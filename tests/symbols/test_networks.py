@@ -63,7 +63,7 @@ def unit_of(name):
     return {'C': (0,), 'f': (9,)}[name[0]] if not numbers else tuple(int(i) for i in numbers.groups() if i)
 
 
-@pytest.mark.parametrize('net', list(symbols.NETWORKS))
+@pytest.mark.parametrize('net', [*PARAMETERS, 'dfn-il-noid'])
 @pytest.mark.parametrize('depth', [8, 14])
 def test_scores_equal_those_of_the_network_in_numpy(random, net, depth):
     """Same weights, forward in training, so with the batch's statistics."""
