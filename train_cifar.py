@@ -2,6 +2,8 @@
 
     python train_cifar.py --net dfn-mr --depth 56 --gpus 0,1      # the paper's setting, section 6.2
     python train_cifar.py --net resnet --depth 110 --gpus 0,1     # its counterpart in Table 4
+    python train_cifar.py --net ensemble --depth 26 --gpus 0,1    # section 4: N_f3's components, weights shared
+    python train_cifar.py --net component --path RLR --depth 26   # one of them alone
     python train_cifar.py --net dfn-mr --depth 14 --epochs 8      # on a CPU; 2 to 3 minutes an epoch on two cores
     python train_cifar.py --net dfn-mr --depth 14 --dataset digits --epochs 15   # needs no download
 
@@ -17,7 +19,7 @@ import data
 import symbols
 from data.batches import Normalisation, TrainBatches, evaluation_batches
 from symbols import IMAGE_SHAPE
-from symbols.options import add_network_options
+from symbols.options import add_network_options, components_label
 from symbols.summary import count_parameters, parameter_shapes, statistics_shapes
 from training import devices, runlog
 from training.initialiser import initial_parameters, initial_statistics
@@ -30,8 +32,9 @@ TEST_BATCH = 100  # per device; no result depends on it
 
 # Options that have a place in the run directory's name where they are not the default.
 # --gpus has none: config.json says on what a run was made.
-NAMED = {'batch_size': 'batch', 'lr': 'lr', 'momentum': 'momentum', 'weight_decay': 'decay',
+NAMED = {'path': 'path', 'components': 'components', 'batch_size': 'batch', 'lr': 'lr', 'momentum': 'momentum', 'weight_decay': 'decay',
          'bn_momentum': 'bnmomentum', 'pad_value': 'pad', 'cpus': 'cpus', 'epochs': 'epochs'}
+LABELS = {'components': components_label}
 # Options that a resumed run may change.
 FREE = {'gpus', 'cpus', 'data_dir', 'log_dir', 'no_verify', 'checkpoint_minutes'}
 
@@ -74,7 +77,7 @@ def parser():
 def run_directory(args, defaults):
     """LOG_DIR/DATASET/NET-DEPTH[-wWIDEN]/[OPTIONS-]seedSEED."""
     network = '%s-%d' % (args.net, args.depth) + ('-w%d' % args.widen if args.widen > 1 else '')
-    options = ['%s%s' % (short, getattr(args, name)) for name, short in NAMED.items()
+    options = ['%s%s' % (short, LABELS.get(name, str)(getattr(args, name))) for name, short in NAMED.items()
                if getattr(args, name) != defaults[name]]
     return os.path.join(args.log_dir, args.dataset, network, '-'.join(options + ['seed%d' % args.seed]))
 
@@ -126,7 +129,8 @@ def main():
     check_numbers(args)
     contexts = devices.contexts(args.gpus, args.cpus)
     source = data.SOURCES[args.dataset]
-    symbol = symbols.get_symbol(args.net, args.depth, len(source.classes), args.widen, args.bn_momentum)
+    symbol = symbols.get_symbol(args.net, args.depth, len(source.classes), args.widen, args.bn_momentum,
+                                args.path, args.components)
     directory, config = run_directory(args, defaults), configuration(args, contexts)
     # A finished run needs no data. Files that are not the official ones have to be looked at, though.
     done = None if args.no_verify else runlog.outcome(directory, config, same_run)

@@ -6,7 +6,7 @@ from typing import Callable, NamedTuple
 from tqdm import tqdm
 
 from training import checkpoint
-from training.evaluate import Tally, evaluate
+from training.evaluate import EACH, WITHOUT, Tally, each_and_without, evaluate, member_names
 from training.replicas import outputs
 from training.stop import StopRequest
 
@@ -65,6 +65,7 @@ class Trainer:
     def __init__(self, symbol, replicas, optimiser, plan, log):
         self.symbol, self.replicas, self.optimiser, self.plan, self.log = symbol, replicas, optimiser, plan, log
         self.progress = Progress()
+        self.subsets = each_and_without(member_names(symbol))
 
     def resume(self):
         """Take up the newest checkpoint, if there is one."""
@@ -119,8 +120,7 @@ class Trainer:
 
     def _count(self, executors, labels):
         """Wait for the step's outputs and add them to the tally."""
-        probabilities, = outputs(executors)
-        self.progress.tally.add(probabilities, labels)
+        self.progress.tally.add(outputs(executors), labels)
         self.progress.step += 1
         if not math.isfinite(self.progress.tally.loss):
             raise Diverged('the training loss is not finite at epoch %d, step %d: try a smaller --lr' % (
@@ -130,8 +130,8 @@ class Trainer:
         progress, epoch = self.progress, self.progress.epoch + 1
         begun = time.monotonic()
         self.replicas.merge_statistics()
-        test, _ = evaluate(self.replicas.predictor(), self.plan.test(), self.plan.test_images)
-        if not math.isfinite(test.loss):
+        test = evaluate(self.replicas.predictor(), self.plan.test(), self.plan.test_images, self.subsets)
+        if not math.isfinite(test.tally.loss):
             raise Diverged('the test loss is not finite after epoch %d: try a smaller --lr' % epoch)
         row = self._row(test, progress.seconds + time.monotonic() - begun)
         self._log_epoch(row)
@@ -142,10 +142,12 @@ class Trainer:
     def _row(self, test, seconds):
         """A row of metrics.csv; test is None where the epoch never came to its evaluation."""
         progress = self.progress
-        return {'epoch': progress.epoch + 1, 'lr': self.plan.rate(progress.epoch + 1),
-                'train_loss': progress.tally.mean_loss, 'train_error': progress.tally.error,
-                'test_loss': test and test.mean_loss, 'test_error': test and test.error,
-                'images_per_second': progress.tally.seen / progress.seconds, 'seconds': seconds}
+        row = {'epoch': progress.epoch + 1, 'lr': self.plan.rate(progress.epoch + 1),
+               'train_loss': progress.tally.mean_loss, 'train_error': progress.tally.error,
+               'test_loss': test and test.tally.mean_loss, 'test_error': test and test.tally.error,
+               'images_per_second': progress.tally.seen / progress.seconds, 'seconds': seconds}
+        row.update({name: test and test.subsets[name].error for name in self.subsets})
+        return row
 
     def _record_divergence(self):
         self.log.write_metrics(self.progress.rows + [self._row(None, self.progress.seconds)])
@@ -186,3 +188,7 @@ class Trainer:
         info('Epoch[%d] Time cost=%.3f', epoch, row['seconds'])
         info('Epoch[%d] Validation-accuracy=%f', epoch, 1 - row['test_error'] / 100)
         info('Epoch[%d] Validation-cross-entropy=%f', epoch, row['test_loss'])
+        members = [name for name in self.subsets if not name.startswith(WITHOUT)]
+        if members:
+            info('Epoch[%d] Validation errors (%%): %s', epoch,
+                 ', '.join('%s %.2f' % (name[len(EACH):], row[name]) for name in members))

@@ -163,9 +163,10 @@ class RunLog:
         self._write_config()
 
     def write_metrics(self, rows):
-        """Write metrics.csv: a row per epoch, dicts with COLUMNS as keys; None is an empty cell."""
-        lines = [','.join(COLUMNS)]
-        lines += [','.join('' if row[name] is None else _number(row[name]) for name in COLUMNS) for row in rows]
+        """Write metrics.csv: a row per epoch, dicts with COLUMNS and any others as keys; None is an empty cell."""
+        columns = list(rows[0]) if rows else COLUMNS
+        lines = [','.join(columns)]
+        lines += [','.join('' if row[name] is None else _number(row[name]) for name in columns) for row in rows]
         write_atomically(self.path('metrics.csv'), '\n'.join(lines) + '\n')
 
     def _open_log(self):
