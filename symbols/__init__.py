@@ -3,8 +3,9 @@
     import symbols                                    # sets MXNet up as well
     net = symbols.get_symbol('dfn-mr', 56)            # mx.sym.Symbol, inputs data and softmax_label
 
-A table of names, one file per network, and layers.py for what they share. `python -m symbols summary`
-prints a network's size.
+A table of names, one file per network, and layers.py for what they share; the networks for ImageNet are in
+symbols.imagenet. `python -m symbols summary` prints a network's size, `python -m symbols paths` its component
+networks.
 """
 from typing import Callable, NamedTuple
 
@@ -20,23 +21,23 @@ IMAGE_SHAPE = (3, 32, 32)  # channels, height, width of what the networks here a
 class Network(NamedTuple):
     """A line of the table of networks."""
 
-    build: Callable          # (layers, n) → symbol of depth 6n + 2
-    ensemble_size: Callable  # n → number of component networks (section 3.2), a product over the 3n units
-    title: str               # its name in the paper
-    choice: str = None       # the argument that `build` takes as well
+    build: Callable                  # (layers, n) → symbol of depth 6n + 2
+    title: str                       # its name in the paper
+    choice: str = None               # the argument that `build` takes as well
+    paths_of_units: Callable = None  # where the paper counts other paths than the graph has; see paths.py
 
 
 NETWORKS = {
-    'plain': Network(plain.build, lambda n: 1, 'Plain'),
-    'resnet': Network(resnet.build, lambda n: 2 ** (3 * n), 'ResNet'),
-    'dfn-il': Network(dfn_il.build, lambda n: 3 ** (3 * n), 'DFN-IL'),
-    'dfn-il-noid': Network(dfn_il.build_without_identity, lambda n: 2 ** (3 * n), 'DFN-IL without identity'),
-    'dfn-mr': Network(dfn_mr.build, lambda n: 4 ** (3 * n), 'DFN-MR'),
-    'dfn-f3': Network(lambda layers, n: dfn_f.build(layers, n, 3), lambda n: 2 ** 3, 'N_f3'),
-    'dfn-f6': Network(lambda layers, n: dfn_f.build(layers, n, 6), lambda n: 2 ** 6, 'N_f6'),
-    'component': Network(ensemble.build_component, lambda n: 1, 'Component', 'path'),
-    'ensemble': Network(ensemble.build_ensemble, lambda n: 2 ** 3, 'Ensemble', 'components'),
-    'tandem': Network(ensemble.build_tandem, lambda n: 2 ** 3, 'Tandem ensemble'),
+    'plain': Network(plain.build, 'Plain'),
+    'resnet': Network(resnet.build, 'ResNet'),
+    'dfn-il': Network(dfn_il.build, 'DFN-IL'),
+    'dfn-il-noid': Network(dfn_il.build_without_identity, 'DFN-IL without identity'),
+    'dfn-mr': Network(dfn_mr.build, 'DFN-MR', paths_of_units=dfn_mr.paths_of_units),
+    'dfn-f3': Network(lambda layers, n: dfn_f.build(layers, n, 3), 'N_f3'),
+    'dfn-f6': Network(lambda layers, n: dfn_f.build(layers, n, 6), 'N_f6'),
+    'component': Network(ensemble.build_component, 'Component', 'path'),
+    'ensemble': Network(ensemble.build_ensemble, 'Ensemble', 'components'),
+    'tandem': Network(ensemble.build_tandem, 'Tandem ensemble', paths_of_units=ensemble.paths_of_blocks),
 }
 
 

@@ -9,17 +9,28 @@ from symbols.layers import relu
 
 def build(layers, n):
     """Symbol of DFN-MR of depth 6n + 2."""
-    a = b = layers.first()
-    *units, last = layers.units(n)
-    for unit in units:
-        merged, branch1, branch2 = _merge_and_run(layers, a, b, *unit)
-        a, b = relu(merged + branch1), relu(merged + branch2)
-    merged, branch1, branch2 = _merge_and_run(layers, a, b, *last)
+    merged, branch1, branch2 = last_unit(layers, n)
     return layers.classifier(relu(merged + branch1 + branch2))
 
 
-def _merge_and_run(layers, a, b, name, channels, stride):
-    merged = 0.5 * (layers.shortcut(a, name + '_shortcut1', channels, stride)
-                    + layers.shortcut(b, name + '_shortcut2', channels, stride))
-    return (merged, layers.branch(a, name + '_branch1', channels, stride),
-            layers.branch(b, name + '_branch2', channels, stride))
+def last_unit(layers, n):
+    """All units but the sum of the last one; returns that one's (merged, branch1, branch2)."""
+    a = b = layers.first()
+    *before, last = layers.units(n)
+    for unit in before:
+        merged, branch1, branch2 = _merge_and_run(layers, a, b, unit)
+        a, b = relu(merged + branch1), relu(merged + branch2)
+    return _merge_and_run(layers, a, b, last)
+
+
+def _merge_and_run(layers, a, b, unit):
+    merged = 0.5 * (layers.shortcut(a, unit, 'shortcut1') + layers.shortcut(b, unit, 'shortcut2'))
+    return merged, layers.branch(a, unit, 'branch1'), layers.branch(b, unit, 'branch2')
+
+
+def paths_of_units(layers, n):
+    """The layers on each of the four paths that the paper counts in a unit (section 5), unit by unit.
+
+    Two come through the merge, one from each stream, and two through the branches.
+    """
+    return [2 * [int(unit.projects)] + 2 * [layers.branch_length] for unit in layers.units(n)]

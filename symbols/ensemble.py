@@ -62,7 +62,12 @@ def build_tandem(layers, n):
     x = layers.first()
     for index, block in enumerate(_blocks(layers, n)):
         x = relu(_sum(SIDES[path[index]](column, x, block) for path, column in columns.items()) * 0.25)
-    return layers.softmax(_sum(column.scores(x) for column in columns.values()) / len(columns))
+    return layers.softmax(_sum(column.scores(x) for column in columns.values()) * (1 / len(columns)))
+
+
+def paths_of_blocks(layers, n):
+    """The layers on each side of a block, block by block: N_ce's component networks without its duplicates."""
+    return [[1, block.length] for block in _blocks(layers, n)]
 
 
 def _blocks(layers, n):

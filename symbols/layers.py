@@ -6,6 +6,7 @@ layer is used again on another input (`Layers.copy`), the parameters are the sam
 statistics have the copy's name in front: `RL_x_bn_moving_mean`.
 """
 import copy
+from typing import NamedTuple
 
 from compat import mx
 
@@ -18,12 +19,23 @@ def relu(x):
     return mx.sym.Activation(x, act_type='relu')
 
 
-class Layers:
-    """Makes layers of one network: holds what they have in common.
+class Unit(NamedTuple):
+    """A fusion unit: its name, output channels and stride, whether its shortcut is a projection."""
 
-    widths: channels of the three groups, 16, 32, 64 times `widen` (Table 5 has 4).
+    name: str
+    channels: int
+    stride: int
+    projects: bool
+
+
+class Layers:
+    """Makes layers of one network for 32×32 images: holds what they have in common.
+
+    branch_length: layers of a unit's branch. widths: channels of the three groups, 16, 32, 64 times `widen` (Table 5 has 4).
     bn_momentum: of BatchNorm's running statistics; the authors' code has 0.9, and in the paper's month 0.99.
     """
+
+    branch_length = 2
 
     def __init__(self, num_classes=10, widen=1, bn_momentum=0.9):
         self.num_classes = num_classes
@@ -48,11 +60,11 @@ class Layers:
         return self.basic(self.variable('data'), 'C', self.widths[1])
 
     def units(self, n):
-        """(name, channels, stride) of the n units of each group; groups 2 and 3 begin with stride 2."""
+        """The n Units of each group; groups 2 and 3 begin with stride 2."""
         for group in GROUPS:
             for unit in range(1, n + 1):
-                stride = 2 if group > 1 and unit == 1 else 1
-                yield 'group%d_unit%d' % (group, unit), self.widths[group], stride
+                changes = group > 1 and unit == 1
+                yield Unit('group%d_unit%d' % (group, unit), self.widths[group], 2 if changes else 1, changes)
 
     def linear(self, x, name, channels, stride=1, kernel=3):
         """Convolution without bias → BatchNorm: a basic layer before its ReLU."""
@@ -63,18 +75,21 @@ class Layers:
                                 fix_gamma=False, eps=BN_EPSILON, momentum=self.bn_momentum,
                                 name=self._prefix + name + '_bn')
 
-    def basic(self, x, name, channels, stride=1):
-        """A basic layer: 3×3 convolution → BatchNorm → ReLU."""
-        return relu(self.linear(x, name, channels, stride))
+    def basic(self, x, name, channels, stride=1, kernel=3):
+        """A basic layer: convolution → BatchNorm → ReLU."""
+        return relu(self.linear(x, name, channels, stride, kernel))
 
-    def branch(self, x, name, channels, stride=1):
+    def branch(self, x, unit, name='branch'):
         """Two basic layers, the second without its ReLU, which comes after the fusion."""
-        x = self.basic(x, name + '_layer1', channels, stride)
-        return self.linear(x, name + '_layer2', channels)
+        name = '%s_%s' % (unit.name, name)
+        x = self.basic(x, name + '_layer1', unit.channels, unit.stride)
+        return self.linear(x, name + '_layer2', unit.channels)
 
-    def shortcut(self, x, name, channels, stride):
-        """The identity, or where the width changes a 1×1 convolution with the group's stride."""
-        return x if stride == 1 else self.linear(x, name, channels, stride, kernel=1)
+    def shortcut(self, x, unit, name='shortcut'):
+        """The identity, or where the width changes a 1×1 convolution with the unit's stride."""
+        if not unit.projects:
+            return x
+        return self.linear(x, '%s_%s' % (unit.name, name), unit.channels, unit.stride, kernel=1)
 
     def classifier(self, x):
         """Global average pooling → FC → softmax: the end of a network with one output."""

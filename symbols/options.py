@@ -15,6 +15,11 @@ def add_network_options(parser, default_net=None, default_depth=None):
     parser.add_argument('--depth', type=int, default=default_depth, required=default_depth is None,
                         help="the network's own depth as in the paper's tables, 6n + 2")
     parser.add_argument('--widen', type=positive_int, default=1, help='factor on the channels 16, 32, 64')
+    add_choice_options(parser)
+
+
+def add_choice_options(parser):
+    """--path of `component` and --components of `ensemble`."""
     parser.add_argument('--path', choices=COMPONENTS, metavar='RLR',
                         help='which of N_f3\'s eight component networks `component` is: its sides, right or left, '
                              'of the three blocks')

@@ -4,7 +4,7 @@
 def build(layers, n):
     """Symbol of the plain network of depth 6n + 2."""
     x = layers.first()
-    for name, channels, stride in layers.units(n):
-        x = layers.basic(x, name + '_layer1', channels, stride)
-        x = layers.basic(x, name + '_layer2', channels)
+    for unit in layers.units(n):
+        x = layers.basic(x, unit.name + '_layer1', unit.channels, unit.stride)
+        x = layers.basic(x, unit.name + '_layer2', unit.channels)
     return layers.classifier(x)

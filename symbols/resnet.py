@@ -3,9 +3,8 @@ from symbols.layers import relu
 
 
 def build(layers, n):
-    """Symbol of the ResNet of depth 6n + 2."""
+    """Symbol of the ResNet of depth 6n + 2; for ImageNet n is the number of units of each group."""
     x = layers.first()
-    for name, channels, stride in layers.units(n):
-        shortcut = layers.shortcut(x, name + '_shortcut', channels, stride)
-        x = relu(shortcut + layers.branch(x, name + '_branch', channels, stride))
+    for unit in layers.units(n):
+        x = relu(layers.shortcut(x, unit) + layers.branch(x, unit))
     return layers.classifier(x)

@@ -62,6 +62,11 @@ def nodes(symbol):
     return json.loads(symbol.tojson())['nodes']
 
 
+def outputs(symbol):
+    """Indices, in `nodes`, of the nodes whose values the symbol puts out."""
+    return [output for output, *_ in json.loads(symbol.tojson())['heads']]
+
+
 def is_layer(node):
     """Whether a node counts as a layer: a convolution or FC."""
     return node['op'] in ('Convolution', 'FullyConnected')
