@@ -3,9 +3,12 @@
     python eval.py logs/cifar10/dfn-mr-56/seed1              # a run: its newest checkpoint
     python eval.py logs/cifar10/dfn-mr-56 --gpus 0           # all its seeds, and mean ± std
     python eval.py logs/cifar10/dfn-mr-14/epochs8-seed1 --per-class
+    python eval.py logs/cifar10/ensemble-26/seed1 --drop-one --without RRR     # Tables 2 and 3, Figure 5
+    python eval.py --ensemble logs/cifar10/component-26/*-seed1                # Table 2, without weight sharing
     python eval.py --symbol net-symbol.json --params net-0400.params --dataset cifar10
 
-The result does not depend on the batch size or the number of devices. Images are never augmented.
+The result does not depend on the batch size or the number of devices. Images are never augmented. An
+ensemble predicts by the mean of its members' softmax outputs; its loss is the mean of their losses.
 """
 import math
 import statistics
@@ -15,11 +18,13 @@ from errors import Parser, UserError, positive_int, run
 import data
 from data.batches import Normalisation, evaluation_batches
 from symbols import IMAGE_SHAPE
-from symbols.summary import parameter_shapes, statistics_shapes
+from symbols.ensemble import COMPONENTS
+from symbols.summary import nodes, outputs, parameter_shapes, statistics_shapes
 from training import checkpoint, devices, runlog
-from training.evaluate import evaluate
+from training.evaluate import EACH, WITHOUT, each_and_without, evaluate, member_names
 from training.replicas import Predictor
 
+OVERALL = 'overall'  # what the tables of the paper call the whole ensemble
 WIDEST_TABLE = 20  # classes; above, a line per class instead of the whole confusion table
 
 
@@ -32,6 +37,13 @@ def parser():
                              'have the last epoch)')
     parser.add_argument('--per-class', action='store_true', help='print which class is taken for which')
     parser.add_argument('--batch-size', type=positive_int, default=100, help='images at a time, over all devices')
+    ensemble = parser.add_argument_group('ensembles')
+    ensemble.add_argument('--ensemble', action='store_true',
+                          help='take all runs named as the members of one ensemble, each with weights of its own')
+    ensemble.add_argument('--drop-one', action='store_true',
+                          help='the error without each member in turn as well (Table 3)')
+    ensemble.add_argument('--without', metavar='NAME,...', action='append', default=[],
+                          help='the error without these members, such as RRR, not trained again (Figure 5)')
     files = parser.add_argument_group('files of MXNet instead of a run')
     files.add_argument('--symbol', metavar='FILE', help='the network, …-symbol.json')
     files.add_argument('--params', metavar='FILE', help='its weights and statistics, ….params')
@@ -43,27 +55,70 @@ def parser():
     return parser
 
 
-def evaluate_model(model, dataset, contexts, batch_size):
-    """(tally, confusion) of a model (symbol, parameters, statistics) on a data set's test images."""
-    symbol, parameters, statistics_ = model
-    check_model(symbol, parameters, statistics_, len(dataset.source.classes))
-    predictor = Predictor(symbol, contexts, IMAGE_SHAPE, parameters, statistics_)
-    normalise = Normalisation(dataset.source.mean, dataset.source.std)
-    images, labels = dataset.splits['test']
-    return evaluate(predictor, evaluation_batches(images, labels, batch_size, normalise), len(labels))
+class Members:
+    """Networks evaluated side by side, as one ensemble; models: [(symbol, parameters, statistics)]."""
+
+    def __init__(self, models, contexts):
+        self.predictors = [Predictor(symbol, contexts, IMAGE_SHAPE, parameters, statistics_)
+                           for symbol, parameters, statistics_ in models]
+
+    def predict(self, images):
+        """The outputs of all networks: a list of (n, classes) arrays."""
+        return [output for predictor in self.predictors for output in predictor.predict(images)]
 
 
 def check_model(symbol, parameters, statistics_, classes):
-    """UserError unless the weights are those of the symbol and it has one softmax output of `classes` classes."""
-    _, outputs, _ = symbol.infer_shape_partial(data=(1,) + IMAGE_SHAPE)
-    if not symbol.list_outputs()[0].startswith('softmax') or outputs != [(1, classes)]:
+    """UserError unless the weights are those of the symbol and it puts out softmaxes over `classes` classes."""
+    _, shapes, _ = symbol.infer_shape_partial(data=(1,) + IMAGE_SHAPE)
+    kinds = {nodes(symbol)[output]['op'] for output in outputs(symbol)}
+    if kinds != {'SoftmaxOutput'} or set(shapes) != {(1, classes)}:
         raise UserError('the network has to put out a softmax over %d classes; it has %s of shape %s' % (
-            classes, ' and '.join(symbol.list_outputs()), outputs))
+            classes, ' and '.join(symbol.list_outputs()), shapes))
     for expected, there in ((parameter_shapes(symbol, IMAGE_SHAPE), parameters),
                             (statistics_shapes(symbol, IMAGE_SHAPE), statistics_)):
         for name, shape in expected.items():
             if name not in there or there[name].shape != shape:
                 raise UserError('the weights are not those of the network: it needs %s of shape %s' % (name, shape))
+
+
+def check_together(runs):
+    """UserError unless runs [(title, config, model)] can be one ensemble: same data set, depth, one output each."""
+    first = runs[0][1]
+    for title, config, (symbol, _, _) in runs:
+        for option in ('dataset', 'depth'):
+            mine, its = config['options'][option], first['options'][option]
+            if mine != its:
+                raise UserError('%s has %s %s, the first run %s: they cannot be one ensemble' % (
+                    title, option, mine, its))
+        if test_images(config) != test_images(first):
+            raise UserError('%s was tested on other images than the first run: they cannot be one ensemble' % title)
+        if len(symbol.list_outputs()) > 1:
+            raise UserError('%s is an ensemble itself: name runs with one output' % title)
+
+
+def test_images(config):
+    """SHA-256 of the images that a run was tested on."""
+    return config['dataset']['splits']['test']['content_sha256']
+
+
+def names_together(runs):
+    """Names of runs {directory: config} in one ensemble: the paths of component networks, else the directories."""
+    paths = [config['options'].get('path') for config in runs.values()]
+    return paths if None not in paths and len(set(paths)) == len(paths) else list(runs)
+
+
+def subsets_without(wanted, names):
+    """{title: indices of the members left} for each of `wanted`, texts of comma-separated names of members."""
+    subsets = {}
+    for text in wanted:
+        dropped = text.split(',')
+        unknown = [name for name in dropped if name not in names]
+        if unknown:
+            raise UserError('--without %s: there is no member %s; there are %s' % (text, unknown[0], ', '.join(names)))
+        subsets['without ' + text] = [index for index, name in enumerate(names) if name not in dropped]
+        if not subsets['without ' + text]:
+            raise UserError('--without %s leaves no member' % text)
+    return subsets
 
 
 def load_run(run_dir, best):
@@ -105,46 +160,99 @@ def table(confusion, names):
     return lines
 
 
-class Evaluation:
+def print_members(names, cells, drop_one):
+    """A line a member: its own error and, with drop_one, that of all others; cells: {subset: text}."""
+    width = max(map(len, names + [OVERALL]))
+    print('%-*s  %15s' % (width, 'member', 'error %') + ('  %15s' % 'without it %' if drop_one else ''))
+    for name in names:
+        print('%-*s  %15s' % (width, name, cells[EACH + name])
+              + ('  %15s' % cells[WITHOUT + name] if drop_one else ''))
+    print('%-*s  %15s' % (width, OVERALL, cells[OVERALL]))
+
+
+class Reporter:
     """What the command line asks for, done for one model after another; a data set is loaded once."""
 
     def __init__(self, args):
         self.args, self.contexts, self._datasets = args, devices.contexts(args.gpus, args.cpus), {}
 
-    def report(self, title, model, name, folder, content=None):
-        """Print a model's line, and its confusion table if asked for; returns the test error in percent.
+    def report(self, title, models, names, name, folder, content=None):
+        """Print what the models do together and, if there is more than one output, each by itself.
 
-        name, folder: of the data set. content: SHA-256 of the test images that the run was tested on.
+        names: of their outputs. name, folder: of the data set. content: SHA-256 of the test images that the run was
+        tested on. Returns {subset of the outputs: error in percent}, OVERALL for all.
         """
         dataset = self._dataset(name, self.args.data_dir or folder)
         if content not in (None, dataset.about['test']['content_sha256']):
             print('note: these are not the test images of %s' % title, file=sys.stderr)
-        tally, confusion = evaluate_model(model, dataset, self.contexts, self.args.batch_size)
+        found = self._evaluate(models, dataset, dict(each_and_without(names), **self._subsets(title, names)))
+        tally = found.tally
         print('%s: test error %.2f %%, loss %.4f, {:,} images%s'.format(tally.seen) % (
             title, tally.error, tally.mean_loss, '' if math.isfinite(tally.loss) else ' (the network is broken)'),
             flush=True)
+        errors = dict({subset: part.error for subset, part in found.subsets.items()}, **{OVERALL: tally.error})
+        self._print_parts(names, {subset: '%.2f' % error for subset, error in errors.items()})
         if self.args.per_class:
-            print('\n'.join(table(confusion, dataset.source.classes)))
-        return tally.error
+            print('\n'.join(table(found.confusion, dataset.source.classes)))
+        return errors
 
-    def report_runs(self, run_dirs):
+    def report_seeds(self, run_dirs):
         """Report runs that differ in the seed alone, and their mean where all are finished; returns how many."""
-        errors, finished = [], 0
+        results, finished = [], 0
         for run_dir in run_dirs:
             loaded = load_run(run_dir, self.args.best)
             if not loaded:
                 print('%s: no checkpoint yet' % run_dir)
                 continue
             title, config, model = loaded
-            errors.append(self.report(title, model, config['options']['dataset'], config['options']['data_dir'],
-                                      config['dataset']['splits']['test']['content_sha256']))
+            names = member_names(model[0])
+            results.append(self.report(title, [model], names, config['options']['dataset'],
+                                       config['options']['data_dir'], test_images(config)))
             finished += (config['outcome'] or {}).get('status') == 'finished'
         if len(run_dirs) == finished > 1:
-            print('test error %.2f ± %.2f %% (%d runs; population standard deviation, as in the paper)' % (
-                statistics.mean(errors), statistics.pstdev(errors), len(errors)))
+            cells = {subset: '%.2f ± %.2f' % (statistics.mean(errors), statistics.pstdev(errors))
+                     for subset in results[0] for errors in [[result[subset] for result in results]]}
+            print('test error %s %% (%d runs; population standard deviation, as in the paper)' % (
+                cells[OVERALL], len(results)))
+            self._print_parts(names, cells)
         elif len(run_dirs) > 1:
             print('no mean: %d of these %d runs are finished' % (finished, len(run_dirs)))
-        return len(errors)
+        return len(results)
+
+    def report_together(self, run_dirs):
+        """Report runs as the members of one ensemble."""
+        loaded = {run_dir: load_run(run_dir, self.args.best) for run_dir in sorted(run_dirs, key=_tables_order)}
+        for run_dir, run_ in loaded.items():
+            if not run_:
+                raise UserError('%s has no checkpoint yet' % run_dir)
+        check_together(list(loaded.values()))
+        for title, config, _ in loaded.values():
+            if not config['outcome']:
+                print('note: not finished: %s' % title, file=sys.stderr)
+        configs = {run_dir: config for run_dir, (_, config, _) in loaded.items()}
+        first = configs[next(iter(configs))]
+        self.report('ensemble of %d runs' % len(loaded), [model for _, _, model in loaded.values()],
+                    names_together(configs), first['options']['dataset'], first['options']['data_dir'],
+                    test_images(first))
+
+    def _evaluate(self, models, dataset, subsets):
+        for model in models:
+            check_model(*model, classes=len(dataset.source.classes))
+        normalise = Normalisation(dataset.source.mean, dataset.source.std)
+        images, labels = dataset.splits['test']
+        return evaluate(Members(models, self.contexts),
+                        evaluation_batches(images, labels, self.args.batch_size, normalise), len(labels), subsets)
+
+    def _subsets(self, title, names):
+        if len(names) == 1 and (self.args.drop_one or self.args.without):
+            raise UserError('%s has one output: --drop-one and --without are for ensembles' % title)
+        return subsets_without(self.args.without, names)
+
+    def _print_parts(self, names, cells):
+        if len(names) > 1:
+            print_members(names, cells, self.args.drop_one)
+        for text in self.args.without:
+            print('without %s: test error %s %%' % (text, cells['without ' + text]))
 
     def _dataset(self, name, folder):
         if (name, folder) not in self._datasets:
@@ -152,19 +260,30 @@ class Evaluation:
         return self._datasets[name, folder]
 
 
+def _tables_order(run_dir):
+    """Sorts runs of component networks as the paper's tables do; others stay where they are."""
+    path = runlog.read_config(run_dir)['options'].get('path')
+    return COMPONENTS.index(path) if path in COMPONENTS else len(COMPONENTS)
+
+
 def main():
-    """Evaluate each run named, or the two files."""
+    """Evaluate each run named, or all together, or the two files."""
     args = parser().parse_args()
     files = [args.symbol, args.params, args.dataset]
     if bool(args.runs) == any(files) or (any(files) and not all(files)):
         raise UserError('name either run directories, or --symbol, --params and --dataset, all three')
-    evaluation = Evaluation(args)
-    if args.runs:
+    reporter = Reporter(args)
+    if args.ensemble:
+        if not args.runs:
+            raise UserError('--ensemble is for run directories')
+        reporter.report_together(runlog.find_runs(args.runs))
+    elif args.runs:
         groups = runlog.group_runs(args.runs).values()
-        if not sum(evaluation.report_runs(run_dirs) for run_dirs in groups):
+        if not sum(reporter.report_seeds(run_dirs) for run_dirs in groups):
             raise UserError('there is nothing to evaluate yet')
     else:
-        evaluation.report(args.params, checkpoint.load_files(args.symbol, args.params), args.dataset, None)
+        model = checkpoint.load_files(args.symbol, args.params)
+        reporter.report(args.params, [model], member_names(model[0]), args.dataset, None)
 
 
 if __name__ == '__main__':
