@@ -3,12 +3,19 @@
     python plot.py curves logs/cifar10/resnet-110 logs/cifar10/dfn-mr-56    # Figure 12's form
     python plot.py network --net dfn-mr --depth 14                          # Figure 7's form
     python plot.py network --net resnet dfn-il dfn-mr --depth 26 14 14      # side by side
+    python plot.py network --net dfn-f3 tandem ensemble --depth 14          # Figure 1
+    python plot.py depths --net resnet dfn1 dfn2 --depth 50 --dataset imagenet   # Figure 11
+    python plot.py figure 2                                                 # Figures 2, 4 and 5 from the logs
 """
 import os
+import sys
 
-from errors import Parser, UserError, run
+from errors import Parser, UserError, positive_int, run
 import symbols
 from plotting import save
+from symbols import imagenet
+from symbols.ensemble import COMPONENTS
+from symbols.paths import DATASETS, Paths
 
 
 def curves(args):
@@ -22,30 +29,80 @@ def network(args):
     """Figure of networks, side by side."""
     from plotting.network import draw
 
+    pairs = _pairs(args)
+    named = [('%s %d' % (symbols.network(net).title, depth),
+              symbols.get_symbol(net, depth, path=args.path if net == 'component' else None)) for net, depth in pairs]
+    return draw(named), args.out or _default_stem(pairs)
+
+
+def depths(args):
+    """Figure of the distributions of component networks' depths."""
+    from plotting.depths import draw
+    from symbols.paths import paths_of
+
+    pairs = _pairs(args)
+    counted = [paths_of(net, depth, args.dataset, args.path if net == 'component' else None) for net, depth in pairs]
+    what = {'nominal': 'counted as in the paper', 'routes': 'all routes through the graph',
+            'distinct': 'different sequences of layers'}[args.count]
+    return (draw([(title, getattr(paths, args.count)) for title, paths in counted], what),
+            args.out or _default_stem(pairs) + '-depths')
+
+
+def figure(args):
+    """Figure of the paper from the runs found, and a line for the bars without one."""
+    from plotting.bars import draw
+
+    drawn, missing = draw(args.number, os.path.join(args.log_dir, args.dataset), args.epochs, args.depth)
+    if missing:
+        print('no finished run of %d epochs in %s, so no bar: %s' % (
+            args.epochs, os.path.join(args.log_dir, args.dataset), ', '.join(missing)), file=sys.stderr)
+    return drawn, args.out or os.path.join('figures', 'figure%d' % args.number)
+
+
+def _pairs(args):
+    """[(net, depth)] of --net and --depth."""
     if len(args.depth) not in (1, len(args.net)):
         raise UserError('give one --depth, or one for each of the %d networks' % len(args.net))
-    depths = args.depth * len(args.net) if len(args.depth) == 1 else args.depth
-    named = [('%s %d' % (symbols.network(net).title, depth), symbols.get_symbol(net, depth))
-             for net, depth in zip(args.net, depths)]
-    return draw(named), args.out or os.path.join(
-        'figures', '-'.join('%s-%d' % pair for pair in zip(args.net, depths)))
+    return list(zip(args.net, args.depth * len(args.net) if len(args.depth) == 1 else args.depth))
+
+
+def _default_stem(pairs):
+    return os.path.join('figures', '-'.join('%s-%d' % pair for pair in pairs))
 
 
 def parser():
     """The command line."""
     parser = Parser(description=__doc__)
-    commands = parser.add_subparsers(dest='command', metavar='curves|network', required=True)
+    commands = parser.add_subparsers(dest='command', metavar='curves|network|depths|figure', required=True)
     command = commands.add_parser('curves', help='training loss and test error against epochs')
     command.add_argument('runs', nargs='+', metavar='DIR', help='run directories, or directories above them: runs '
                                                                 'that differ in the seed alone become one curve')
     command.set_defaults(draw=curves)
     command = commands.add_parser('network', help='convolutions, FC and fusions of a network')
-    command.add_argument('--net', nargs='+', required=True, choices=list(symbols.NETWORKS), help='the networks')
-    command.add_argument('--depth', nargs='+', required=True, type=int, help='one for all, or one for each')
+    _add_networks(command, list(symbols.NETWORKS))
     command.set_defaults(draw=network)
+    command = commands.add_parser('depths', help='how deep the component networks of networks are (Figure 11)')
+    _add_networks(command, sorted(set(symbols.NETWORKS) | {net for net, _ in imagenet.NETWORKS}))
+    command.add_argument('--dataset', choices=DATASETS, default='cifar10', help='whose networks')
+    command.add_argument('--count', choices=Paths._fields, default='nominal',
+                         help='what is counted; `python -m symbols paths --help` explains')
+    command.set_defaults(draw=depths)
+    command = commands.add_parser('figure', help='Figure 2, 4 or 5 of the paper, from logs')
+    command.add_argument('number', type=int, choices=(2, 4, 5), help='of the figure')
+    command.add_argument('--log-dir', default='logs', help='where the run directories are')
+    command.add_argument('--dataset', choices=('cifar10', 'cifar100', 'digits'), default='cifar10', help='whose runs')
+    command.add_argument('--epochs', type=positive_int, default=400, help='runs with this schedule')
+    command.add_argument('--depth', type=int, nargs='+', help='depths to show (default: those of the paper)')
+    command.set_defaults(draw=figure)
     for command in commands.choices.values():
         command.add_argument('--out', metavar='STEM', help='path of the pictures without ending (default: in figures/)')
     return parser
+
+
+def _add_networks(command, nets):
+    command.add_argument('--net', nargs='+', required=True, choices=nets, help='the networks')
+    command.add_argument('--depth', nargs='+', required=True, type=int, help='one for all, or one for each')
+    command.add_argument('--path', choices=COMPONENTS, metavar='RLR', help='which component network `component` is')
 
 
 def main():

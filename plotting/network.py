@@ -2,9 +2,12 @@
 
 As in Figure 7 a layer with stride 2 is a trapezoid and a projection shortcut a dashed line. The picture
 is made from the symbol's own graph, so it shows what is trained. Columns follow the layers' names:
-branch1 and left sides left, branch2 and right sides right, everything else in the middle.
+branch1 and left sides left, branch2 and right sides right, everything else in the middle. An ensemble has
+a column for each component network (Figure 1); what several share stands in the middle of theirs.
 """
 import ast
+import re
+import statistics
 from typing import NamedTuple
 
 import plotting  # noqa: F401  chooses the backend before pyplot is imported
@@ -14,6 +17,8 @@ from matplotlib import pyplot as plt  # isort: skip
 from matplotlib.patches import Polygon  # isort: skip
 
 COLUMNS = {'_branch1': -1, '_left': -1, '_branch2': 1, '_right': 1}
+SUMS = ('elemwise_add', 'add_n')
+FACTORS = {'0.5': '½', '0.25': '¼', '0.125': '⅛'}
 COLOURS = ['#DCE9F5', '#FBE3D1', '#DDEFE0', '#EFE3F3', '#F6F0CC']
 ROW, HALF_WIDTH, HALF_HEIGHT = 0.34, 0.42, 0.3   # inches a row; the rest in columns and rows
 
@@ -36,39 +41,55 @@ def items(symbol):
     graph = nodes(symbol)
     heads = {}       # node → [(item, projection)] that its value comes from
     result = []
-    merged = _summed_again(graph)
+    merged, column_of = _summed_again(graph), _columns(graph)
     for index, node in enumerate(graph):
         sources = [head for source, *_ in node['inputs'] for head in heads.get(source, [])]
         projection = is_layer(node) and '_shortcut' in node['name']
         if projection:
             heads[index] = [(item, True) for item, _ in sources]
-        elif is_layer(node) or node['op'] == 'elemwise_add' and index not in merged:
+        elif is_layer(node) or node['op'] in SUMS and index not in merged:
             row = max((result[item].row + 1 for item, _ in sources), default=0)
-            result.append(_item(node, row, sources, result))
+            result.append(_item(node, column_of(node['name']), row, sources, result))
             heads[index] = [(len(result) - 1, False)]
         else:
             heads[index] = sources
             if node['op'] == '_mul_scalar':
                 item = sources[0][0]
-                result[item] = result[item]._replace(factor={'0.5': '½'}.get(node['attrs']['scalar'], ''))
+                result[item] = result[item]._replace(factor=FACTORS.get(node['attrs']['scalar'], ''))
     return result
 
 
 def _summed_again(graph):
     """Sums that go straight into another sum: (a + b) + c is one circle with three inputs."""
-    return {source for node in graph if node['op'] == 'elemwise_add'
-            for source, *_ in node['inputs'] if graph[source]['op'] == 'elemwise_add'}
+    return {source for node in graph if node['op'] in SUMS
+            for source, *_ in node['inputs'] if graph[source]['op'] in SUMS}
 
 
-def _item(node, row, sources, above):
+def _columns(graph):
+    """A function from a layer's name to its column."""
+    leaves = sorted(node['name'][:-len('_fc')] for node in graph if node['name'].endswith('_fc'))
+    if not leaves:
+        return lambda name: next((place for part, place in COLUMNS.items() if part in name), 0)
+    place = {path: column - (len(leaves) - 1) / 2 for column, path in enumerate(leaves)}
+
+    def column_of(name):
+        sides = re.match('(?:([LR]+)_)?', name).group(1) or ''
+        if len(sides) < len(leaves[0]):  # a layer that the components with these sides, and its own, share
+            sides += 'L' if '_left' in name else 'R' if '_right' in name else ''
+        return statistics.mean(column for path, column in place.items() if path.startswith(sides))
+    return column_of
+
+
+def _item(node, column, row, sources, above):
     attributes = node.get('attrs', {})
-    if node['op'] == 'elemwise_add':
+    if node['op'] in SUMS:
         # in the middle, but in DFN-MR the sum of a stream stays with its branch
         branches = {above[item].column for item, _ in sources if '_branch' in above[item].name}
         return Item(node['name'], '', branches.pop() if len(branches) == 1 else 0, row, 1, 0, sources)
-    column = next((place for part, place in COLUMNS.items() if part in node['name']), 0)
     if node['op'] == 'FullyConnected':
-        return Item(node['name'], 'FC, %s' % attributes['num_hidden'], column, row, 1, 0, sources)
+        of_component = re.match('([LR]+)_fc', node['name'])
+        label = '%s: FC' % of_component.group(1) if of_component else 'FC, %s' % attributes['num_hidden']
+        return Item(node['name'], label, column, row, 1, 0, sources)
     kernel, (stride, _) = ast.literal_eval(attributes['kernel']), ast.literal_eval(attributes['stride'])
     channels = int(attributes['num_filter'])
     label = '%d×%d, %d%s' % (kernel + (channels, ', /2' if stride == 2 else ''))
