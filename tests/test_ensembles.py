@@ -1,0 +1,262 @@
+"""Component networks and ensembles through the commands: training, eval.py, and the figures made of them."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from compat import mx
+from data import digits
+from plotting import bars
+from plotting.network import items
+import symbols
+from symbols.ensemble import COMPONENTS
+from tests.conftest import ROOT
+from tests.test_train_cifar import one_line, read_csv, read_json
+
+ENSEMBLE, COMPONENT, FUSED = 'ensemble-8/epochs2-seed1', 'component-8/path%s-epochs2-seed1', 'dfn-f3-8/epochs2-seed1'
+
+
+@pytest.fixture(scope='module')
+def runs(tmp_path_factory):
+    """(directory of the runs, data directory): an ensemble, two component networks and N_f3 on the digits."""
+    folder = tmp_path_factory.mktemp('ensembles')
+    for words in (['ensemble'], ['component', '--path', 'RRR'], ['component', '--path', 'LRL'], ['dfn-f3']):
+        subprocess.check_call([sys.executable, 'train_cifar.py', '--depth', '8', '--dataset', 'digits', '--epochs',
+                               '2', '--data-dir', str(folder / 'data'), '--log-dir', str(folder / 'logs'),
+                               '--net'] + words, cwd=ROOT, stdout=subprocess.DEVNULL)
+    return str(folder / 'logs' / 'digits'), str(folder / 'data')
+
+
+def probabilities(run):
+    """{output: (360, 10)} of a run's last checkpoint on the test images, with MXNet's own loader."""
+    symbol, arguments, statistics = mx.model.load_checkpoint(os.path.join(run, 'checkpoint-0002', 'model'), 2)
+    images, _ = digits.read()[0]['test']
+    data = mx.nd.array((images.transpose(0, 3, 1, 2) - 79.626) / 90.804)
+    executor = symbol.bind(mx.cpu(), {**arguments, 'data': data, 'softmax_label': mx.nd.zeros(360)},
+                           aux_states=statistics)
+    outputs = executor.forward(is_train=False)
+    return {name.replace('_output', ''): output.asnumpy() for name, output in zip(symbol.list_outputs(), outputs)}
+
+
+def error(members):
+    labels = digits.read()[0]['test'][1]
+    return 100 * (np.mean(members, axis=0).argmax(axis=1) != labels).mean()
+
+
+def rows(out):
+    """{member: its numbers} of eval.py's table."""
+    return {name: [float(number) for number in numbers.split()]
+            for name, numbers in re.findall(r'^([LR]{3}|overall) +([\d. ]+)$', out, re.M)}
+
+
+def close(ours, expected):
+    """To a printed percentage, and an image of 360 whose two largest probabilities are equal but for rounding."""
+    return ours == pytest.approx(expected, abs=0.3)
+
+
+def test_an_ensembles_metrics_have_every_component_and_all_without_it(runs):
+    run = os.path.join(runs[0], ENSEMBLE)
+    members, last = probabilities(run), read_csv(run)[-1]
+    assert list(members) == list(COMPONENTS)
+    assert len({round(error([p]), 1) for p in members.values()}) > 3  # they differ, so a mix-up shows
+    assert close(float(last['test_error']), error(list(members.values())))
+    for path in COMPONENTS:
+        assert close(float(last['test_error_' + path]), error([members[path]]))
+        others = [p for name, p in members.items() if name != path]
+        assert close(float(last['test_error_without_' + path]), error(others))
+    labels = digits.read()[0]['test'][1]
+    losses = [-np.log(p[np.arange(360), labels]).mean() for p in members.values()]
+    assert float(last['test_loss']) == pytest.approx(np.mean(losses), rel=1e-3)
+    with open(os.path.join(run, 'train.log')) as file:
+        assert 'Validation errors (%%): LLL %.2f, RLL' % float(last['test_error_LLL']) in file.read()
+
+
+def test_training_loss_of_an_ensemble_is_the_mean_over_components(runs):
+    """In the first epoch every component is near log 10, eight of them together near 8 log 10."""
+    assert 1.5 < float(read_csv(os.path.join(runs[0], ENSEMBLE))[0]['train_loss']) < 3.5
+
+
+def test_eval_prints_tables_2_and_3_and_an_ensemble_without_some(command, runs):
+    run = os.path.join(runs[0], ENSEMBLE)
+    _, out, _ = command('eval.py', run, '--drop-one', '--without', 'RRR', '--without', 'LLL,RRR', '--batch-size', 77,
+                        check=0)
+    members, printed = probabilities(run), rows(out)
+    assert list(printed) == list(COMPONENTS) + ['overall']
+    for path in COMPONENTS:
+        others = [p for name, p in members.items() if name != path]
+        assert close(printed[path], [error([members[path]]), error(others)])
+    assert close(printed['overall'], [error(list(members.values()))])
+    without = dict(re.findall(r'^without (\S+): test error ([\d.]+) %$', out, re.M))
+    assert float(without['RRR']) == printed['RRR'][1]
+    assert close(float(without['LLL,RRR']), error([p for name, p in members.items() if name not in ('LLL', 'RRR')]))
+    _, out, _ = command('eval.py', run, check=0)
+    assert all(len(numbers) == 1 for numbers in rows(out).values()) and len(rows(out)) == 9
+
+
+def test_separately_trained_components_are_one_ensemble(command, runs):
+    members = [os.path.join(runs[0], COMPONENT % path) for path in ('LRL', 'RRR')]
+    _, out, _ = command('eval.py', '--ensemble', *reversed(members), '--drop-one', check=0)
+    outputs = [probabilities(run)['softmax'] for run in members]
+    both, (first, second) = error(outputs), [error([output]) for output in outputs]
+    assert abs(first - second) > 1
+    printed = rows(out)
+    assert list(printed) == ['LRL', 'RRR', 'overall']  # the tables' order
+    assert close(printed['LRL'], [first, second]) and close(printed['RRR'], [second, first])
+    assert close(printed['overall'], [both]) and 'ensemble of 2 runs' in out
+    # any networks of one depth; their names are then the directories
+    _, out, _ = command('eval.py', '--ensemble', members[0], os.path.join(runs[0], FUSED), check=0)
+    mixed = error([outputs[0], probabilities(os.path.join(runs[0], FUSED))['softmax']])
+    assert close(float(re.search(r'test error ([\d.]+) %', out).group(1)), mixed)
+    assert re.search(r'^%s +[\d.]+$' % re.escape(members[0]), out, re.M)
+
+
+def test_seeds_of_an_ensemble_have_a_mean_for_every_member(command, runs, tmp_path):
+    for seed in (1, 2):
+        shutil.copytree(os.path.join(runs[0], ENSEMBLE), str(tmp_path / ('epochs2-seed%d' % seed)))
+    _, out, _ = command('eval.py', tmp_path, '--data-dir', runs[1], '--drop-one', check=0)
+    last = read_csv(str(tmp_path / 'epochs2-seed1'))[-1]
+    cells = ['%.2f ± 0.00' % float(last[column]) for column in ('test_error_RLR', 'test_error_without_RLR')]
+    assert re.search(r'^RLR +%s +%s$' % tuple(cells), out, re.M), out
+
+
+@pytest.mark.parametrize('arguments, expected', [
+    (['{ensemble}', '--without', 'RRX'], 'there is no member RRX; there are LLL, RLL'),
+    (['{ensemble}', '--without', ','.join(COMPONENTS)], 'leaves no member'),
+    (['{fused}', '--drop-one'], 'has one output: --drop-one and --without are for ensembles'),
+    (['{fused}', '--without', 'RRR'], 'has one output'),
+    (['--ensemble', '{fused}', '{ensemble}'], 'is an ensemble itself'),
+    (['--ensemble', '{fused}', '{deeper}'], 'depth 14, the first run 8: they cannot be one ensemble'),
+    (['--ensemble', '{fused}', '{elsewhere}'], 'dataset cifar10, the first run digits'),
+    (['--ensemble', '{fused}', '{empty}'], 'has no checkpoint yet'),
+    (['--ensemble'], 'name either run directories')])
+def test_what_cannot_be_evaluated_together_is_one_line(command, runs, tmp_path, arguments, expected):
+    where = {'ensemble': os.path.join(runs[0], ENSEMBLE), 'fused': os.path.join(runs[0], FUSED)}
+    for name, change in (('deeper', {'depth': 14}), ('elsewhere', {'dataset': 'cifar10'}), ('empty', {})):
+        where[name] = str(tmp_path / name)
+        shutil.copytree(where['fused'], where[name])
+        config = read_json(where[name])
+        config['options'].update(change)
+        with open(os.path.join(where[name], 'config.json'), 'w') as file:
+            json.dump(config, file)
+    for checkpoint in ('checkpoint-0001', 'checkpoint-0002'):
+        shutil.rmtree(os.path.join(where['empty'], checkpoint))
+    assert expected in one_line(command('eval.py', *(word.format(**where) for word in arguments)))
+
+
+def test_an_ensemble_resumes_with_the_errors_of_its_components(command, runs, tmp_path):
+    whole, again = os.path.join(runs[0], ENSEMBLE), tmp_path / 'digits' / ENSEMBLE
+    shutil.copytree(whole, str(again))
+    shutil.rmtree(str(again / 'checkpoint-0002'))
+    config = dict(read_json(str(again)), outcome=None)
+    with open(str(again / 'config.json'), 'w') as file:
+        json.dump(config, file)
+    command('train_cifar.py', '--net', 'ensemble', '--depth', 8, '--dataset', 'digits', '--epochs', 2,
+            '--data-dir', runs[1], '--log-dir', tmp_path, check=0)
+    timed = {'images_per_second', 'seconds'}
+    assert [{name: cell for name, cell in row.items() if name not in timed} for row in read_csv(str(again))] == [
+        {name: cell for name, cell in row.items() if name not in timed} for row in read_csv(whole)]
+
+
+@pytest.mark.parametrize('options, folder', [
+    (['--net', 'ensemble', '--components', '7'], 'ensemble-8/components7-epochs2-seed1'),
+    (['--net', 'ensemble', '--components', ','.join(COMPONENTS)], ENSEMBLE),
+    (['--net', 'ensemble', '--components', 'RLR,LLL,RLR'], 'ensemble-8/componentsLLL+RLR-epochs2-seed1'),
+    (['--net', 'component', '--path', 'RLR'], COMPONENT % 'RLR')])
+def test_run_directories_name_the_components(options, folder):
+    import train_cifar
+
+    parser = train_cifar.parser()
+    args = parser.parse_args(options + ['--depth', '8', '--epochs', '2'])
+    assert train_cifar.run_directory(args, vars(parser.parse_args([]))) == os.path.join('logs', 'cifar10', folder)
+
+
+@pytest.mark.parametrize('options, expected', [
+    (['--net', 'component'], 'which component network? Give its path'),
+    (['--net', 'component', '--path', 'RXR'], "invalid choice: 'RXR'"),
+    (['--net', 'ensemble', '--components', 'LLL,XYZ'], 'unknown component network XYZ: choose from LLL, RLL'),
+    (['--net', 'ensemble', '--components', ','], 'no component network is named'),
+    (['--net', 'ensemble', '--components', ''], 'no component network is named'),
+    (['--net', 'ensemble', '--path', 'RLR'], 'ensemble has no --path'),
+    (['--net', 'resnet', '--components', '7'], 'resnet has no --components'),
+    (['--net', 'ensemble', '--depth', '15'], 'depth 15 is not 6n + 2')])
+def test_a_wrong_choice_is_one_line(command, tmp_path, options, expected):
+    assert expected in one_line(command('train_cifar.py', '--depth', '8', *options, '--log-dir', tmp_path / 'logs'))
+    assert not (tmp_path / 'logs').exists()
+
+
+def write_run(folder, error, epochs=400, finished=True, **columns):
+    os.makedirs(str(folder))
+    with open(str(folder / 'config.json'), 'w') as file:
+        json.dump({'options': {'epochs': epochs}, 'environment': {},
+                   'outcome': {'status': 'finished'} if finished else None}, file)
+    with open(str(folder / 'metrics.csv'), 'w') as file:
+        file.write('epoch,test_error,%s\n1,99,%s\n%d,%s,%s\n' % (
+            ','.join(columns), ',' * (len(columns) - 1), epochs, error, ','.join(map(str, columns.values()))))
+
+
+def test_a_bar_is_the_mean_of_the_finished_runs_of_its_own_configuration(tmp_path):
+    for seed, error_ in ((1, 7.0), (2, 9.0)):
+        write_run(tmp_path / 'ensemble-26' / ('seed%d' % seed), error_, test_error_without_RRR=error_ + 1)
+    write_run(tmp_path / 'ensemble-26' / 'seed3', 50.0, finished=False, test_error_without_RRR=50)
+    write_run(tmp_path / 'ensemble-26' / 'components7-seed1', 6.5, x=0)
+    write_run(tmp_path / 'ensemble-26' / 'epochs8-seed1', 20.0, epochs=8, test_error_without_RRR=21)
+    write_run(tmp_path / 'ensemble-26' / 'lr0.2-seed1', 30.0, test_error_without_RRR=31)
+    write_run(tmp_path / 'ensemble-38' / 'seed1', 60.0, test_error_without_RRR=12)
+    figure, missing = bars.draw(5, str(tmp_path), depths=[26, 38])
+    axis = figure.axes[0]
+    texts = [text.get_text() for text in axis.texts]
+    assert texts == ['8.00', 'fail', '6.50', 'no run', '9.00', '12.00']
+    assert missing == ['Ensemble-7 38']
+    heights = sorted(bar.get_height() for bar in axis.patches if bar.get_height())
+    assert heights == [6.5, 8.0, 9.0, 12.0]
+    assert 'last of 400 epochs, 1 to 2 runs a bar' in axis.get_title()
+    texts = [text.get_text() for text in bars.draw(5, str(tmp_path), 8, [26])[0].axes[0].texts]
+    assert texts == ['20.00', 'no run', '21.00']
+
+
+@pytest.mark.parametrize('number, bars_', [(2, 30), (4, 27), (5, 21)])
+def test_figures_without_logs_are_empty_and_say_so(command, tmp_path, number, bars_):
+    _, out, err = command('plot.py', 'figure', number, '--log-dir', tmp_path, '--out', tmp_path / 'f', check=0)
+    assert all(os.path.getsize(path) > 5000 for path in out.split())
+    with open(out.split()[1]) as file:
+        svg = file.read()
+    assert svg.count('no run') == bars_ + 1  # and in the title
+    assert 'no bar' in err and err.count(',') == bars_ + 0
+
+
+def test_depths_are_drawn_in_figure_11s_form(command, tmp_path):
+    _, out, _ = command('plot.py', 'depths', '--net', 'resnet', 'dfn1', 'dfn2', '--depth', 50, '--dataset', 'imagenet',
+                        '--out', tmp_path / 'f', check=0)
+    with open(out.split()[1]) as file:
+        svg = file.read()
+    assert all(text in svg for text in ('ResNet-50: 28.0 ± 5.6', 'DFN1: 34.0 ± 4.0', 'DFN2: 28.0 ± 7.5'))
+    assert 'there is no dfn1 101' in one_line(command('plot.py', 'depths', '--net', 'dfn1', '--depth', 101,
+                                                      '--dataset', 'imagenet'))
+
+
+def test_a_curve_of_depths_is_the_share_of_the_components():
+    from plotting.depths import draw
+
+    line, = draw([('N_f3 14', [0] * 5 + [1, 0, 0, 3, 0, 0, 3, 0, 0, 1])], 'nominal').axes[0].get_lines()
+    assert line.get_xdata().tolist() == [5, 8, 11, 14] and line.get_ydata().tolist() == [12.5, 37.5, 37.5, 12.5]
+    assert line.get_label() == 'N_f3 14: 9.5 ± 2.6'
+
+
+def test_figure_1_has_a_column_for_each_component(command, tmp_path):
+    """Depth 14: layers counted by hand from the definition."""
+    tandem, ensemble = (items(symbols.get_symbol(net, 14)) for net in ('tandem', 'ensemble'))
+    assert sum(bool(item.label) for item in tandem) == 1 + 3 * (4 + 4 * 4) + 8
+    assert [(len(item.sources), item.factor) for item in tandem if not item.label] == [(8, '¼')] * 3 + [(8, '⅛')]
+    assert sum(bool(item.label) for item in ensemble) == 1 + (1 + 2 + 4) * (1 + 4) + 8
+    for graph in (tandem, ensemble):
+        places = [(item.column, item.row) for item in graph]
+        assert len(set(places)) == len(places)  # nothing lies on anything else
+        assert sorted(item.column for item in graph if item.label.endswith(': FC')) == [
+            column - 3.5 for column in range(8)]
+    command('plot.py', 'network', '--net', 'dfn-f3', 'tandem', 'ensemble', '--depth', 14, '--out', tmp_path / 'n',
+            check=0)
