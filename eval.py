@@ -13,6 +13,7 @@ ensemble predicts by the mean of its members' softmax outputs; its loss is the m
 import math
 import statistics
 import sys
+from typing import NamedTuple
 
 from errors import Parser, UserError, positive_int, run
 import data
@@ -21,10 +22,9 @@ from symbols import IMAGE_SHAPE
 from symbols.ensemble import COMPONENTS
 from symbols.summary import nodes, outputs, parameter_shapes, statistics_shapes
 from training import checkpoint, devices, runlog
-from training.evaluate import EACH, WITHOUT, each_and_without, evaluate, member_names
-from training.replicas import Predictor
+from training.evaluate import evaluate, member_names
+from training.members import Members, all_but, check_together, names_together, test_images
 
-OVERALL = 'overall'  # what the tables of the paper call the whole ensemble
 WIDEST_TABLE = 20  # classes; above, a line per class instead of the whole confusion table
 
 
@@ -55,23 +55,11 @@ def parser():
     return parser
 
 
-class Members:
-    """Networks evaluated side by side, as one ensemble; models: [(symbol, parameters, statistics)]."""
-
-    def __init__(self, models, contexts):
-        self.predictors = [Predictor(symbol, contexts, IMAGE_SHAPE, parameters, statistics_)
-                           for symbol, parameters, statistics_ in models]
-
-    def predict(self, images):
-        """The outputs of all networks: a list of (n, classes) arrays."""
-        return [output for predictor in self.predictors for output in predictor.predict(images)]
-
-
 def check_model(symbol, parameters, statistics_, classes):
     """UserError unless the weights are those of the symbol and it puts out softmaxes over `classes` classes."""
     _, shapes, _ = symbol.infer_shape_partial(data=(1,) + IMAGE_SHAPE)
     kinds = {nodes(symbol)[output]['op'] for output in outputs(symbol)}
-    if kinds != {'SoftmaxOutput'} or set(shapes) != {(1, classes)}:
+    if not kinds <= {'SoftmaxOutput', 'softmax'} or set(shapes) != {(1, classes)}:
         raise UserError('the network has to put out a softmax over %d classes; it has %s of shape %s' % (
             classes, ' and '.join(symbol.list_outputs()), shapes))
     for expected, there in ((parameter_shapes(symbol, IMAGE_SHAPE), parameters),
@@ -79,46 +67,6 @@ def check_model(symbol, parameters, statistics_, classes):
         for name, shape in expected.items():
             if name not in there or there[name].shape != shape:
                 raise UserError('the weights are not those of the network: it needs %s of shape %s' % (name, shape))
-
-
-def check_together(runs):
-    """UserError unless runs [(title, config, model)] can be one ensemble: same data set, depth, one output each."""
-    first = runs[0][1]
-    for title, config, (symbol, _, _) in runs:
-        for option in ('dataset', 'depth'):
-            mine, its = config['options'][option], first['options'][option]
-            if mine != its:
-                raise UserError('%s has %s %s, the first run %s: they cannot be one ensemble' % (
-                    title, option, mine, its))
-        if test_images(config) != test_images(first):
-            raise UserError('%s was tested on other images than the first run: they cannot be one ensemble' % title)
-        if len(symbol.list_outputs()) > 1:
-            raise UserError('%s is an ensemble itself: name runs with one output' % title)
-
-
-def test_images(config):
-    """SHA-256 of the images that a run was tested on."""
-    return config['dataset']['splits']['test']['content_sha256']
-
-
-def names_together(runs):
-    """Names of runs {directory: config} in one ensemble: the paths of component networks, else the directories."""
-    paths = [config['options'].get('path') for config in runs.values()]
-    return paths if None not in paths and len(set(paths)) == len(paths) else list(runs)
-
-
-def subsets_without(wanted, names):
-    """{title: indices of the members left} for each of `wanted`, texts of comma-separated names of members."""
-    subsets = {}
-    for text in wanted:
-        dropped = text.split(',')
-        unknown = [name for name in dropped if name not in names]
-        if unknown:
-            raise UserError('--without %s: there is no member %s; there are %s' % (text, unknown[0], ', '.join(names)))
-        subsets['without ' + text] = [index for index, name in enumerate(names) if name not in dropped]
-        if not subsets['without ' + text]:
-            raise UserError('--without %s leaves no member' % text)
-    return subsets
 
 
 def load_run(run_dir, best):
@@ -160,14 +108,40 @@ def table(confusion, names):
     return lines
 
 
-def print_members(names, cells, drop_one):
-    """A line a member: its own error and, with drop_one, that of all others; cells: {subset: text}."""
-    width = max(map(len, names + [OVERALL]))
+def print_members(names, errors, drop_one):
+    """A line a member: its own error and, with drop_one, that of all others; errors: an Errors of texts."""
+    width = max(map(len, names + ['overall']))
     print('%-*s  %15s' % (width, 'member', 'error %') + ('  %15s' % 'without it %' if drop_one else ''))
-    for name in names:
-        print('%-*s  %15s' % (width, name, cells[EACH + name])
-              + ('  %15s' % cells[WITHOUT + name] if drop_one else ''))
-    print('%-*s  %15s' % (width, OVERALL, cells[OVERALL]))
+    for name, own, others in zip(names, errors.each, errors.without):
+        print('%-*s  %15s' % (width, name, own) + ('  %15s' % others if drop_one else ''))
+    print('%-*s  %15s' % (width, 'overall', errors.overall))
+
+
+class Errors(NamedTuple):
+    """Test errors in percent, or what is printed of them: of an ensemble, its members, all without each, subsets."""
+
+    overall: float
+    each: list
+    without: list
+    subsets: list
+
+    @classmethod
+    def of(cls, found):
+        """Those of an Evaluation."""
+        return cls(found.tally.error, *([tally.error for tally in part]
+                                        for part in (found.each, found.without, found.subsets)))
+
+    @classmethod
+    def texts(cls, several):
+        """As text: of one Errors, or mean ± standard deviation of several."""
+        if len(several) == 1:
+            def text(values):
+                return '%.2f' % values
+        else:
+            def text(*values):
+                return '%.2f ± %.2f' % (statistics.mean(values), statistics.pstdev(values))
+        overall, *parts = zip(*several)
+        return cls(text(*overall), *([text(*values) for values in zip(*part)] for part in parts))
 
 
 class Reporter:
@@ -177,28 +151,35 @@ class Reporter:
         self.args, self.contexts, self._datasets = args, devices.contexts(args.gpus, args.cpus), {}
 
     def report(self, title, models, names, name, folder, content=None):
-        """Print what the models do together and, if there is more than one output, each by itself.
+        """Print what the models do together and, if there is more than one output, each by itself; returns Errors.
 
         names: of their outputs. name, folder: of the data set. content: SHA-256 of the test images that the run was
-        tested on. Returns {subset of the outputs: error in percent}, OVERALL for all.
+        tested on.
         """
+        if len(names) == 1 and (self.args.drop_one or self.args.without):
+            raise UserError('%s has one output: --drop-one and --without are for ensembles' % title)
+        subsets = all_but(self.args.without, names)
         dataset = self._dataset(name, self.args.data_dir or folder)
         if content not in (None, dataset.about['test']['content_sha256']):
             print('note: these are not the test images of %s' % title, file=sys.stderr)
-        found = self._evaluate(models, dataset, dict(each_and_without(names), **self._subsets(title, names)))
+        for model in models:
+            check_model(*model, classes=len(dataset.source.classes))
+        images, labels = dataset.splits['test']
+        batches = evaluation_batches(images, labels, self.args.batch_size,
+                                     Normalisation(dataset.source.mean, dataset.source.std))
+        found = evaluate(Members(models, self.contexts, IMAGE_SHAPE), batches, len(labels), subsets)
         tally = found.tally
         print('%s: test error %.2f %%, loss %.4f, {:,} images%s'.format(tally.seen) % (
             title, tally.error, tally.mean_loss, '' if math.isfinite(tally.loss) else ' (the network is broken)'),
             flush=True)
-        errors = dict({subset: part.error for subset, part in found.subsets.items()}, **{OVERALL: tally.error})
-        self._print_parts(names, {subset: '%.2f' % error for subset, error in errors.items()})
+        self._print_parts(names, Errors.texts([Errors.of(found)]))
         if self.args.per_class:
             print('\n'.join(table(found.confusion, dataset.source.classes)))
-        return errors
+        return Errors.of(found)
 
     def report_seeds(self, run_dirs):
         """Report runs that differ in the seed alone, and their mean where all are finished; returns how many."""
-        results, finished = [], 0
+        errors, finished = [], 0
         for run_dir in run_dirs:
             loaded = load_run(run_dir, self.args.best)
             if not loaded:
@@ -206,53 +187,39 @@ class Reporter:
                 continue
             title, config, model = loaded
             names = member_names(model[0])
-            results.append(self.report(title, [model], names, config['options']['dataset'],
-                                       config['options']['data_dir'], test_images(config)))
-            finished += (config['outcome'] or {}).get('status') == 'finished'
+            errors.append(self.report(title, [model], names, config['options']['dataset'],
+                                      config['options']['data_dir'], test_images(config)))
+            finished += is_finished(config)
         if len(run_dirs) == finished > 1:
-            cells = {subset: '%.2f ± %.2f' % (statistics.mean(errors), statistics.pstdev(errors))
-                     for subset in results[0] for errors in [[result[subset] for result in results]]}
+            texts = Errors.texts(errors)
             print('test error %s %% (%d runs; population standard deviation, as in the paper)' % (
-                cells[OVERALL], len(results)))
-            self._print_parts(names, cells)
+                texts.overall, len(errors)))
+            self._print_parts(names, texts)
         elif len(run_dirs) > 1:
             print('no mean: %d of these %d runs are finished' % (finished, len(run_dirs)))
-        return len(results)
+        return len(errors)
 
     def report_together(self, run_dirs):
-        """Report runs as the members of one ensemble."""
-        loaded = {run_dir: load_run(run_dir, self.args.best) for run_dir in sorted(run_dirs, key=_tables_order)}
+        """Report runs as the members of one ensemble, component networks in the order of the paper's tables."""
+        loaded = {run_dir: load_run(run_dir, self.args.best) for run_dir in run_dirs}
         for run_dir, run_ in loaded.items():
             if not run_:
                 raise UserError('%s has no checkpoint yet' % run_dir)
-        check_together(list(loaded.values()))
-        for title, config, _ in loaded.values():
-            if not config['outcome']:
-                print('note: not finished: %s' % title, file=sys.stderr)
-        configs = {run_dir: config for run_dir, (_, config, _) in loaded.items()}
-        first = configs[next(iter(configs))]
-        self.report('ensemble of %d runs' % len(loaded), [model for _, _, model in loaded.values()],
-                    names_together(configs), first['options']['dataset'], first['options']['data_dir'],
-                    test_images(first))
+        check_together(loaded)
+        runs = dict(sorted(loaded.items(), key=lambda run_: tables_order(run_[1][1])))
+        for title, config, _ in runs.values():
+            print(title + ('' if is_finished(config) else ' (not finished)'))
+        configs = {run_dir: config for run_dir, (_, config, _) in runs.items()}
+        *_, any_of_them = configs.values()
+        self.report('ensemble of %d runs' % len(runs), [model for _, _, model in runs.values()],
+                    names_together(configs), any_of_them['options']['dataset'], any_of_them['options']['data_dir'],
+                    test_images(any_of_them))
 
-    def _evaluate(self, models, dataset, subsets):
-        for model in models:
-            check_model(*model, classes=len(dataset.source.classes))
-        normalise = Normalisation(dataset.source.mean, dataset.source.std)
-        images, labels = dataset.splits['test']
-        return evaluate(Members(models, self.contexts),
-                        evaluation_batches(images, labels, self.args.batch_size, normalise), len(labels), subsets)
-
-    def _subsets(self, title, names):
-        if len(names) == 1 and (self.args.drop_one or self.args.without):
-            raise UserError('%s has one output: --drop-one and --without are for ensembles' % title)
-        return subsets_without(self.args.without, names)
-
-    def _print_parts(self, names, cells):
+    def _print_parts(self, names, texts):
         if len(names) > 1:
-            print_members(names, cells, self.args.drop_one)
-        for text in self.args.without:
-            print('without %s: test error %s %%' % (text, cells['without ' + text]))
+            print_members(names, texts, self.args.drop_one)
+        for names_, text in zip(self.args.without, texts.subsets):
+            print('without %s: test error %s %%' % (names_, text))
 
     def _dataset(self, name, folder):
         if (name, folder) not in self._datasets:
@@ -260,9 +227,14 @@ class Reporter:
         return self._datasets[name, folder]
 
 
-def _tables_order(run_dir):
-    """Sorts runs of component networks as the paper's tables do; others stay where they are."""
-    path = runlog.read_config(run_dir)['options'].get('path')
+def is_finished(config):
+    """Whether a run came to its last epoch."""
+    return (config['outcome'] or {}).get('status') == 'finished'
+
+
+def tables_order(config):
+    """Sorts runs of component networks as the paper's tables do, others after them."""
+    path = config['options'].get('path')
     return COMPONENTS.index(path) if path in COMPONENTS else len(COMPONENTS)
 
 

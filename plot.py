@@ -13,9 +13,8 @@ import sys
 from errors import Parser, UserError, positive_int, run
 import symbols
 from plotting import save
-from symbols import imagenet
-from symbols.ensemble import COMPONENTS
-from symbols.paths import DATASETS, Paths
+from symbols.options import add_choice_options
+from symbols.paths import COUNTS, DATASETS, NETS, paths_of
 
 
 def curves(args):
@@ -30,21 +29,18 @@ def network(args):
     from plotting.network import draw
 
     pairs = _pairs(args)
-    named = [('%s %d' % (symbols.network(net).title, depth),
-              symbols.get_symbol(net, depth, path=args.path if net == 'component' else None)) for net, depth in pairs]
+    named = [(symbols.title(net, depth, **_choice(args, net)), symbols.get_symbol(net, depth, **_choice(args, net)))
+             for net, depth in pairs]
     return draw(named), args.out or _default_stem(pairs)
 
 
 def depths(args):
     """Figure of the distributions of component networks' depths."""
     from plotting.depths import draw
-    from symbols.paths import paths_of
 
     pairs = _pairs(args)
-    counted = [paths_of(net, depth, args.dataset, args.path if net == 'component' else None) for net, depth in pairs]
-    what = {'nominal': 'counted as in the paper', 'routes': 'all routes through the graph',
-            'distinct': 'different sequences of layers'}[args.count]
-    return (draw([(title, getattr(paths, args.count)) for title, paths in counted], what),
+    counted = [paths_of(net, depth, args.dataset, **_choice(args, net)) for net, depth in pairs]
+    return (draw([(title, getattr(paths, args.count)) for title, paths in counted], COUNTS[args.count]),
             args.out or _default_stem(pairs) + '-depths')
 
 
@@ -52,6 +48,10 @@ def figure(args):
     """Figure of the paper from the runs found, and a line for the bars without one."""
     from plotting.bars import draw
 
+    if not os.path.isdir(args.log_dir):
+        raise UserError('--log-dir %s: there is no such folder' % args.log_dir)
+    for depth in args.depth or ():
+        symbols.units_per_group(depth)
     drawn, missing = draw(args.number, os.path.join(args.log_dir, args.dataset), args.epochs, args.depth)
     if missing:
         print('no finished run of %d epochs in %s, so no bar: %s' % (
@@ -63,7 +63,15 @@ def _pairs(args):
     """[(net, depth)] of --net and --depth."""
     if len(args.depth) not in (1, len(args.net)):
         raise UserError('give one --depth, or one for each of the %d networks' % len(args.net))
+    for name, net in (('path', 'component'), ('components', 'ensemble')):
+        if getattr(args, name) is not None and net not in args.net:
+            raise UserError('--%s is for --net %s' % (name, net))
     return list(zip(args.net, args.depth * len(args.net) if len(args.depth) == 1 else args.depth))
+
+
+def _choice(args, net):
+    """--path or --components, as the arguments of the network that takes it."""
+    return {'component': {'path': args.path}, 'ensemble': {'components': args.components}}.get(net, {})
 
 
 def _default_stem(pairs):
@@ -82,9 +90,9 @@ def parser():
     _add_networks(command, list(symbols.NETWORKS))
     command.set_defaults(draw=network)
     command = commands.add_parser('depths', help='how deep the component networks of networks are (Figure 11)')
-    _add_networks(command, sorted(set(symbols.NETWORKS) | {net for net, _ in imagenet.NETWORKS}))
+    _add_networks(command, NETS)
     command.add_argument('--dataset', choices=DATASETS, default='cifar10', help='whose networks')
-    command.add_argument('--count', choices=Paths._fields, default='nominal',
+    command.add_argument('--count', choices=list(COUNTS), default='nominal',
                          help='what is counted; `python -m symbols paths --help` explains')
     command.set_defaults(draw=depths)
     command = commands.add_parser('figure', help='Figure 2, 4 or 5 of the paper, from logs')
@@ -102,7 +110,7 @@ def parser():
 def _add_networks(command, nets):
     command.add_argument('--net', nargs='+', required=True, choices=nets, help='the networks')
     command.add_argument('--depth', nargs='+', required=True, type=int, help='one for all, or one for each')
-    command.add_argument('--path', choices=COMPONENTS, metavar='RLR', help='which component network `component` is')
+    add_choice_options(command)
 
 
 def main():

@@ -32,8 +32,8 @@ TEST_BATCH = 100  # per device; no result depends on it
 
 # Options that have a place in the run directory's name where they are not the default.
 # --gpus has none: config.json says on what a run was made.
-NAMED = {'path': 'path', 'components': 'components', 'batch_size': 'batch', 'lr': 'lr', 'momentum': 'momentum', 'weight_decay': 'decay',
-         'bn_momentum': 'bnmomentum', 'pad_value': 'pad', 'cpus': 'cpus', 'epochs': 'epochs'}
+NAMED = {'path': 'path', 'components': 'components', 'batch_size': 'batch', 'lr': 'lr', 'momentum': 'momentum',
+         'weight_decay': 'decay', 'bn_momentum': 'bnmomentum', 'pad_value': 'pad', 'cpus': 'cpus', 'epochs': 'epochs'}
 LABELS = {'components': components_label}
 # Options that a resumed run may change.
 FREE = {'gpus', 'cpus', 'data_dir', 'log_dir', 'no_verify', 'checkpoint_minutes'}

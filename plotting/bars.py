@@ -1,7 +1,8 @@
 """Figures 2, 4 and 5: test errors of finished runs as bars, in groups of equal depth.
 
 A bar is the mean over the seeds found, with a line of ± their standard deviation. Where there is no
-finished run there is no bar, and the picture says so. The paper's own bars are printed nowhere as numbers.
+finished run there is no bar, and the picture says so. The paper's values are not drawn: its tables have
+some of them, the others are in its pictures alone.
 """
 import os
 from typing import NamedTuple
@@ -9,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 import plotting  # noqa: F401  chooses the backend before pyplot is imported
+from errors import UserError
 from plotting.curves import COLOURS
-from training.evaluate import WITHOUT
 from training.loop import FAIL
-from training.runlog import group_runs, read_config, read_metrics
+from training.runlog import WITHOUT, group_runs, read_config, read_metrics
 
 from matplotlib import pyplot as plt  # isort: skip
 
@@ -46,13 +47,14 @@ FIGURES = {
     5: Figure('with and without the deepest component network',
               (26, 38, 50, 62, 74, 98, 110),
               (Series('Ensemble-8', 'ensemble'), Series('Ensemble-7', 'ensemble', 'components7'),
-               Series('Ensemble-7 w/o retraining', 'ensemble', column=WITHOUT + 'RRR'))),
+               Series('Ensemble-7 w/o retraining', 'ensemble', column=WITHOUT % 'RRR'))),
 }
 
 
 def find_errors(folder, series, depth, epochs=PAPERS_EPOCHS):
-    """The last epoch's errors in percent of a bar's finished runs, one for each seed.
+    """The last epoch's errors in percent of a bar's runs, one for each seed; infinite where the run diverged.
 
+    Runs that have not ended are left out. Raises UserError for a run that lacks the column.
     folder: of a data set's runs. A run directory's name says which options are off the default, so other
     schedules, or the trials of an option, are never taken for the paper's.
     """
@@ -62,38 +64,46 @@ def find_errors(folder, series, depth, epochs=PAPERS_EPOCHS):
     options = [series.options] if series.options else []
     options += ['epochs%d' % epochs] if epochs != PAPERS_EPOCHS else []
     runs = group_runs([place]).get(os.path.join(place, '-'.join(options)), [])
-    return [read_metrics(run)[-1][series.column] for run in runs
-            if (read_config(run)['outcome'] or {}).get('status') == 'finished']
+    outcomes = {run: read_config(run)['outcome'] for run in runs}
+    return [_error(run, series.column) if outcome['status'] == 'finished' else np.inf
+            for run, outcome in outcomes.items() if outcome]
+
+
+def _error(run, column):
+    rows = read_metrics(run)
+    if not rows or column not in rows[-1]:
+        raise UserError('%s has no %s in its last row: is the run damaged?' % (
+            os.path.join(run, 'metrics.csv'), column))
+    return rows[-1][column]
 
 
 def draw(number, folder, epochs=PAPERS_EPOCHS, depths=None):
     """(figure, texts of the bars without a run); arguments as those of find_errors, depths: the figure's own."""
     wanted = FIGURES[number]
     depths = depths or wanted.depths
+    errors = {(series, depth): find_errors(folder, series, depth, epochs)
+              for series in wanted.series for depth in depths}
     figure, axis = plt.subplots(figsize=(max(5, 1.1 * len(depths) + 2), 4))
-    width, missing, runs = 0.8 / len(wanted.series), [], []
+    width = 0.8 / len(wanted.series)
     for index, (colour, series) in enumerate(zip(COLOURS, wanted.series)):
         axis.bar(0, 0, color=colour, label=series.title)  # for the legend, where all are missing too
         for group, depth in enumerate(depths):
-            x, errors = group + (index - (len(wanted.series) - 1) / 2) * width, find_errors(
-                folder, series, depth, epochs)
-            _bar(axis, x, width, errors, colour)
-            runs.append(len(errors))
-            if not errors:
-                missing.append('%s %d' % (series.title, depth))
+            x = group + (index - (len(wanted.series) - 1) / 2) * width
+            _bar(axis, x, width, errors[series, depth], colour)
     axis.set_xticks(range(len(depths)))
     axis.set_xticklabels(depths)
     axis.set_xlim(-0.6, len(depths) - 0.4)
     axis.set_ylim(bottom=0)
     axis.set_xlabel('depth')
     axis.set_ylabel('test error (%)')
-    axis.set_title('Figure %d: %s\n%s, %s' % (number, wanted.title, os.path.basename(os.path.normpath(folder)),
-                                              _made_of(epochs, [count for count in runs if count])), fontsize='medium')
+    made_of = _made_of(epochs, [len(found) for found in errors.values() if found])
+    axis.set_title('Figure %d: %s\n%s, %s' % (
+        number, wanted.title, os.path.basename(os.path.normpath(folder)), made_of), fontsize='medium')
     axis.grid(axis='y', alpha=0.3)
     axis.set_axisbelow(True)
     figure.tight_layout()
     figure.legend(loc='upper center', bbox_to_anchor=(0.5, 0), ncol=len(wanted.series), fontsize='small')
-    return figure, missing
+    return figure, ['%s %d' % (series.title, depth) for (series, depth), found in errors.items() if not found]
 
 
 def _bar(axis, x, width, errors, colour):

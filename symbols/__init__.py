@@ -58,13 +58,19 @@ def units_per_group(depth):
     return n
 
 
+def title(net, depth, path=None, components=None):
+    """What a picture or a table calls a network: its name in the paper, its depth, and which components it has."""
+    choice = path or '+'.join(components or ())
+    return '%s %d' % (network(net).title, depth) + (' (%s)' % choice if choice else '')
+
+
 def get_symbol(net, depth, num_classes=10, widen=1, bn_momentum=0.9, path=None, components=None):
     """The network for 32×32 images as an `mx.sym.Symbol`.
 
     net: a name of NETWORKS. depth: the network's own depth as in the paper's tables, 6n + 2; of N_f3 for its
     components and ensembles. widen: factor on the channels 16, 32, 64 (Table 5). bn_momentum: of the running
-    statistics. path: of a 'component', such as 'RLR'. components: of an 'ensemble', a list of paths; all eight
-    without.
+    statistics. path: of a 'component', such as 'RLR'. components: of an 'ensemble', a list of paths, in
+    any order; all eight without.
     Inputs: `data` (batch, 3, 32, 32), normalised; `softmax_label` (batch,), 0 … num_classes - 1.
     Output: one SoftmaxOutput `softmax` (batch, num_classes), whose gradient is summed over the batch; for an
     ensemble a Group with one for each component, named by its path.

@@ -5,22 +5,25 @@
     python -m symbols paths --net dfn-mr --depth 44 --dataset imagenet
 """
 import math
+from itertools import zip_longest
 
 import symbols
 from errors import Parser, positive_int, run
-from symbols import imagenet
 from symbols.ensemble import COMPONENTS
 from symbols.options import add_choice_options, add_network_options
-from symbols.paths import DATASETS, moments, paths_of
+from symbols.paths import COUNTS, DATASETS, NETS, moments, paths_of
 from symbols.summary import summarise
 
-COUNTS = {'nominal': 'as the paper counts', 'routes': 'ways through the graph',
-          'distinct': 'different sequences of layers'}
+HOW_COUNTED = """\
+nominal: 4 paths a merge-and-run unit, one from each stream through the average and two through the branches.
+routes: each way from node to node; an average gives its two streams as two ways, both going on to both streams.
+distinct: routes that pass the same layers in the same order are one."""
+FUSED_IN_THREE = ('dfn-f3', 'ensemble', 'tandem')  # whose component networks have names
 
 
-def number(count):
-    """A count in full, or where it is long as a power of two, rounded if it is none."""
-    if count < 10 ** 6:
+def number(count, exact=False):
+    """A count in full, or where it is long and need not be exact as a power of two, rounded if it is none."""
+    if exact or count < 10 ** 6:
         return '{:,}'.format(count)
     return '2^%d' % math.log2(count) if count & (count - 1) == 0 else '≈2^%.2f' % math.log2(count)
 
@@ -42,24 +45,31 @@ def summary(args):
 def paths(args):
     """Print number, mean depth and distribution of the depths of the component networks, by each way of counting."""
     title, paths = paths_of(args.net, args.depth, args.dataset, args.path, args.components)
-    print(title)
-    if args.dataset != 'imagenet' and args.net in ('dfn-f3', 'ensemble', 'tandem'):  # a row of Table 1
-        for path in args.components or COMPONENTS:
-            print('%s %d' % (path, summarise(symbols.get_symbol('component', args.depth, path=path)).depth), end='  ')
-        print()
     counts = paths._asdict()
+    print(title)
+    if args.dataset != 'imagenet' and args.net in FUSED_IN_THREE:  # a row of Table 1
+        print('  '.join('%s %d' % (path, summarise(symbols.get_symbol('component', args.depth, path=path)).depth)
+                        for path in args.components or COMPONENTS))
     print('\n%-42s %12s   %s' % ('component networks', 'number', 'depth, mean ± std'))
     for name, of_depth in counts.items():
-        print('%-42s %12s   %.2f ± %.2f' % (('%s (%s)' % (name, COUNTS[name]), number(sum(of_depth)))
+        print('%-42s %12s   %.2f ± %.2f' % (('%s (%s)' % (name, COUNTS[name]), number(sum(of_depth), args.exact))
                                             + moments(of_depth)))
     if paths.nominal == paths.routes == paths.distinct:
         counts = {'number': paths.nominal}
-    print('\ndepth ' + ''.join('%14s  share' % name for name in counts))
-    for depth in range(max(map(len, counts.values()))):
-        here = [of_depth[depth] if depth < len(of_depth) else 0 for of_depth in counts.values()]
-        if any(here):
-            print('%5d ' % depth + ''.join('%14s %5.1f%%' % (number(count), 100 * count / sum(of_depth))
-                                           for count, of_depth in zip(here, counts.values())))
+    else:
+        print('\n' + HOW_COUNTED)
+    print_distribution(counts, args.exact)
+
+
+def print_distribution(counts, exact):
+    """A line a depth; counts: {name: list of the numbers of component networks of 0, 1, 2, … layers}."""
+    rows = [(depth, of_depth) for depth, of_depth in enumerate(zip_longest(*counts.values(), fillvalue=0))
+            if any(of_depth)]
+    width = max(14, *(2 + len(number(count, exact)) for _, of_depth in rows for count in of_depth))
+    print('\ndepth ' + ''.join('%*s  share' % (width, name) for name in counts))
+    for depth, of_depth in rows:
+        print('%5d ' % depth + ''.join('%*s %5.1f%%' % (width, number(count, exact), 100 * count / sum(whole))
+                                       for count, whole in zip(of_depth, counts.values())))
 
 
 def parser():
@@ -72,14 +82,13 @@ def parser():
     command.set_defaults(print=summary)
     command = commands.add_parser(
         'paths', help='component networks: number, and distribution of their depths',
-        description='Component networks, counted exactly in three ways; they differ in merge-and-run networks and '
-                    'the tandem ensemble alone. nominal: the paper\'s, 4 a merge-and-run unit. routes: ways through '
-                    'the graph; either stream may go on, through the average, to either. distinct: routes through '
-                    'the same layers in the same order are one. Projection shortcuts are layers, C and FC as well.')
-    command.add_argument('--net', required=True, help='the network',
-                         choices=sorted(set(symbols.NETWORKS) | {net for net, _ in imagenet.NETWORKS}))
+        description='Component networks, counted exactly in three ways; they differ in merge-and-run networks '
+                    'and the tandem ensemble alone. %s Projection shortcuts are layers, C and FC too.' % (
+                        ' '.join(HOW_COUNTED.split())))
+    command.add_argument('--net', required=True, choices=NETS, help='the network')
     command.add_argument('--depth', type=int, required=True, help="the network's own depth as in the paper's tables")
     command.add_argument('--dataset', choices=DATASETS, default='cifar10', help='whose networks')
+    command.add_argument('--exact', action='store_true', help='print long numbers in full, not as powers of two')
     add_choice_options(command)
     command.set_defaults(print=paths)
     return parser

@@ -9,11 +9,11 @@ from symbols.layers import relu
 
 def build(layers, n):
     """Symbol of DFN-MR of depth 6n + 2."""
-    merged, branch1, branch2 = last_unit(layers, n)
+    merged, branch1, branch2 = streams_to_the_last_sum(layers, n)
     return layers.classifier(relu(merged + branch1 + branch2))
 
 
-def last_unit(layers, n):
+def streams_to_the_last_sum(layers, n):
     """All units but the sum of the last one; returns that one's (merged, branch1, branch2)."""
     a = b = layers.first()
     *before, last = layers.units(n)

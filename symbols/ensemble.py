@@ -19,6 +19,7 @@ SIDES = {'L': dfn_f.left, 'R': dfn_f.right}
 
 def check_components(paths):
     """The component networks named, in the tables' order; UserError for a name that is none, or for none at all."""
+    paths = [paths] if isinstance(paths, str) else list(paths)
     unknown = [path for path in paths if path not in COMPONENTS]
     if unknown or not paths:
         raise UserError('%s: choose from %s' % (
@@ -31,7 +32,7 @@ def build_component(layers, n, path=None):
     """Symbol of one component network of the N_f3 of depth 6n + 2."""
     if path is None:
         raise UserError('which component network? Give its path (--path), one of %s' % ', '.join(COMPONENTS))
-    path, = check_components([path])
+    path, = check_components(path)
     x = layers.first()
     for side, block in zip(path, _blocks(layers, n)):
         x = relu(SIDES[side](layers, x, block))

@@ -30,6 +30,7 @@ class ImageNetLayers(Layers):
 
     def __init__(self, num_classes=1000, bn_momentum=0.9):
         super().__init__(num_classes, bn_momentum=bn_momentum)
+        self.widths = dict(enumerate(WIDTHS, 1))
 
     def first(self):
         """Layer C and max pooling: `data` (batch, 3, 224, 224), normalised → (batch, 64, 55, 55).
@@ -41,9 +42,10 @@ class ImageNetLayers(Layers):
 
     def units(self, n):
         """The Units of four groups; n: the number of each. The first of a group changes the width."""
-        for group, (count, channels) in enumerate(zip(n, WIDTHS), 1):
+        for group, count in enumerate(n, 1):
             for unit in range(1, count + 1):
-                yield Unit('group%d_unit%d' % (group, unit), channels, 2 if group > 1 and unit == 1 else 1, unit == 1)
+                stride = 2 if group > 1 and unit == 1 else 1
+                yield Unit('group%d_unit%d' % (group, unit), self.widths[group], stride, unit == 1)
 
     def branch(self, x, unit, name='branch'):
         """A bottleneck: 1×1, 3×3 with the unit's stride, 1×1 without ReLU; a quarter of the channels inside."""
@@ -55,7 +57,7 @@ class ImageNetLayers(Layers):
 
 def build_dfn_mr(layers, n):
     """DFN-MR; its last unit sums both streams, so that the merge is in the sum twice."""
-    merged, branch1, branch2 = dfn_mr.last_unit(layers, n)
+    merged, branch1, branch2 = dfn_mr.streams_to_the_last_sum(layers, n)
     return layers.classifier(relu((merged + branch1) + (merged + branch2)))
 
 

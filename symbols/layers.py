@@ -31,8 +31,9 @@ class Unit(NamedTuple):
 class Layers:
     """Makes layers of one network for 32×32 images: holds what they have in common.
 
-    branch_length: layers of a unit's branch. widths: channels of the three groups, 16, 32, 64 times `widen` (Table 5 has 4).
-    bn_momentum: of BatchNorm's running statistics; the authors' code has 0.9, and in the paper's month 0.99.
+    branch_length: layers of a unit's branch. widths: channels of the three groups, 16, 32, 64 times `widen`
+    (Table 5 has 4). bn_momentum: of BatchNorm's running statistics; the authors' code has 0.9, and in the
+    paper's month 0.99.
     """
 
     branch_length = 2

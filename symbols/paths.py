@@ -14,7 +14,6 @@ the average of two streams offers the way without a layer twice:
   output does in the first unit, is one way; either stream may go on to either;
 - *distinct* paths: routes that pass the same layers, known by their weights, in the same order are one.
 """
-import functools
 import itertools
 import math
 from fractions import Fraction
@@ -26,6 +25,9 @@ from symbols import imagenet
 from symbols.layers import Layers
 from symbols.summary import is_layer, nodes, outputs, weight_of
 
+COUNTS = {'nominal': 'as the paper counts', 'routes': 'ways through the graph',
+          'distinct': 'different sequences of layers'}
+NETS = sorted(set(symbols.NETWORKS) | {net for net, _ in imagenet.NETWORKS})
 DATASETS = ('cifar10', 'cifar100', 'svhn', 'imagenet')  # whose networks; the first three have the same
 
 
@@ -44,9 +46,11 @@ def paths_of(net, depth, dataset='cifar10', path=None, components=None):
             raise UserError('no network for ImageNet has --path or --components')
         known = imagenet.network(net, depth)
         title, layers, n, symbol = known.title, imagenet.ImageNetLayers(), known.n, imagenet.get_symbol(net, depth)
+    elif net in NETS and net not in symbols.NETWORKS:
+        raise UserError('%s is a network for ImageNet alone: add --dataset imagenet' % net)
     else:
-        known, n = symbols.network(net), symbols.units_per_group(depth)
-        title, layers = '%s %d' % (known.title, depth), Layers()
+        known, n, layers = symbols.network(net), symbols.units_per_group(depth), Layers()
+        title = symbols.title(net, depth, path, components)
         symbol = symbols.get_symbol(net, depth, path=path, components=components)
     return title, count_paths(symbol, known.paths_of_units and known.paths_of_units(layers, n))
 
@@ -92,18 +96,21 @@ def _distinct(symbol):
     """Sequences of weights: all layers of one weight that a sequence has led to are followed at once."""
     graph = nodes(symbol)
     followers = _followers(graph)
-
-    @functools.lru_cache(maxsize=None)
-    def onward(reached):
-        by_weight = {}
-        for layer in reached:
-            for follower in followers.get(layer, ()):
-                by_weight.setdefault(weight_of(graph[follower], graph), set()).add(follower)
-        ends = [] if by_weight else [1]
-        return _add(ends, *(_shift(onward(frozenset(layers)), 1) for layers in by_weight.values()))
-
-    data, = (index for index, node in enumerate(graph) if node['name'] == 'data')
-    return onward(frozenset([data]))
+    image, = (index for index, node in enumerate(graph) if node['name'] == 'data')
+    start = frozenset([image])
+    onward, waiting = {}, [start]  # onward: layers reached → sets of layers that one more layer leads to
+    while waiting:
+        reached = waiting.pop()
+        if reached not in onward:
+            by_weight = {}
+            for follower in sorted(set().union(*(followers.get(layer, ()) for layer in reached))):
+                by_weight.setdefault(weight_of(graph[follower], graph), []).append(follower)
+            onward[reached] = [frozenset(layers) for layers in by_weight.values()]
+            waiting += onward[reached]
+    counts = {}
+    for reached in sorted(onward, key=min, reverse=True):  # a follower comes after the layer it reads
+        counts[reached] = _add([] if onward[reached] else [1], *(_shift(counts[after], 1) for after in onward[reached]))
+    return counts[start]
 
 
 def _followers(graph):

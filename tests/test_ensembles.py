@@ -11,6 +11,7 @@ import pytest
 
 from compat import mx
 from data import digits
+from errors import UserError
 from plotting import bars
 from plotting.network import items
 import symbols
@@ -115,13 +116,29 @@ def test_separately_trained_components_are_one_ensemble(command, runs):
     assert re.search(r'^%s +[\d.]+$' % re.escape(members[0]), out, re.M)
 
 
+def test_a_member_that_is_not_finished_is_marked(command, runs, tmp_path):
+    members = [str(tmp_path / path) for path in ('LRL', 'RRR')]
+    for member, path in zip(members, ('LRL', 'RRR')):
+        shutil.copytree(os.path.join(runs[0], COMPONENT % path), member)
+    with open(os.path.join(members[1], 'config.json'), 'w') as file:
+        json.dump(dict(read_json(os.path.join(runs[0], COMPONENT % 'RRR')), outcome={'status': 'not finite'}), file)
+    _, out, _ = command('eval.py', '--ensemble', *members, check=0)
+    assert out.splitlines()[:2] == [members[0] + ', epoch 2 of 2', members[1] + ', epoch 2 of 2 (not finished)']
+
+
 def test_seeds_of_an_ensemble_have_a_mean_for_every_member(command, runs, tmp_path):
+    """The run after its first epoch stands in for a second seed."""
+    last = read_csv(os.path.join(runs[0], ENSEMBLE))
     for seed in (1, 2):
         shutil.copytree(os.path.join(runs[0], ENSEMBLE), str(tmp_path / ('epochs2-seed%d' % seed)))
+    shutil.rmtree(str(tmp_path / 'epochs2-seed2' / 'checkpoint-0002'))
     _, out, _ = command('eval.py', tmp_path, '--data-dir', runs[1], '--drop-one', check=0)
-    last = read_csv(str(tmp_path / 'epochs2-seed1'))[-1]
-    cells = ['%.2f ± 0.00' % float(last[column]) for column in ('test_error_RLR', 'test_error_without_RLR')]
-    assert re.search(r'^RLR +%s +%s$' % tuple(cells), out, re.M), out
+    table = out[out.index('(2 runs; population'):]
+    for name, column in (('RLR', 'test_error_RLR'), ('overall', 'test_error')):
+        one, two = (float(row[column]) for row in last)
+        assert abs(one - two) > 1
+        cell, = re.findall(r'^%s +([\d.]+) ± ([\d.]+)' % name, table, re.M)
+        assert close([float(number) for number in cell], [(one + two) / 2, abs(one - two) / 2])
 
 
 @pytest.mark.parametrize('arguments, expected', [
@@ -130,22 +147,26 @@ def test_seeds_of_an_ensemble_have_a_mean_for_every_member(command, runs, tmp_pa
     (['{fused}', '--drop-one'], 'has one output: --drop-one and --without are for ensembles'),
     (['{fused}', '--without', 'RRR'], 'has one output'),
     (['--ensemble', '{fused}', '{ensemble}'], 'is an ensemble itself'),
-    (['--ensemble', '{fused}', '{deeper}'], 'depth 14, the first run 8: they cannot be one ensemble'),
-    (['--ensemble', '{fused}', '{elsewhere}'], 'dataset cifar10, the first run digits'),
+    (['--ensemble', '{fused}', '{deeper}'], 'has depth 14, {fused} has 8: they cannot be one ensemble'),
+    (['--ensemble', '{fused}', '{elsewhere}'], 'has dataset cifar10, {fused} has digits'),
+    (['--ensemble', '{fused}', '{other}'], 'were tested on different images'),
+    (['--ensemble', '{fused}'], 'alone is no ensemble'),
     (['--ensemble', '{fused}', '{empty}'], 'has no checkpoint yet'),
     (['--ensemble'], 'name either run directories')])
 def test_what_cannot_be_evaluated_together_is_one_line(command, runs, tmp_path, arguments, expected):
     where = {'ensemble': os.path.join(runs[0], ENSEMBLE), 'fused': os.path.join(runs[0], FUSED)}
-    for name, change in (('deeper', {'depth': 14}), ('elsewhere', {'dataset': 'cifar10'}), ('empty', {})):
+    for name, change in (('deeper', {'depth': 14}), ('elsewhere', {'dataset': 'cifar10'}), ('empty', {}), ('other', {})):
         where[name] = str(tmp_path / name)
         shutil.copytree(where['fused'], where[name])
         config = read_json(where[name])
         config['options'].update(change)
+        if name == 'other':
+            config['dataset']['splits']['test']['content_sha256'] = '0' * 64
         with open(os.path.join(where[name], 'config.json'), 'w') as file:
             json.dump(config, file)
     for checkpoint in ('checkpoint-0001', 'checkpoint-0002'):
         shutil.rmtree(os.path.join(where['empty'], checkpoint))
-    assert expected in one_line(command('eval.py', *(word.format(**where) for word in arguments)))
+    assert expected.format(**where) in one_line(command('eval.py', *(word.format(**where) for word in arguments)))
 
 
 def test_an_ensemble_resumes_with_the_errors_of_its_components(command, runs, tmp_path):
@@ -189,11 +210,11 @@ def test_a_wrong_choice_is_one_line(command, tmp_path, options, expected):
     assert not (tmp_path / 'logs').exists()
 
 
-def write_run(folder, error, epochs=400, finished=True, **columns):
+def write_run(folder, error, epochs=400, status='finished', **columns):
     os.makedirs(str(folder))
     with open(str(folder / 'config.json'), 'w') as file:
         json.dump({'options': {'epochs': epochs}, 'environment': {},
-                   'outcome': {'status': 'finished'} if finished else None}, file)
+                   'outcome': status and {'status': status}}, file)
     with open(str(folder / 'metrics.csv'), 'w') as file:
         file.write('epoch,test_error,%s\n1,99,%s\n%d,%s,%s\n' % (
             ','.join(columns), ',' * (len(columns) - 1), epochs, error, ','.join(map(str, columns.values()))))
@@ -202,7 +223,7 @@ def write_run(folder, error, epochs=400, finished=True, **columns):
 def test_a_bar_is_the_mean_of_the_finished_runs_of_its_own_configuration(tmp_path):
     for seed, error_ in ((1, 7.0), (2, 9.0)):
         write_run(tmp_path / 'ensemble-26' / ('seed%d' % seed), error_, test_error_without_RRR=error_ + 1)
-    write_run(tmp_path / 'ensemble-26' / 'seed3', 50.0, finished=False, test_error_without_RRR=50)
+    write_run(tmp_path / 'ensemble-26' / 'seed3', 50.0, status=None, test_error_without_RRR=50)
     write_run(tmp_path / 'ensemble-26' / 'components7-seed1', 6.5, x=0)
     write_run(tmp_path / 'ensemble-26' / 'epochs8-seed1', 20.0, epochs=8, test_error_without_RRR=21)
     write_run(tmp_path / 'ensemble-26' / 'lr0.2-seed1', 30.0, test_error_without_RRR=31)
@@ -217,6 +238,12 @@ def test_a_bar_is_the_mean_of_the_finished_runs_of_its_own_configuration(tmp_pat
     assert 'last of 400 epochs, 1 to 2 runs a bar' in axis.get_title()
     texts = [text.get_text() for text in bars.draw(5, str(tmp_path), 8, [26])[0].axes[0].texts]
     assert texts == ['20.00', 'no run', '21.00']
+    write_run(tmp_path / 'ensemble-50' / 'seed1', 7.0, status='not finite', x=0)
+    texts = [text.get_text() for text in bars.draw(5, str(tmp_path), depths=[50])[0].axes[0].texts]
+    assert texts == ['fail', 'no run', 'fail']
+    write_run(tmp_path / 'ensemble-62' / 'seed1', 7.0, x=0)
+    with pytest.raises(UserError, match='metrics.csv has no test_error_without_RRR'):
+        bars.draw(5, str(tmp_path), depths=[62])
 
 
 @pytest.mark.parametrize('number, bars_', [(2, 30), (4, 27), (5, 21)])
@@ -226,7 +253,7 @@ def test_figures_without_logs_are_empty_and_say_so(command, tmp_path, number, ba
     with open(out.split()[1]) as file:
         svg = file.read()
     assert svg.count('no run') == bars_ + 1  # and in the title
-    assert 'no bar' in err and err.count(',') == bars_ + 0
+    assert 'no bar' in err and err.count(',') == bars_
 
 
 def test_depths_are_drawn_in_figure_11s_form(command, tmp_path):
@@ -235,6 +262,15 @@ def test_depths_are_drawn_in_figure_11s_form(command, tmp_path):
     with open(out.split()[1]) as file:
         svg = file.read()
     assert all(text in svg for text in ('ResNet-50: 28.0 ± 5.6', 'DFN1: 34.0 ± 4.0', 'DFN2: 28.0 ± 7.5'))
+    _, out, _ = command('plot.py', 'depths', '--net', 'dfn-mr', 'component', '--depth', 14, '--path', 'RLR', '--count',
+                        'routes', '--out', tmp_path / 'g', check=0)
+    with open(out.split()[1]) as file:
+        svg = file.read()
+    assert all(text in svg for text in ('DFN-MR 14: 8.0 ± 2.1', 'Component 14 (RLR): 11.0 ± 0.0', 'ways through the'))
+    assert '--path is for --net component' in one_line(command('plot.py', 'depths', '--net', 'plain', '--depth', 14,
+                                                               '--path', 'RLR'))
+    assert 'the nearest are 14 and 20' in one_line(command('plot.py', 'figure', 2, '--depth', 15))
+    assert 'there is no such folder' in one_line(command('plot.py', 'figure', 2, '--log-dir', tmp_path / 'none'))
     assert 'there is no dfn1 101' in one_line(command('plot.py', 'depths', '--net', 'dfn1', '--depth', 101,
                                                       '--dataset', 'imagenet'))
 

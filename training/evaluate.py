@@ -3,8 +3,6 @@ from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
-
-EACH, WITHOUT = 'test_error_', 'test_error_without_'
 SMALLEST = np.finfo(np.float32).tiny  # a probability that underflowed has a loss of 87, not infinity
 
 
@@ -40,46 +38,38 @@ class Tally:
 
 
 class Evaluation(NamedTuple):
-    """What one pass over a data set gives."""
+    """What one pass over a data set gives; a member is an output of the network, or of several networks."""
 
-    tally: Tally           # of the network, or of all members together
-    confusion: np.ndarray  # (classes, classes): images of a class (row) by prediction
-    subsets: dict          # name → Tally of some of the members
+    tally: Tally           # of all members together
+    confusion: np.ndarray  # (classes, classes): images of a class (row) by their prediction
+    each: list             # a Tally for each member by itself (Table 2); none where it is the only one
+    without: list          # a Tally for all the others without it (Table 3)
+    subsets: list          # a Tally for each of the subsets asked for
 
 
-def evaluate(predictor, batches, images=None, subsets=None):
+def evaluate(predictor, batches, images=None, subsets=()):
     """Run the network over batches (data, labels) of any sizes; returns an Evaluation.
 
-    images: their number, for the progress bar. subsets: {name: indices of members to tally by themselves}.
+    images: their number, for the progress bar. subsets: lists of members' indices, to be tallied as well.
     """
-    tally, confusion, subsets = Tally(), None, subsets or {}
-    tallies = {name: Tally() for name in subsets}
+    tally, confusion, each, without, some = Tally(), None, [], [], [Tally() for _ in subsets]
     with tqdm(total=images, unit=' images', desc='evaluation', leave=False, disable=None) as bar:
         for data, labels in batches:
             members = predictor.predict(data)
             if confusion is None:
                 confusion = np.zeros((members[0].shape[1],) * 2, np.int64)
+                if len(members) > 1:
+                    each, without = [Tally() for _ in members], [Tally() for _ in members]
             np.add.at(confusion, (labels.astype(np.int64), tally.add(members, labels)), 1)
-            for name, indices in subsets.items():
-                tallies[name].add([members[index] for index in indices], labels)
+            for index in range(len(each)):
+                each[index].add(members[index:index + 1], labels)
+                without[index].add(members[:index] + members[index + 1:], labels)
+            for of_subset, subset in zip(some, subsets):
+                of_subset.add([members[index] for index in subset], labels)
             bar.update(len(labels))
-    return Evaluation(tally, confusion, tallies)
+    return Evaluation(tally, confusion, each, without, some)
 
 
 def member_names(symbol):
     """The names of a network's softmax outputs: the component networks of an ensemble, else `softmax` alone."""
     return [name[:-len('_output')] for name in symbol.list_outputs()]
-
-
-def each_and_without(names):
-    """{name of a subset: indices}: each member by itself, then all without it; none where there is one alone.
-
-    These are the columns of Tables 2 and 3, under the names that they have in metrics.csv.
-    """
-    everyone = range(len(names))
-    if len(names) < 2:
-        return {}
-    subsets = {EACH + name: [index] for index, name in enumerate(names)}
-    subsets.update({WITHOUT + name: [other for other in everyone if other != index]
-                    for index, name in enumerate(names)})
-    return subsets

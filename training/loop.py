@@ -6,8 +6,9 @@ from typing import Callable, NamedTuple
 from tqdm import tqdm
 
 from training import checkpoint
-from training.evaluate import EACH, WITHOUT, Tally, each_and_without, evaluate, member_names
+from training.evaluate import Tally, evaluate, member_names
 from training.replicas import outputs
+from training.runlog import EACH, WITHOUT
 from training.stop import StopRequest
 
 LOG_EVERY = 100  # steps
@@ -65,7 +66,8 @@ class Trainer:
     def __init__(self, symbol, replicas, optimiser, plan, log):
         self.symbol, self.replicas, self.optimiser, self.plan, self.log = symbol, replicas, optimiser, plan, log
         self.progress = Progress()
-        self.subsets = each_and_without(member_names(symbol))
+        names = member_names(symbol)
+        self.members = names if len(names) > 1 else []
 
     def resume(self):
         """Take up the newest checkpoint, if there is one."""
@@ -130,7 +132,7 @@ class Trainer:
         progress, epoch = self.progress, self.progress.epoch + 1
         begun = time.monotonic()
         self.replicas.merge_statistics()
-        test = evaluate(self.replicas.predictor(), self.plan.test(), self.plan.test_images, self.subsets)
+        test = evaluate(self.replicas.predictor(), self.plan.test(), self.plan.test_images)
         if not math.isfinite(test.tally.loss):
             raise Diverged('the test loss is not finite after epoch %d: try a smaller --lr' % epoch)
         row = self._row(test, progress.seconds + time.monotonic() - begun)
@@ -146,7 +148,9 @@ class Trainer:
                'train_loss': progress.tally.mean_loss, 'train_error': progress.tally.error,
                'test_loss': test and test.tally.mean_loss, 'test_error': test and test.tally.error,
                'images_per_second': progress.tally.seen / progress.seconds, 'seconds': seconds}
-        row.update({name: test and test.subsets[name].error for name in self.subsets})
+        for column, part in ((EACH, 'each'), (WITHOUT, 'without')):
+            for index, name in enumerate(self.members):
+                row[column % name] = test and getattr(test, part)[index].error
         return row
 
     def _record_divergence(self):
@@ -188,7 +192,6 @@ class Trainer:
         info('Epoch[%d] Time cost=%.3f', epoch, row['seconds'])
         info('Epoch[%d] Validation-accuracy=%f', epoch, 1 - row['test_error'] / 100)
         info('Epoch[%d] Validation-cross-entropy=%f', epoch, row['test_loss'])
-        members = [name for name in self.subsets if not name.startswith(WITHOUT)]
-        if members:
+        if self.members:
             info('Epoch[%d] Validation errors (%%): %s', epoch,
-                 ', '.join('%s %.2f' % (name[len(EACH):], row[name]) for name in members))
+                 ', '.join('%s %.2f' % (name, row[EACH % name]) for name in self.members))

@@ -22,6 +22,8 @@ from errors import UserError
 from files import write_atomically
 from training import checkpoint
 
+# The columns of metrics.csv, and those that an ensemble has for each of its members.
+EACH, WITHOUT = 'test_error_%s', 'test_error_without_%s'
 COLUMNS = 'epoch lr train_loss train_error test_loss test_error images_per_second seconds'.split()
 
 

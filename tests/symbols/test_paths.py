@@ -75,6 +75,13 @@ def test_a_merge_and_run_network_has_nominally_the_components_of_the_resnet_with
     assert sum(paths.routes) == 2 * 3 ** 46 * 4
 
 
+@pytest.mark.parametrize('net', ['plain', 'dfn-f3', 'dfn-f6', 'ensemble'])
+def test_very_deep_networks_are_counted_too(net):
+    """Deeper than Python's stack."""
+    _, paths = paths_of(net, 1202)
+    assert paths.nominal == paths.distinct and len(paths.distinct) == 1203
+
+
 def test_components_of_n_f6_contain_those_of_n_f3_in_depth():
     for depth in (20, 26, 110):
         assert set(as_dict(paths_of('dfn-f3', depth)[1].nominal)) < set(as_dict(paths_of('dfn-f6', depth)[1].nominal))
@@ -107,11 +114,15 @@ def test_the_command_prints_table_1_and_the_three_counts(command):
     _, out, _ = command('-m', 'symbols', 'paths', '--net', 'dfn-mr', '--depth', 98, check=0)
     assert re.search(r'^nominal \(as the paper counts\) +2\^96 +51\.00', out, re.M)
     _, out, _ = command('-m', 'symbols', 'paths', '--net', 'dfn-mr', '--depth', 44, '--dataset', 'imagenet', check=0)
-    assert re.search(r'^nominal .* 2\^28 ', out, re.M)
+    assert re.search(r'^nominal .* 2\^28 ', out, re.M) and 'an average gives its two streams as two ways' in out
+    _, out, _ = command('-m', 'symbols', 'paths', '--net', 'dfn-mr', '--depth', 98, '--exact', check=0)
+    assert '{:,}'.format(2 ** 96) in out and '{:,}'.format(8 * 3 ** 46) in out
+    _, out, _ = command('-m', 'symbols', 'paths', '--net', 'ensemble', '--depth', 14, '--components', 'RRR,LLL', check=0)
+    assert out.startswith('Ensemble 14 (LLL+RRR)\nLLL 5  RRR 14\n')
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (dict(net='dfn1', depth=50), 'unknown network'), (dict(net='resnet', depth=51), 'is not 6n'),
+    (dict(net='dfn1', depth=50), 'is a network for ImageNet alone: add --dataset imagenet'), (dict(net='resnet', depth=51), 'is not 6n'),
     (dict(net='resnet', depth=34, dataset='imagenet'), 'there is no resnet 34 for ImageNet: choose one of resnet 50'),
     (dict(net='resnet', depth=50, dataset='imagenet', path='LLL'), 'no network for ImageNet has --path')])
 def test_what_is_not_there_is_said(arguments, message):

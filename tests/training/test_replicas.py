@@ -85,8 +85,10 @@ def test_evaluation_counts_every_image_once_for_any_batch_and_devices(random):
     loss = -np.log(expected[np.arange(23), labels]).mean()
     error = 100 * (expected.argmax(1) != labels).mean()
     for batch in (1, 2, 7, 23, 50):
-        tally, confusion = evaluate(replicas.predictor(), ((data[i:i + batch], labels[i:i + batch])
-                                                           for i in range(0, 23, batch)))
+        found = evaluate(replicas.predictor(), ((data[i:i + batch], labels[i:i + batch])
+                                                for i in range(0, 23, batch)))
+        tally, confusion = found.tally, found.confusion
+        assert not found.each and not found.without
         assert tally.seen == confusion.sum() == 23
         assert tally.error == pytest.approx(error)
         assert tally.mean_loss == pytest.approx(loss, rel=1e-5)
@@ -105,7 +107,7 @@ def test_evaluation_while_steps_are_queued_sees_the_weights_after_them_and_leave
             replicas.gradients(x, y)
             optimiser.step(0.01, 16)
             if step % 40 == 39 and evaluations:
-                losses.append(evaluate(replicas.predictor(), [(x, y)])[0].mean_loss)
+                losses.append(evaluate(replicas.predictor(), [(x, y)]).tally.mean_loss)
         mx.nd.waitall()
         return losses, {name: value.asnumpy() for name, value in replicas.replicas[0].parameters.items()}
 
@@ -118,9 +120,9 @@ def test_evaluation_while_steps_are_queued_sees_the_weights_after_them_and_leave
 
 def test_a_probability_that_underflows_has_a_finite_loss_and_nan_stays_nan():
     tally = Tally()
-    tally.add(np.array([[0.0, 1.0]], np.float32), np.array([0]))
+    tally.add([np.array([[0.0, 1.0]], np.float32)], np.array([0]))
     assert tally.mean_loss == pytest.approx(87.3, abs=0.1) and tally.error == 100
-    tally.add(np.array([[np.nan, np.nan]], np.float32), np.array([0]))
+    tally.add([np.array([[np.nan, np.nan]], np.float32)], np.array([0]))
     assert np.isnan(tally.mean_loss)
 
 
@@ -132,3 +134,25 @@ def test_a_batch_smaller_than_the_devices_is_refused(images, batch, fits):
     else:
         with pytest.raises(UserError, match='cannot be split over 3 devices'):
             replicas.check_batches(images, batch)
+
+
+def test_an_ensemble_is_tallied_together_each_by_itself_without_each_and_in_parts(random):
+    members = random.dirichlet(np.ones(4), (3, 50)).astype(np.float32)
+    labels = random.randint(0, 4, 50)
+
+    class Predictor:
+        def predict(self, data):
+            return [p[data] for p in members]
+
+    def error(*chosen):
+        return 100 * (members[list(chosen)].mean(axis=0).argmax(axis=1) != labels).mean()
+
+    batches = [(np.arange(i, min(i + 7, 50)), labels[i:i + 7]) for i in range(0, 50, 7)]
+    found = evaluate(Predictor(), batches, subsets=[[2], [0, 1]])
+    assert found.tally.error == pytest.approx(error(0, 1, 2))
+    assert [tally.error for tally in found.each] == pytest.approx([error(0), error(1), error(2)])
+    assert [tally.error for tally in found.without] == pytest.approx([error(1, 2), error(0, 2), error(0, 1)])
+    assert [tally.error for tally in found.subsets] == pytest.approx([error(2), error(0, 1)])
+    losses = -np.log(members[:, np.arange(50), labels]).mean(axis=1)
+    assert [tally.mean_loss for tally in found.each] == pytest.approx(losses, rel=1e-5)
+    assert found.tally.mean_loss == pytest.approx(losses.mean(), rel=1e-5)
