@@ -23,7 +23,7 @@ from symbols.ensemble import COMPONENTS
 from symbols.summary import nodes, outputs, parameter_shapes, statistics_shapes
 from training import checkpoint, devices, runlog
 from training.evaluate import evaluate, member_names
-from training.members import Members, all_but, check_together, names_together, test_images
+from training.members import Members, all_but, check_together, images_tested_on, names_together
 
 WIDEST_TABLE = 20  # classes; above, a line per class instead of the whole confusion table
 
@@ -188,7 +188,7 @@ class Reporter:
             title, config, model = loaded
             names = member_names(model[0])
             errors.append(self.report(title, [model], names, config['options']['dataset'],
-                                      config['options']['data_dir'], test_images(config)))
+                                      config['options']['data_dir'], images_tested_on(config)))
             finished += is_finished(config)
         if len(run_dirs) == finished > 1:
             texts = Errors.texts(errors)
@@ -213,7 +213,7 @@ class Reporter:
         *_, any_of_them = configs.values()
         self.report('ensemble of %d runs' % len(runs), [model for _, _, model in runs.values()],
                     names_together(configs), any_of_them['options']['dataset'], any_of_them['options']['data_dir'],
-                    test_images(any_of_them))
+                    images_tested_on(any_of_them))
 
     def _print_parts(self, names, texts):
         if len(names) > 1:

@@ -18,7 +18,7 @@ from plotting.network import items
 from tests.conftest import ROOT, official_folder
 from tests.test_train_cifar import one_line, read_csv
 
-REFERENCE = os.path.join(ROOT, 'logs', 'cifar10', 'dfn-mr-14', 'epochs8-seed1')
+LOGS = os.path.join(ROOT, 'logs', 'cifar10')
 
 
 @pytest.fixture(scope='module')
@@ -210,17 +210,22 @@ def test_a_picture_has_a_box_for_each_layer(net, boxes, circles, trapezoids):
     assert dashed == {'resnet': 2, 'dfn-il': 2, 'dfn-mr': 4}.get(net, 0)
 
 
-def test_the_committed_run_has_its_error_on_the_real_test_images(command, tmp_path):
+@pytest.mark.parametrize('run', ['dfn-mr-14', 'ensemble-14'])
+def test_a_committed_run_has_its_error_on_the_real_test_images(command, tmp_path, run):
     """From the official files to the README's number, with weights and statistics alone."""
+    run = os.path.join(LOGS, run, 'epochs8-seed1')
     os.symlink(official_folder('cifar-10-batches-bin'), str(tmp_path / 'cifar-10-batches-bin'))
-    with open(os.path.join(REFERENCE, 'metrics.csv'), newline='') as file:
+    with open(os.path.join(run, 'metrics.csv'), newline='') as file:
         last = list(csv.DictReader(file))[-1]
-    _, out, _ = command('eval.py', REFERENCE, '--data-dir', tmp_path, check=0)
+    _, out, _ = command('eval.py', run, '--data-dir', tmp_path, check=0)
     error, loss = re.search(r'test error ([\d.]+) %, loss ([\d.]+), 10,000 images', out).groups()
     # a handful of images may change sides on a processor that rounds differently
     assert float(error) == pytest.approx(float(last['test_error']), abs=0.05)
     assert float(loss) == pytest.approx(float(last['test_loss']), rel=1e-3)
-    with open(os.path.join(REFERENCE, 'config.json')) as file:
+    for path, printed in re.findall(r'^([LR]{3}) +([\d.]+)$', out, re.M):
+        assert float(printed) == pytest.approx(float(last['test_error_' + path]), abs=0.05)
+    assert ('test_error_RRR' in last) == (' RRR ' in out.replace('\n', ' '))
+    with open(os.path.join(run, 'config.json')) as file:
         expected = json.load(file)['dataset']['splits']['test']['content_sha256']
     with open(str(tmp_path / 'cifar10-test.json')) as file:
         assert json.load(file)['content_sha256'] == expected

@@ -28,14 +28,14 @@ def check_together(runs):
             if config['options'][option] != expected['options'][option]:
                 raise UserError('%s has %s %s, %s has %s: they cannot be one ensemble' % (
                     run_dir, option, config['options'][option], first, expected['options'][option]))
-        if test_images(config) != test_images(expected):
+        if images_tested_on(config) != images_tested_on(expected):
             raise UserError('%s and %s were tested on different images: they cannot be one ensemble' % (
                 run_dir, first))
         if len(symbol.list_outputs()) > 1:
             raise UserError('%s is an ensemble itself: name runs with one output' % run_dir)
 
 
-def test_images(config):
+def images_tested_on(config):
     """SHA-256 of the images that a run was tested on."""
     return config['dataset']['splits']['test']['content_sha256']
 

@@ -156,3 +156,18 @@ def test_scores_of_a_component_equal_those_in_numpy(random, batch, path):
 def test_a_wrong_choice_says_what_to_do(net, choice, message):
     with pytest.raises(UserError, match=message):
         symbols.get_symbol(net, 14, **choice)
+
+
+def test_the_benchmark_times_the_pieces_that_the_ensemble_has():
+    """Their layers, each as often as needed, are the ensemble's."""
+    from benchmarks.ensemble import pieces
+
+    def layers(symbol):
+        graph = nodes(symbol)
+        return Counter(weight_of(node, graph) for node in graph if node['op'] in ('Convolution', 'FullyConnected'))
+
+    counted = Counter()
+    for symbol, _, times in pieces(2, 4).values():
+        counted.update({name: times * count for name, count in layers(symbol).items()})
+    assert counted == layers(symbols.get_symbol('ensemble', 14))
+    assert sum(times for name, (_, _, times) in pieces(2, 4).items() if name not in ('C', 'FC')) == 2 + 4 + 8
