@@ -5,7 +5,7 @@ from errors import UserError, positive_int
 from symbols import NETWORKS
 from symbols.ensemble import COMPONENTS, ENSEMBLE_7, check_components
 
-NAMED_SETS = {'all': COMPONENTS, '8': COMPONENTS, '7': ENSEMBLE_7}
+NAMED_SETS = {'all': COMPONENTS, '7': ENSEMBLE_7}
 
 
 def add_network_options(parser, default_net=None, default_depth=None):
@@ -24,7 +24,7 @@ def add_choice_options(parser):
                         help='which of N_f3\'s eight component networks `component` is: its sides, right or left, '
                              'of the three blocks')
     parser.add_argument('--components', type=components, metavar='PATH,PATH,...',
-                        help='the component networks in `ensemble`; 7 for all but RRR (default: all eight)')
+                        help='the component networks in `ensemble`; 7 stands for all but RRR (default: all)')
 
 
 def components(text):
