@@ -20,7 +20,7 @@ import data
 from data.batches import Normalisation, evaluation_batches
 from symbols import IMAGE_SHAPE
 from symbols.ensemble import COMPONENTS
-from symbols.summary import nodes, outputs, parameter_shapes, statistics_shapes
+from symbols.summary import output_kinds, parameter_shapes, statistics_shapes
 from training import checkpoint, devices, runlog
 from training.evaluate import evaluate, member_names
 from training.members import Members, all_but, check_together, images_tested_on, names_together
@@ -58,8 +58,7 @@ def parser():
 def check_model(symbol, parameters, statistics_, classes):
     """UserError unless the weights are those of the symbol and it puts out softmaxes over `classes` classes."""
     _, shapes, _ = symbol.infer_shape_partial(data=(1,) + IMAGE_SHAPE)
-    kinds = {nodes(symbol)[output]['op'] for output in outputs(symbol)}
-    if not kinds <= {'SoftmaxOutput', 'softmax'} or set(shapes) != {(1, classes)}:
+    if not output_kinds(symbol) <= {'SoftmaxOutput', 'softmax'} or set(shapes) != {(1, classes)}:
         raise UserError('the network has to put out a softmax over %d classes; it has %s of shape %s' % (
             classes, ' and '.join(symbol.list_outputs()), shapes))
     for expected, there in ((parameter_shapes(symbol, IMAGE_SHAPE), parameters),
@@ -168,14 +167,14 @@ class Reporter:
         batches = evaluation_batches(images, labels, self.args.batch_size,
                                      Normalisation(dataset.source.mean, dataset.source.std))
         found = evaluate(Members(models, self.contexts, IMAGE_SHAPE), batches, len(labels), subsets)
-        tally = found.tally
+        tally, errors = found.tally, Errors.of(found)
         print('%s: test error %.2f %%, loss %.4f, {:,} images%s'.format(tally.seen) % (
             title, tally.error, tally.mean_loss, '' if math.isfinite(tally.loss) else ' (the network is broken)'),
             flush=True)
-        self._print_parts(names, Errors.texts([Errors.of(found)]))
+        self._print_parts(names, Errors.texts([errors]))
         if self.args.per_class:
             print('\n'.join(table(found.confusion, dataset.source.classes)))
-        return Errors.of(found)
+        return errors
 
     def report_seeds(self, run_dirs):
         """Report runs that differ in the seed alone, and their mean where all are finished; returns how many."""
@@ -210,10 +209,10 @@ class Reporter:
         for title, config, _ in runs.values():
             print(title + ('' if is_finished(config) else ' (not finished)'))
         configs = {run_dir: config for run_dir, (_, config, _) in runs.items()}
-        *_, any_of_them = configs.values()
+        first = next(iter(configs.values()))
         self.report('ensemble of %d runs' % len(runs), [model for _, _, model in runs.values()],
-                    names_together(configs), any_of_them['options']['dataset'], any_of_them['options']['data_dir'],
-                    images_tested_on(any_of_them))
+                    names_together(configs), first['options']['dataset'], first['options']['data_dir'],
+                    images_tested_on(first))
 
     def _print_parts(self, names, texts):
         if len(names) > 1:

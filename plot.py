@@ -11,6 +11,7 @@ import os
 import sys
 
 from errors import Parser, UserError, positive_int, run
+import data
 import symbols
 from plotting import save
 from symbols.options import add_choice_options
@@ -63,15 +64,16 @@ def _pairs(args):
     """[(net, depth)] of --net and --depth."""
     if len(args.depth) not in (1, len(args.net)):
         raise UserError('give one --depth, or one for each of the %d networks' % len(args.net))
-    for name, net in (('path', 'component'), ('components', 'ensemble')):
-        if getattr(args, name) is not None and net not in args.net:
-            raise UserError('--%s is for --net %s' % (name, net))
+    for net, known in symbols.NETWORKS.items():
+        if known.choice and getattr(args, known.choice) is not None and net not in args.net:
+            raise UserError('--%s is for --net %s' % (known.choice, net))
     return list(zip(args.net, args.depth * len(args.net) if len(args.depth) == 1 else args.depth))
 
 
 def _choice(args, net):
     """--path or --components, as the arguments of the network that takes it."""
-    return {'component': {'path': args.path}, 'ensemble': {'components': args.components}}.get(net, {})
+    choice = symbols.NETWORKS[net].choice if net in symbols.NETWORKS else None
+    return {choice: getattr(args, choice)} if choice else {}
 
 
 def _default_stem(pairs):
@@ -98,7 +100,7 @@ def parser():
     command = commands.add_parser('figure', help='Figure 2, 4 or 5 of the paper, from logs')
     command.add_argument('number', type=int, choices=(2, 4, 5), help='of the figure')
     command.add_argument('--log-dir', default='logs', help='where the run directories are')
-    command.add_argument('--dataset', choices=('cifar10', 'cifar100', 'digits'), default='cifar10', help='whose runs')
+    command.add_argument('--dataset', choices=list(data.SOURCES), default='cifar10', help='whose runs')
     command.add_argument('--epochs', type=positive_int, default=400, help='runs with this schedule')
     command.add_argument('--depth', type=int, nargs='+', help='depths to show (default: those of the paper)')
     command.set_defaults(draw=figure)

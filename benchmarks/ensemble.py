@@ -20,7 +20,7 @@ import symbols  # noqa: E402
 from compat import mx  # noqa: E402
 from symbols import dfn_f, ensemble  # noqa: E402
 from symbols.layers import Layers, relu  # noqa: E402
-from symbols.summary import nodes, outputs  # noqa: E402
+from symbols.summary import output_kinds  # noqa: E402
 
 ROUNDS, STEPS = 15, 4
 
@@ -47,8 +47,7 @@ class Step:
         self.executor = symbol.simple_bind(mx.cpu(), grad_req=needs, **shapes)
         for name, value in self.executor.arg_dict.items():
             value[:] = 0 if name == 'softmax_label' else mx.nd.random.normal(0, 0.1, value.shape)
-        losses = all(nodes(symbol)[output]['op'] == 'SoftmaxOutput' for output in outputs(symbol))
-        self.heads = None if losses else [mx.nd.ones(output.shape) for output in self.executor.outputs]
+        self.heads = None if output_kinds(symbol) == {'SoftmaxOutput'} else [mx.nd.ones(output.shape) for output in self.executor.outputs]
 
     def seconds(self):
         """Mean of STEPS steps."""

@@ -34,9 +34,9 @@ def _title(run_dir):
     """Such as `DFN-MR 14 on cifar10 (epochs8)`: network, data, and the options off the default."""
     options = read_config(run_dir)['options']
     extra = without_seed(os.path.basename(os.path.abspath(run_dir)))
-    return '%s %d%s on %s' % (symbols.network(options['net']).title, options['depth'],
-                              ', %d× wide' % options['widen'] if options['widen'] > 1 else '',
-                              options['dataset']) + (' (%s)' % extra if extra else '')
+    return '%s%s on %s' % (symbols.title(options['net'], options['depth']),
+                           ', %d× wide' % options['widen'] if options['widen'] > 1 else '',
+                           options['dataset']) + (' (%s)' % extra if extra else '')
 
 
 def draw(groups):

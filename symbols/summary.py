@@ -67,6 +67,12 @@ def outputs(symbol):
     return [output for output, *_ in json.loads(symbol.tojson())['heads']]
 
 
+def output_kinds(symbol):
+    """The operators that the symbol's outputs come from, a set of names."""
+    graph = nodes(symbol)
+    return {graph[output]['op'] for output in outputs(symbol)}
+
+
 def is_layer(node):
     """Whether a node counts as a layer: a convolution or FC."""
     return node['op'] in ('Convolution', 'FullyConnected')

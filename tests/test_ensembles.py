@@ -9,7 +9,6 @@ import sys
 import numpy as np
 import pytest
 
-from compat import mx
 from data import digits
 from errors import UserError
 from plotting import bars
@@ -17,6 +16,7 @@ from plotting.network import items
 import symbols
 from symbols.ensemble import COMPONENTS
 from tests.conftest import ROOT
+from tests.test_eval_and_plot import probabilities
 from tests.test_train_cifar import one_line, read_csv, read_json
 
 ENSEMBLE, COMPONENT, FUSED = 'ensemble-8/epochs2-seed1', 'component-8/path%s-epochs2-seed1', 'dfn-f3-8/epochs2-seed1'
@@ -31,17 +31,6 @@ def runs(tmp_path_factory):
                                '2', '--data-dir', str(folder / 'data'), '--log-dir', str(folder / 'logs'),
                                '--net'] + words, cwd=ROOT, stdout=subprocess.DEVNULL)
     return str(folder / 'logs' / 'digits'), str(folder / 'data')
-
-
-def probabilities(run):
-    """{output: (360, 10)} of a run's last checkpoint on the test images, with MXNet's own loader."""
-    symbol, arguments, statistics = mx.model.load_checkpoint(os.path.join(run, 'checkpoint-0002', 'model'), 2)
-    images, _ = digits.read()[0]['test']
-    data = mx.nd.array((images.transpose(0, 3, 1, 2) - 79.626) / 90.804)
-    executor = symbol.bind(mx.cpu(), {**arguments, 'data': data, 'softmax_label': mx.nd.zeros(360)},
-                           aux_states=statistics)
-    outputs = executor.forward(is_train=False)
-    return {name.replace('_output', ''): output.asnumpy() for name, output in zip(symbol.list_outputs(), outputs)}
 
 
 def error(members):
@@ -62,7 +51,7 @@ def close(ours, expected):
 
 def test_an_ensembles_metrics_have_every_component_and_all_without_it(runs):
     run = os.path.join(runs[0], ENSEMBLE)
-    members, last = probabilities(run), read_csv(run)[-1]
+    members, last = probabilities(run, 2), read_csv(run)[-1]
     assert list(members) == list(COMPONENTS)
     assert len({round(error([p]), 1) for p in members.values()}) > 3  # they differ, so a mix-up shows
     assert close(float(last['test_error']), error(list(members.values())))
@@ -86,7 +75,7 @@ def test_eval_prints_tables_2_and_3_and_an_ensemble_without_some(command, runs):
     run = os.path.join(runs[0], ENSEMBLE)
     _, out, _ = command('eval.py', run, '--drop-one', '--without', 'RRR', '--without', 'LLL,RRR', '--batch-size', 77,
                         check=0)
-    members, printed = probabilities(run), rows(out)
+    members, printed = probabilities(run, 2), rows(out)
     assert list(printed) == list(COMPONENTS) + ['overall']
     for path in COMPONENTS:
         others = [p for name, p in members.items() if name != path]
@@ -102,7 +91,7 @@ def test_eval_prints_tables_2_and_3_and_an_ensemble_without_some(command, runs):
 def test_separately_trained_components_are_one_ensemble(command, runs):
     members = [os.path.join(runs[0], COMPONENT % path) for path in ('LRL', 'RRR')]
     _, out, _ = command('eval.py', '--ensemble', *reversed(members), '--drop-one', check=0)
-    outputs = [probabilities(run)['softmax'] for run in members]
+    outputs = [probabilities(run, 2)['softmax'] for run in members]
     both, (first, second) = error(outputs), [error([output]) for output in outputs]
     assert abs(first - second) > 1
     printed = rows(out)
@@ -111,7 +100,7 @@ def test_separately_trained_components_are_one_ensemble(command, runs):
     assert close(printed['overall'], [both]) and 'ensemble of 2 runs' in out
     # any networks of one depth; their names are then the directories
     _, out, _ = command('eval.py', '--ensemble', members[0], os.path.join(runs[0], FUSED), check=0)
-    mixed = error([outputs[0], probabilities(os.path.join(runs[0], FUSED))['softmax']])
+    mixed = error([outputs[0], probabilities(os.path.join(runs[0], FUSED), 2)['softmax']])
     assert close(float(re.search(r'test error ([\d.]+) %', out).group(1)), mixed)
     assert re.search(r'^%s +[\d.]+$' % re.escape(members[0]), out, re.M)
 

@@ -38,15 +38,21 @@ def results(out):
     return [tuple(map(float, found)) for found in re.findall(r'test error ([\d.]+) %, loss ([\d.]+), 360 images', out)]
 
 
-def by_hand(run, epoch):
-    """Test error and loss of a checkpoint, computed with MXNet's own loader and plain numpy."""
+def probabilities(run, epoch):
+    """{output: (360, 10)} of a checkpoint on the digits' test images, with MXNet's own loader."""
     symbol, arguments, statistics = mx.model.load_checkpoint(
         os.path.join(run, 'checkpoint-%04d' % epoch, 'model'), epoch)
-    images, labels = digits.read()[0]['test']
+    images, _ = digits.read()[0]['test']
     data = (images.transpose(0, 3, 1, 2) - 79.626) / 90.804
     executor = symbol.bind(mx.cpu(), {**arguments, 'data': mx.nd.array(data), 'softmax_label': mx.nd.zeros(360)},
                            aux_states=statistics)
-    p = executor.forward(is_train=False)[0].asnumpy()
+    outputs = executor.forward(is_train=False)
+    return {name.replace('_output', ''): output.asnumpy() for name, output in zip(symbol.list_outputs(), outputs)}
+
+
+def by_hand(run, epoch):
+    """Test error and loss of a checkpoint, computed with MXNet's own loader and plain numpy."""
+    p, labels = probabilities(run, epoch)['softmax'], digits.read()[0]['test'][1]
     return 100 * (p.argmax(axis=1) != labels).mean(), -np.log(p[np.arange(360), labels]).mean()
 
 

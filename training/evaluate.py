@@ -3,6 +3,7 @@ from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
+
 SMALLEST = np.finfo(np.float32).tiny  # a probability that underflowed has a loss of 87, not infinity
 
 
