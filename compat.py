@@ -7,6 +7,7 @@ imported, and nowhere else:
 
 - numpy removed the aliases `np.bool`, `np.int`, … in 1.24; MXNet and GluonCV still read them.
 - Python 3.12 removed `distutils`; setuptools, imported first, provides it.
+- Python 3.9 removed `Thread.isAlive`, which the launcher in MXNet's wheel (`dmlc_tracker`) calls.
 - MXNet starts processors / 2 OpenMP threads, taking half of them for hyperthreads. On a two-core
   laptop that is one. OMP_NUM_THREADS is set to the number of physical cores unless the user set it.
 - The GPU wheels look for CUDA's libraries on the system. Where NVIDIA's wheels of requirements.txt are
@@ -18,6 +19,7 @@ import glob
 import importlib.util
 import os
 import sys
+import threading
 
 from errors import fail_at_import
 
@@ -39,6 +41,11 @@ def restore_distutils():
     """Make `import distutils` work on Python 3.12 and newer."""
     if sys.version_info >= (3, 12):
         import setuptools  # noqa: F401  installs the finder for distutils
+
+
+def restore_thread_names():
+    """Give threads back the older name of `is_alive`."""
+    threading.Thread.isAlive = threading.Thread.is_alive
 
 
 def physical_cores():
@@ -112,6 +119,7 @@ def _gpu_build():
 
 restore_numpy_names()
 restore_distutils()
+restore_thread_names()
 set_threads()
 silence_binding()
 load_nvidia_wheels()
