@@ -28,8 +28,8 @@ class ImageNetLayers(Layers):
 
     branch_length = 3
 
-    def __init__(self, num_classes=1000, bn_momentum=0.9):
-        super().__init__(num_classes, bn_momentum=bn_momentum)
+    def __init__(self, num_classes=1000, bn_momentum=0.9, loss_scale=None):
+        super().__init__(num_classes, bn_momentum=bn_momentum, loss_scale=loss_scale)
         self.widths = dict(enumerate(WIDTHS, 1))
 
     def first(self):
@@ -37,7 +37,7 @@ class ImageNetLayers(Layers):
 
         The pooling has no padding, as in the released code; with it there would be 56×56.
         """
-        x = self.basic(self.variable('data'), 'C', 64, stride=2, kernel=7)
+        x = self.basic(self.half(self.variable('data')), 'C', 64, stride=2, kernel=7)
         return mx.sym.Pooling(x, kernel=(3, 3), stride=(2, 2), pool_type='max')
 
     def units(self, n):
@@ -109,13 +109,14 @@ def network(net, depth):
     return NETWORKS[net, depth]
 
 
-def get_symbol(net, depth, num_classes=1000, bn_momentum=0.9):
+def get_symbol(net, depth, num_classes=1000, bn_momentum=0.9, loss_scale=None):
     """The network for ImageNet as an `mx.sym.Symbol`.
 
-    (net, depth): ('resnet', 50), ('resnet', 101), ('dfn-mr', 44), ('dfn1', 50) or ('dfn2', 50).
+    (net, depth): ('resnet', 50), ('resnet', 101), ('dfn-mr', 44), ('dfn1', 50) or ('dfn2', 50). loss_scale: for
+    training in float16; see layers.py.
     Inputs: `data` (batch, 3, 224, 224), normalised; `softmax_label` (batch,), 0 … num_classes - 1.
     Output: one SoftmaxOutput `softmax` (batch, num_classes), whose gradient is summed over the batch.
     Raises UserError (a ValueError) for any other network.
     """
     known = network(net, depth)
-    return known.build(ImageNetLayers(num_classes, bn_momentum), known.n)
+    return known.build(ImageNetLayers(num_classes, bn_momentum, loss_scale), known.n)

@@ -10,7 +10,7 @@ EPSILON = 2e-5
 
 
 def convolution(x, w, stride):
-    """3×3 with padding 1 or 1×1 without, by the definition."""
+    """7×7, 3×3 or 1×1, padded so that stride 1 keeps the size, by the definition."""
     k, pad = w.shape[2], w.shape[2] // 2
     x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     windows = np.lib.stride_tricks.sliding_window_view(x, (k, k), axis=(2, 3))[:, :, ::stride, ::stride]
@@ -122,3 +122,59 @@ def component(x, p, n, path):
         for layer in range(2 * n if side == 'R' else 1):
             x = basic(x, p, 2 if block > 0 and layer == 0 else 1)
     return classify(x, p)
+
+
+# The networks for ImageNet; n: the units of each of the four groups.
+
+def max_pool(x):
+    """3×3 with stride 2 and no padding."""
+    return np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(2, 3))[:, :, ::2, ::2].max(axis=(4, 5))
+
+
+def stem(x, p):
+    return max_pool(basic(x, p, 2))
+
+
+def bottleneck(x, p, stride):
+    return linear(basic(basic(x, p), p, stride), p)
+
+
+def firsts(n):
+    """(whether the unit is the first of its group, its stride)."""
+    return [(unit == 0, 2 if unit == 0 and group > 0 else 1) for group, units in enumerate(n) for unit in range(units)]
+
+
+def imagenet_resnet(x, p, n, project_all=False):
+    x = stem(x, p)
+    for first, s in firsts(n):
+        left = linear(x, p, s) if first or project_all else x
+        x = relu(left + bottleneck(x, p, s))
+    return classify(x, p)
+
+
+def imagenet_dfn1(x, p, n):
+    return imagenet_resnet(x, p, n, project_all=True)
+
+
+def imagenet_dfn2(x, p, n):
+    """Units in pairs, counted from the first of each group."""
+    x = stem(x, p)
+    for group, units in enumerate(n):
+        for unit in range(0, units, 2):
+            s = 2 if unit == 0 and group > 0 else 1
+            left = linear(x, p, s) if unit == 0 else x
+            right = bottleneck(x, p, s)
+            x = relu(left + (bottleneck(relu(right), p, 1) if unit + 1 < units else right))
+    return classify(x, p)
+
+
+def imagenet_dfn_mr(x, p, n):
+    a = b = stem(x, p)
+    units = firsts(n)
+    for i, (first, s) in enumerate(units):
+        left = linear(a, p, s) if first else a
+        m = (left + (linear(b, p, s) if first else b)) / 2
+        a, b = m + bottleneck(a, p, s), m + bottleneck(b, p, s)
+        if i == len(units) - 1:
+            return classify(relu(a + b), p)
+        a, b = relu(a), relu(b)
