@@ -26,7 +26,7 @@ def main():
     rates = []
     for epoch in range(1, 6):
         begun = time.perf_counter()
-        seen = sum(len(labels) for _, labels in batches.epoch(epoch))
+        seen = sum(count for _, count in batches.epoch(epoch))
         rates.append(seen / (time.perf_counter() - begun))
     print('{:,.0f} augmented images/s on one core (median of {}; {:,.0f} to {:,.0f})'.format(
         statistics.median(rates), len(rates), min(rates), max(rates)))

@@ -32,12 +32,14 @@ class TrainBatches:
 
     images (n, 3, 32, 32) uint8, labels (n,). pad: pixels of padding on every side before a random crop of
     the old size. pad_value: 'zero', black before normalisation (the paper), or 'mean', the channel's mean,
-    which is zero after it (the authors' code). mirror: whether half of the images are mirrored.
+    which is zero after it (the authors' code). mirror: whether half of the images are mirrored. shares: from the
+    images of a batch to the slices of it that the devices here work on.
     """
 
-    def __init__(self, images, labels, batch_size, normalise, seed, pad=4, mirror=True, pad_value='zero'):
+    def __init__(self, images, labels, batch_size, normalise, seed, pad=4, mirror=True, pad_value='zero',
+                 shares=lambda images: [slice(0, images)]):
         self.images, self.labels, self.batch_size = images, labels, batch_size
-        self.normalise, self.seed, self.pad, self.mirror = normalise, seed, pad, mirror
+        self.normalise, self.seed, self.pad, self.mirror, self.shares = normalise, seed, pad, mirror, shares
         self.fill = normalise.black() if pad_value == 'zero' else np.zeros(3, np.float32)
 
     @property
@@ -51,13 +53,19 @@ class TrainBatches:
         return -(-len(self.labels) // self.batch_size)
 
     def epoch(self, epoch, start=0):
-        """Yield (data (b, 3, 32, 32) float32, labels (b,) float32) from batch `start` on; epochs count from 1."""
-        order, top, left, flip = self._draw(epoch)
-        for step in range(start, self.steps):
-            pick = slice(step * self.batch_size, (step + 1) * self.batch_size)
-            chosen = order[pick]
-            data = self._augment(self.images[chosen], top[pick], left[pick], flip[pick])
-            yield data, self.labels[chosen].astype(np.float32)
+        """Yield ([(data (b, 3, 32, 32) float32, labels (b,) float32) for each share], images of the whole batch).
+
+        Begins with batch `start`; epochs count from 1.
+        """
+        drawn = self._draw(epoch)
+        for first in range(start * self.batch_size, len(self.labels), self.batch_size):
+            images = min(self.batch_size, len(self.labels) - first)
+            yield [self._share([values[first + share.start:first + share.stop] for values in drawn])
+                   for share in self.shares(images)], images
+
+    def _share(self, drawn):
+        order, top, left, flip = drawn
+        return self._augment(self.images[order], top, left, flip), self.labels[order].astype(np.float32)
 
     def _draw(self, epoch):
         """The epoch's order, and for each place in it the crop's top and left corner and the mirror."""

@@ -21,10 +21,11 @@ PNG_LEVEL = 3     # of compression: small images gain nothing from more
 
 
 def write(prefix, images, labels, verified):
-    """Write images (n, height, width, 3) uint8 RGB with labels (n,) as RecordIO; return the side file's dict.
+    """Write images as RecordIO; return the side file's dict.
 
-    The files get their names when they are complete, the side file last. verified: whether the source was
-    checked against the official one.
+    images: a sequence of (height, width, 3) uint8 RGB; labels (n,). The files get their names when they are
+    complete, the side file last. verified: whether the source was checked against the official one. Needs little
+    memory beside the images.
     """
     os.makedirs(os.path.dirname(prefix) or '.', exist_ok=True)
     digests = [hashlib.sha256(bytes([label & 255]) + image.tobytes()).digest()
@@ -34,7 +35,7 @@ def write(prefix, images, labels, verified):
 
     temporary = prefix + '.unfinished'
     try:
-        _write_records(temporary, images[order], labels[order], os.path.basename(prefix))
+        _write_records(temporary, ((images[i], labels[i]) for i in order), len(order), os.path.basename(prefix))
         about = {
             'format': FORMAT, 'records': len(order), 'verified': verified,
             'labels': np.bincount(labels).tolist(),
@@ -53,9 +54,9 @@ def write(prefix, images, labels, verified):
     return about
 
 
-def _write_records(prefix, images, labels, title):
+def _write_records(prefix, pairs, count, title):
     try:
-        written = _write_each(prefix, images, labels, title)
+        written = _write_each(prefix, tqdm(pairs, title, count, unit=' images', disable=None))
     except mx.MXNetError as error:
         raise UserError('%s.rec cannot be written: the disk is full, or the folder read-only; copy the files to a '
                         'folder of your own and name it with --data-dir' % prefix) from error
@@ -63,10 +64,10 @@ def _write_records(prefix, images, labels, title):
         raise UserError('%s.rec cannot be written whole: the disk is full' % prefix)
 
 
-def _write_each(prefix, images, labels, title):
+def _write_each(prefix, pairs):
     """Returns the length that the file has to have."""
     record = mx.recordio.MXIndexedRecordIO(prefix + '.idx', prefix + '.rec', 'w')
-    for i, (image, label) in enumerate(zip(tqdm(images, title, unit=' images', disable=None), labels)):
+    for i, (image, label) in enumerate(pairs):
         header = mx.recordio.IRHeader(0, float(label), i, 0)
         # pack_img takes OpenCV's channel order, blue first
         record.write_idx(i, mx.recordio.pack_img(header, image[..., ::-1], quality=PNG_LEVEL, img_fmt='.png'))
@@ -75,11 +76,15 @@ def _write_each(prefix, images, labels, title):
     return written
 
 
+def _about(prefix):
+    with open(prefix + '.json') as file:
+        return json.load(file)
+
+
 def check(prefix):
     """The side file's dict where the three files belong together, None where they have to be made again."""
     try:
-        with open(prefix + '.json') as file:
-            about = json.load(file)
+        about = _about(prefix)
         fits = (about['format'] == FORMAT
                 and about['rec_sha256'] == file_digest(prefix + '.rec', 'sha256')
                 and about['idx_sha256'] == file_digest(prefix + '.idx', 'sha256'))
@@ -88,13 +93,27 @@ def check(prefix):
     return about if fits else None
 
 
-def read(prefix):
-    """Decode a checked file once into memory: images (n, 3, height, width) uint8 RGB, labels (n,) int64."""
-    record = mx.recordio.MXRecordIO(prefix + '.rec', 'r')
-    images, labels = [], []
-    for content in iter(record.read, None):
-        header, png = mx.recordio.unpack(content)
-        images.append(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR))
-        labels.append(int(header.label))
-    record.close()
-    return np.ascontiguousarray(np.stack(images)[..., ::-1].transpose(0, 3, 1, 2)), np.array(labels, np.int64)
+def read(*prefixes):
+    """Decode checked files into memory once, those of several prefixes one after another.
+
+    Returns images (n, 3, height, width) uint8 RGB, the only large array, and labels (n,) int64.
+    """
+    count = sum(_about(prefix)['records'] for prefix in prefixes)
+    images, labels = None, np.empty(count, np.int64)
+    title = ' and '.join(map(os.path.basename, prefixes))
+    bar = tqdm(_records(prefixes), title, count, unit=' images', disable=None, leave=False)
+    for i, (label, image) in enumerate(bar):
+        if images is None:
+            images = np.empty((count, 3) + image.shape[:2], np.uint8)
+        images[i], labels[i] = image[..., ::-1].transpose(2, 0, 1), label
+    return images, labels
+
+
+def _records(prefixes):
+    """Yield (label, image (height, width, 3) BGR)."""
+    for prefix in prefixes:
+        record = mx.recordio.MXRecordIO(prefix + '.rec', 'r')
+        for content in iter(record.read, None):
+            header, png = mx.recordio.unpack(content)
+            yield header.label, cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+        record.close()
