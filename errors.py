@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import sys
+import traceback
 
 USERS_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR,
               errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}
@@ -65,21 +66,37 @@ def fail_at_import(message):
     sys.exit(2)
 
 
+def leave(status):
+    """Exit with a status.
+
+    A worker of a distributed job that failed goes at once: at a normal exit MXNet waits for the other workers,
+    which wait for this one.
+    """
+    if status and os.environ.get('DMLC_ROLE') == 'worker':
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
 def run(main):
     """Call `main` and exit with its status, turning the user's mistakes into one line and status 2."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that files are tidied up
     try:
-        sys.exit(main())
+        leave(main())
     except UserError as error:
         message, status = error, 2
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
-    except OSError as error:
-        if error.errno not in USERS_DISK:
-            raise
-        message, status = error, 2
+    except SystemExit as error:
+        leave(error.code)
     except KeyboardInterrupt:
         message, status = 'interrupted', 130
+    except Exception as error:  # ours, but for a full disk and the like
+        if getattr(error, 'errno', None) not in USERS_DISK:
+            traceback.print_exc()
+            leave(1)
+        message, status = error, 2
     print('error: %s' % message, file=sys.stderr)
-    sys.exit(status)
+    leave(status)

@@ -17,8 +17,6 @@ from typing import NamedTuple
 
 from errors import Parser, UserError, positive_int, run
 import data
-from data.batches import Normalisation, evaluation_batches
-from symbols import IMAGE_SHAPE
 from symbols.ensemble import COMPONENTS
 from symbols.summary import output_kinds, parameter_shapes, statistics_shapes
 from training import checkpoint, devices, runlog
@@ -47,22 +45,24 @@ def parser():
     files = parser.add_argument_group('files of MXNet instead of a run')
     files.add_argument('--symbol', metavar='FILE', help='the network, …-symbol.json')
     files.add_argument('--params', metavar='FILE', help='its weights and statistics, ….params')
-    files.add_argument('--dataset', choices=list(data.SOURCES), help='what to evaluate it on')
+    files.add_argument('--dataset', choices=data.NAMES, help='what to evaluate it on')
     dataset = parser.add_argument_group('data')
     dataset.add_argument('--data-dir', help="folder of the data set's files (default: the run's)")
+    dataset.add_argument('--split', choices=['test', 'val'],
+                         help="val: SVHN's images held out (default: what the run is tested on)")
     dataset.add_argument('--no-verify', action='store_true', help='use files that are not the official ones')
     devices.add_device_options(parser)
     return parser
 
 
-def check_model(symbol, parameters, statistics_, classes):
+def check_model(symbol, parameters, statistics_, image_shape, classes):
     """UserError unless the weights are those of the symbol and it puts out softmaxes over `classes` classes."""
-    _, shapes, _ = symbol.infer_shape_partial(data=(1,) + IMAGE_SHAPE)
+    _, shapes, _ = symbol.infer_shape_partial(data=(1,) + image_shape)
     if not output_kinds(symbol) <= {'SoftmaxOutput', 'softmax'} or set(shapes) != {(1, classes)}:
         raise UserError('the network has to put out a softmax over %d classes; it has %s of shape %s' % (
             classes, ' and '.join(symbol.list_outputs()), shapes))
-    for expected, there in ((parameter_shapes(symbol, IMAGE_SHAPE), parameters),
-                            (statistics_shapes(symbol, IMAGE_SHAPE), statistics_)):
+    for expected, there in ((parameter_shapes(symbol, image_shape), parameters),
+                            (statistics_shapes(symbol, image_shape), statistics_)):
         for name, shape in expected.items():
             if name not in there or there[name].shape != shape:
                 raise UserError('the weights are not those of the network: it needs %s of shape %s' % (name, shape))
@@ -159,21 +159,21 @@ class Reporter:
             raise UserError('%s has one output: --drop-one and --without are for ensembles' % title)
         subsets = all_but(self.args.without, names)
         dataset = self._dataset(name, self.args.data_dir or folder)
-        if content not in (None, dataset.about['test']['content_sha256']):
+        split = self.args.split or dataset.test_split
+        if self.args.split is None and content not in (None, dataset.about[split]['content_sha256']):
             print('note: these are not the test images of %s' % title, file=sys.stderr)
         for model in models:
-            check_model(*model, classes=len(dataset.source.classes))
-        images, labels = dataset.splits['test']
-        batches = evaluation_batches(images, labels, self.args.batch_size,
-                                     Normalisation(dataset.source.mean, dataset.source.std))
-        found = evaluate(Members(models, self.contexts, IMAGE_SHAPE), batches, len(labels), subsets)
+            check_model(*model, dataset.image_shape, len(dataset.classes))
+        found = evaluate(Members(models, self.contexts, dataset.image_shape),
+                         dataset.evaluation_batches(split, self.args.batch_size), dataset.about[split]['records'],
+                         subsets)
         tally, errors = found.tally, Errors.of(found)
-        print('%s: test error %.2f %%, loss %.4f, {:,} images%s'.format(tally.seen) % (
-            title, tally.error, tally.mean_loss, '' if math.isfinite(tally.loss) else ' (the network is broken)'),
-            flush=True)
+        print('%s: %s error %.2f %%, %sloss %.4f, {:,} images%s'.format(tally.seen) % (
+            title, split, tally.error, 'top-5 error %.2f %%, ' % tally.error5 if dataset.has_top5 else '',
+            tally.mean_loss, '' if math.isfinite(tally.loss) else ' (the network is broken)'), flush=True)
         self._print_parts(names, Errors.texts([errors]))
         if self.args.per_class:
-            print('\n'.join(table(found.confusion, dataset.source.classes)))
+            print('\n'.join(table(found.confusion, dataset.classes)))
         return errors
 
     def report_seeds(self, run_dirs):
@@ -222,7 +222,8 @@ class Reporter:
 
     def _dataset(self, name, folder):
         if (name, folder) not in self._datasets:
-            self._datasets[name, folder] = data.load(name, folder, ['test'], verify=not self.args.no_verify)
+            self._datasets[name, folder] = data.load_for_evaluation(name, folder, self.args.split,
+                                                                    verify=not self.args.no_verify)
         return self._datasets[name, folder]
 
 

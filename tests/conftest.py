@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 import os
+import signal
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 import compat  # noqa: E402,F401  sets MXNet up before any test module imports it
+import errors  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -30,6 +32,28 @@ def command(tmp_path):
             assert done.returncode == check, done.stdout + done.stderr
         return done.returncode, done.stdout, done.stderr
     return run
+
+
+@pytest.fixture
+def mistake(monkeypatch, capfd):
+    """Run a script's main() on arguments that are wrong, without the seconds of a new process: its one line."""
+    def run(main, *words):
+        monkeypatch.setattr(sys, 'argv', [str(word) for word in words])
+        before = signal.getsignal(signal.SIGTERM)
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            errors.run(main)
+        signal.signal(signal.SIGTERM, before)
+        return one_line((ended.value.code, *capfd.readouterr()))
+    return run
+
+
+def one_line(result):
+    """The mistake's line; fails unless it is one line on standard error and status 2."""
+    status, _, err = result
+    assert status == 2, err
+    assert err.count('\n') == 1 and err.startswith('error: '), err
+    return err
 
 
 def write_cifar(folder, random, train=60, test=20, folder_name='cifar-10-batches-bin'):

@@ -20,7 +20,7 @@ random = np.random.RandomState(0)
 data, labels = random.randn(16, 3, 32, 32).astype(np.float32), (np.arange(16) % 10).astype(np.float32)
 losses = []
 for _ in range(2):
-    probabilities, = outputs(replicas.gradients(data, labels))
+    probabilities, = outputs(replicas.gradients([(data, labels)]))
     optimiser.step(0.01, 16)
     losses.append(-np.log(probabilities[np.arange(16), np.arange(16) % 10]).mean())
 assert losses[1] < losses[0], losses

@@ -9,6 +9,10 @@ import sys
 import numpy as np
 import pytest
 
+import eval as evaluation
+import job
+import plot
+import train_cifar
 from data import digits
 from errors import UserError
 from plotting import bars
@@ -17,7 +21,7 @@ import symbols
 from symbols.ensemble import COMPONENTS
 from tests.conftest import ROOT
 from tests.test_eval_and_plot import probabilities
-from tests.test_train_cifar import one_line, read_csv, read_json
+from tests.test_train_cifar import read_csv, read_json
 
 ENSEMBLE, COMPONENT, FUSED = 'ensemble-8/epochs2-seed1', 'component-8/path%s-epochs2-seed1', 'dfn-f3-8/epochs2-seed1'
 
@@ -142,7 +146,7 @@ def test_seeds_of_an_ensemble_have_a_mean_for_every_member(command, runs, tmp_pa
     (['--ensemble', '{fused}'], 'alone is no ensemble'),
     (['--ensemble', '{fused}', '{empty}'], 'has no checkpoint yet'),
     (['--ensemble'], 'name either run directories')])
-def test_what_cannot_be_evaluated_together_is_one_line(command, runs, tmp_path, arguments, expected):
+def test_what_cannot_be_evaluated_together_is_one_line(mistake, runs, tmp_path, arguments, expected):
     where = {'ensemble': os.path.join(runs[0], ENSEMBLE), 'fused': os.path.join(runs[0], FUSED)}
     for name, change in (('deeper', {'depth': 14}), ('elsewhere', {'dataset': 'cifar10'}), ('empty', {}), ('other', {})):
         where[name] = str(tmp_path / name)
@@ -155,7 +159,8 @@ def test_what_cannot_be_evaluated_together_is_one_line(command, runs, tmp_path, 
             json.dump(config, file)
     for checkpoint in ('checkpoint-0001', 'checkpoint-0002'):
         shutil.rmtree(os.path.join(where['empty'], checkpoint))
-    assert expected.format(**where) in one_line(command('eval.py', *(word.format(**where) for word in arguments)))
+    assert expected.format(**where) in mistake(
+        evaluation.main, 'eval.py', *(word.format(**where) for word in arguments))
 
 
 def test_an_ensemble_resumes_with_the_errors_of_its_components(command, runs, tmp_path):
@@ -178,11 +183,10 @@ def test_an_ensemble_resumes_with_the_errors_of_its_components(command, runs, tm
     (['--net', 'ensemble', '--components', 'RLR,LLL,RLR'], 'ensemble-8/componentsLLL+RLR-epochs2-seed1'),
     (['--net', 'component', '--path', 'RLR'], COMPONENT % 'RLR')])
 def test_run_directories_name_the_components(options, folder):
-    import train_cifar
-
     parser = train_cifar.parser()
     args = parser.parse_args(options + ['--depth', '8', '--epochs', '2'])
-    assert train_cifar.run_directory(args, vars(parser.parse_args([]))) == os.path.join('logs', 'cifar10', folder)
+    named = {**train_cifar.NAMED, **job.NAMED}
+    assert job.run_directory(args, vars(parser.parse_args([])), named) == os.path.join('logs', 'cifar10', folder)
 
 
 @pytest.mark.parametrize('options, expected', [
@@ -194,8 +198,9 @@ def test_run_directories_name_the_components(options, folder):
     (['--net', 'ensemble', '--path', 'RLR'], 'ensemble has no --path'),
     (['--net', 'resnet', '--components', '7'], 'resnet has no --components'),
     (['--net', 'ensemble', '--depth', '15'], 'depth 15 is not 6n + 2')])
-def test_a_wrong_choice_is_one_line(command, tmp_path, options, expected):
-    assert expected in one_line(command('train_cifar.py', '--depth', '8', *options, '--log-dir', tmp_path / 'logs'))
+def test_a_wrong_choice_is_one_line(mistake, tmp_path, options, expected):
+    assert expected in mistake(train_cifar.main, 'train_cifar.py', '--depth', '8', *options,
+                               '--log-dir', tmp_path / 'logs')
     assert not (tmp_path / 'logs').exists()
 
 
@@ -245,7 +250,7 @@ def test_figures_without_logs_are_empty_and_say_so(command, tmp_path, number, ba
     assert 'no bar' in err and err.count(',') == bars_
 
 
-def test_depths_are_drawn_in_figure_11s_form(command, tmp_path):
+def test_depths_are_drawn_in_figure_11s_form(command, mistake, tmp_path):
     _, out, _ = command('plot.py', 'depths', '--net', 'resnet', 'dfn1', 'dfn2', '--depth', 50, '--dataset', 'imagenet',
                         '--out', tmp_path / 'f', check=0)
     with open(out.split()[1]) as file:
@@ -256,12 +261,12 @@ def test_depths_are_drawn_in_figure_11s_form(command, tmp_path):
     with open(out.split()[1]) as file:
         svg = file.read()
     assert all(text in svg for text in ('DFN-MR 14: 8.0 ± 2.1', 'Component 14 (RLR): 11.0 ± 0.0', 'ways through the'))
-    assert '--path is for --net component' in one_line(command('plot.py', 'depths', '--net', 'plain', '--depth', 14,
-                                                               '--path', 'RLR'))
-    assert 'the nearest are 14 and 20' in one_line(command('plot.py', 'figure', 2, '--depth', 15))
-    assert 'there is no such folder' in one_line(command('plot.py', 'figure', 2, '--log-dir', tmp_path / 'none'))
-    assert 'there is no dfn1 101' in one_line(command('plot.py', 'depths', '--net', 'dfn1', '--depth', 101,
-                                                      '--dataset', 'imagenet'))
+    assert '--path is for --net component' in mistake(plot.main, 'plot.py', 'depths', '--net', 'plain', '--depth', 14,
+                                                       '--path', 'RLR')
+    assert 'the nearest are 14 and 20' in mistake(plot.main, 'plot.py', 'figure', 2, '--depth', 15)
+    assert 'there is no such folder' in mistake(plot.main, 'plot.py', 'figure', 2, '--log-dir', tmp_path / 'none')
+    assert 'there is no dfn1 101' in mistake(plot.main, 'plot.py', 'depths', '--net', 'dfn1', '--depth', 101,
+                                              '--dataset', 'imagenet')
 
 
 def test_a_curve_of_depths_is_the_share_of_the_components():

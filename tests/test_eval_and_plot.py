@@ -11,12 +11,14 @@ import cv2
 import numpy as np
 import pytest
 
+import eval as evaluation
+import plot
 import symbols
 from compat import mx
 from data import digits
 from plotting.network import items
 from tests.conftest import ROOT, official_folder
-from tests.test_train_cifar import one_line, read_csv
+from tests.test_train_cifar import read_csv
 
 LOGS = os.path.join(ROOT, 'logs', 'cifar10')
 
@@ -87,7 +89,7 @@ def test_the_two_files_of_mxnet_are_enough(command, runs, tmp_path):
     assert results(out)[0][0] == pytest.approx(logged, abs=0.005)
 
 
-def test_best_takes_the_checkpoint_of_the_smallest_test_error(command, runs, tmp_path):
+def test_best_takes_the_checkpoint_of_the_smallest_test_error(command, mistake, runs, tmp_path):
     run = str(tmp_path / 'epochs3-seed1')
     shutil.copytree(os.path.join(runs[0], 'epochs3-seed1'), run)
     with open(os.path.join(run, 'metrics.csv')) as file:
@@ -99,7 +101,7 @@ def test_best_takes_the_checkpoint_of_the_smallest_test_error(command, runs, tmp
     _, out, _ = command('eval.py', run, '--best', '--data-dir', runs[1], check=0)
     assert 'epoch 2 of 3' in out and results(out)[0][0] == pytest.approx(by_hand(run, 2)[0], abs=0.005)
     shutil.rmtree(os.path.join(run, 'checkpoint-0002'))
-    assert 'does not keep the checkpoint of its best epoch, 2' in one_line(command('eval.py', run, '--best'))
+    assert 'does not keep the checkpoint of its best epoch, 2' in mistake(evaluation.main, 'eval.py', run, '--best')
 
 
 def test_per_class_prints_the_confusion_table(command, runs):
@@ -139,17 +141,17 @@ def test_a_reader_that_stops_reading_is_no_error(runs):
     (['--symbol', 'x.json', '--params', 'y.params', '--dataset', 'digits'], 'there is no file x.json'),
     (['--symbol', 'README.md', '--params', 'LICENSE', '--dataset', 'digits'], 'cannot be read: truncated'),
 ])
-def test_mistakes_are_one_line(command, arguments, expected):
-    assert expected in one_line(command('eval.py', *arguments))
+def test_mistakes_are_one_line(mistake, arguments, expected):
+    assert expected in mistake(evaluation.main, 'eval.py', *arguments)
 
 
-def test_weights_of_another_network_are_refused(command, runs, tmp_path):
+def test_weights_of_another_network_are_refused(mistake, runs, tmp_path):
     symbol, params = str(tmp_path / 'other-symbol.json'), os.path.join(
         runs[0], 'epochs3-seed1', 'checkpoint-0003', 'model-0003.params')
 
     def line():
-        return one_line(command('eval.py', '--symbol', symbol, '--params', params, '--dataset', 'digits',
-                                '--data-dir', runs[1]))
+        return mistake(evaluation.main, 'eval.py', '--symbol', symbol, '--params', params, '--dataset', 'digits',
+                       '--data-dir', runs[1])
 
     symbols.get_symbol('resnet', 8).save(symbol)
     assert 'the weights are not those of the network' in line()
@@ -194,12 +196,12 @@ def test_a_curve_is_the_mean_of_its_seeds_and_none_is_lost(runs, tmp_path):
         np.testing.assert_allclose(two.get_ydata(), expected[1][:2])
 
 
-def test_networks_are_drawn_side_by_side(command, tmp_path):
+def test_networks_are_drawn_side_by_side(command, mistake, tmp_path):
     _, out, _ = command('plot.py', 'network', '--net', 'resnet', 'dfn-mr', '--depth', 26, 14,
                         '--out', tmp_path / 'n', check=0)
     assert all(os.path.getsize(path) > 10000 for path in out.split())
-    assert 'give one --depth' in one_line(
-        command('plot.py', 'network', '--net', 'resnet', 'dfn-mr', '--depth', 8, 14, 20))
+    assert 'give one --depth' in mistake(
+        plot.main, 'plot.py', 'network', '--net', 'resnet', 'dfn-mr', '--depth', 8, 14, 20)
 
 
 @pytest.mark.parametrize('net, boxes, circles, trapezoids', [
@@ -237,7 +239,7 @@ def test_a_committed_run_has_its_error_on_the_real_test_images(command, tmp_path
         assert json.load(file)['content_sha256'] == expected
 
 
-def test_runs_that_are_not_finished_have_no_mean_and_those_without_an_epoch_no_curve(command, runs, tmp_path):
+def test_runs_that_are_not_finished_have_no_mean_and_those_without_an_epoch_no_curve(command, mistake, runs, tmp_path):
     logs = tmp_path / 'plain-8'
     shutil.copytree(runs[0], str(logs))
     path = str(logs / 'epochs3-seed1' / 'config.json')
@@ -254,9 +256,9 @@ def test_runs_that_are_not_finished_have_no_mean_and_those_without_an_epoch_no_c
     os.remove(str(logs / 'epochs3-seed2' / 'metrics.csv'))
     command('plot.py', 'curves', logs, '--out', tmp_path / 'c', check=0)
     os.remove(str(logs / 'epochs3-seed1' / 'metrics.csv'))
-    assert 'has finished an epoch yet' in one_line(command('plot.py', 'curves', logs, '--out', tmp_path / 'c'))
-    assert 'give a name without ending' in one_line(
-        command('plot.py', 'network', '--net', 'plain', '--depth', 8, '--out', 'x/'))
+    assert 'has finished an epoch yet' in mistake(plot.main, 'plot.py', 'curves', logs, '--out', tmp_path / 'c')
+    assert 'give a name without ending' in mistake(
+        plot.main, 'plot.py', 'network', '--net', 'plain', '--depth', 8, '--out', 'x/')
 
 
 @pytest.mark.slow

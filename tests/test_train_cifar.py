@@ -17,7 +17,7 @@ import train_cifar
 from compat import mx
 from data import records
 from symbols.summary import parameter_shapes
-from tests.conftest import ROOT, write_cifar
+from tests.conftest import ROOT, one_line, write_cifar
 from tests.training.test_optimiser import torch_nesterov
 from tests.training.test_replicas import shard
 from training.initialiser import initial_parameters
@@ -303,14 +303,6 @@ def test_a_terminal_shows_a_progress_bar(small_cifar, tmp_path):
     assert b'epoch 1/2' in shown and b'img/s' in shown and b' left' in shown and b'error' in shown
 
 
-def one_line(result):
-    """The mistake's line; fails unless it is one line on standard error and status 2."""
-    status, _, err = result
-    assert status == 2, err
-    assert err.count('\n') == 1 and err.startswith('error: '), err
-    return err
-
-
 @pytest.mark.parametrize('options, expected', [
     (['--depth', '57'], 'depth 57 is not 6n + 2: the nearest are 56 and 62'),
     (['--net', 'vgg'], "invalid choice: 'vgg'"),
@@ -329,8 +321,8 @@ def one_line(result):
     (['--weight-decay', 'nan'], '--weight-decay nan: choose'),
     (['--lr', 'fast'], 'fast is not a number above 0'),
 ])
-def test_a_mistake_is_one_line_and_status_2(command, small_cifar, tmp_path, options, expected):
-    assert expected in one_line(command(*words(small_cifar, tmp_path / 'logs', *options)))
+def test_a_mistake_is_one_line_and_status_2(mistake, small_cifar, tmp_path, options, expected):
+    assert expected in mistake(train_cifar.main, *words(small_cifar, tmp_path / 'logs', *options))
     assert not (tmp_path / 'logs').exists()
 
 

@@ -4,7 +4,7 @@ A checkpoint is a folder of the run directory, checkpoint-0008 after eight epoch
 checkpoint-0008-00412 after 412 more steps:
 
     model-symbol.json, model-0008.params    the network, as MXNet writes and reads it
-    momentum.params                         optimiser, and each device's own running statistics
+    momentum.params                         optimiser, and each device's own running statistics, of all workers
     progress.json                           position, metrics so far, options, generator, checksums
 
 The first two are enough to evaluate or to use elsewhere: `mx.model.load_checkpoint('…/model', 8)`.
@@ -18,6 +18,7 @@ import shutil
 from compat import mx
 from errors import UserError
 from files import file_digest
+from training.replicas import mean_statistics
 
 NAME = re.compile(r'checkpoint-(\d{4,})(?:-(\d{5,}))?$')
 KEEP = 2  # the newest, beside the best
@@ -41,29 +42,38 @@ def find(run_dir):
 
 
 def save(run_dir, symbol, replicas, optimiser, progress):
-    """Write a checkpoint and remove those no longer needed. progress: the dict of progress.json."""
+    """Write a checkpoint and remove those no longer needed; of several workers all call it and rank 0 writes.
+
+    progress: the dict of progress.json.
+    """
+    statistics = replicas.statistics()
+    if replicas.store.rank == 0:
+        _save(run_dir, symbol, replicas.replicas[0].parameters, statistics, optimiser, progress)
+
+
+def _save(run_dir, symbol, parameters, statistics, optimiser, progress):
     name = folder_name(progress['epoch'], progress['step'])
     target, temporary = os.path.join(run_dir, name), os.path.join(run_dir, '.unfinished-checkpoint')
     if not os.path.isdir(target):  # else a run stopped again where it had been taken up
         shutil.rmtree(temporary, ignore_errors=True)
         os.mkdir(temporary)
-        _write(temporary, symbol, replicas, optimiser, progress)
+        _write(temporary, symbol, parameters, statistics, optimiser, progress)
         os.rename(temporary, target)
         _sync(run_dir)
     _prune(run_dir, progress['rows'])
 
 
-def _write(folder, symbol, replicas, optimiser, progress):
+def _write(folder, symbol, parameters, statistics, optimiser, progress):
     prefix = os.path.join(folder, 'model')
     symbol.save(prefix + '-symbol.json')
-    arrays = {'arg:' + name: value for name, value in replicas.replicas[0].parameters.items()}
-    arrays.update({'aux:' + name: mx.nd.array(value) for name, value in replicas.mean_statistics().items()})
+    arrays = {'arg:' + name: value for name, value in parameters.items()}
+    arrays.update({'aux:' + name: mx.nd.array(value) for name, value in mean_statistics(statistics).items()})
     _save_arrays('%s-%04d.params' % (prefix, progress['epoch']), arrays)
 
     rate, buffers = optimiser.state()
     arrays = {'momentum:' + name: value for name, value in buffers.items()}
-    for device, statistics in enumerate(replicas.statistics()):
-        arrays.update({'aux%d:%s' % (device, name): mx.nd.array(value) for name, value in statistics.items()})
+    for device, own in enumerate(statistics):
+        arrays.update({'aux%d:%s' % (device, name): mx.nd.array(value) for name, value in own.items()})
     _save_arrays(os.path.join(folder, 'momentum.params'), arrays)
 
     digests = {file: file_digest(os.path.join(folder, file), 'sha256') for file in os.listdir(folder)}
@@ -143,15 +153,22 @@ def load_progress(folder):
 
 
 def restore(folder, replicas, optimiser):
-    """Put a checkpoint's weights, statistics and momentum into place; returns the progress."""
-    progress = load_progress(folder)
-    _, parameters, _ = load_model(folder)
-    arrays = mx.nd.load(os.path.join(folder, 'momentum.params'))
-    for replica in replicas.replicas:
-        for name, value in replica.parameters.items():
-            parameters[name].copyto(value)
-    for device, replica in enumerate(replicas.replicas):
-        for name, value in replica.statistics.items():
-            arrays['aux%d:%s' % (device, name)].copyto(value)
-    optimiser.restore(progress['rate'], {name: arrays['momentum:' + name] for name in parameters})
+    """Put a checkpoint's weights, statistics and momentum into place; returns the progress.
+
+    Of several workers all call it; rank 0 reads the folder, the others' is None, and so is the progress there.
+    """
+    progress, momentum, statistics = None, None, None
+    if replicas.store.rank == 0:
+        progress = load_progress(folder)
+        _, parameters, _ = load_model(folder)
+        arrays = mx.nd.load(os.path.join(folder, 'momentum.params'))
+        momentum = progress['rate'], {name: arrays['momentum:' + name] for name in parameters}
+        statistics = [{name: arrays['aux%d:%s' % (device, name)].asnumpy()
+                       for name in replicas.replicas[0].statistics} for device in range(replicas.store.place.total)]
+        for replica in replicas.replicas:
+            for name, value in replica.parameters.items():
+                parameters[name].copyto(value)
+    replicas.share([replica.parameters for replica in replicas.replicas])
+    replicas.restore_statistics(statistics)
+    optimiser.restore(momentum)
     return progress

@@ -8,10 +8,13 @@ SMALLEST = np.finfo(np.float32).tiny  # a probability that underflowed has a los
 
 
 class Tally:
-    """Sums over the images seen so far: cross-entropy `loss`, `wrong` predictions, `seen` images."""
+    """Sums over the images seen so far: cross-entropy `loss`, `wrong` predictions, `seen` images.
 
-    def __init__(self, loss=0.0, wrong=0, seen=0):
-        self.loss, self.wrong, self.seen = loss, wrong, seen
+    wrong5: images whose class is not among the five most probable.
+    """
+
+    def __init__(self, loss=0.0, wrong=0, seen=0, wrong5=0):
+        self.loss, self.wrong, self.seen, self.wrong5 = loss, wrong, seen, wrong5
 
     def add(self, probabilities, labels):
         """Count a batch. probabilities: a list of (n, classes), one for each member of an ensemble, or the one.
@@ -21,11 +24,18 @@ class Tally:
         """
         labels = labels.astype(np.int64)
         right = np.array([member[np.arange(len(labels)), labels] for member in probabilities], np.float64)
-        predicted = np.mean(probabilities, axis=0).argmax(axis=1)
+        together = np.mean(probabilities, axis=0)
+        predicted = together.argmax(axis=1)
         self.loss -= float(np.log(np.maximum(right, SMALLEST)).mean(axis=0).sum())
         self.wrong += int((predicted != labels).sum())
+        self.wrong5 += int((_rank(together, labels) >= 5).sum())
         self.seen += len(labels)
         return predicted
+
+    def count(self, loss, wrong, seen, wrong5):
+        """Add another tally's four numbers."""
+        self.loss += float(loss)
+        self.wrong, self.seen, self.wrong5 = self.wrong + int(wrong), self.seen + int(seen), self.wrong5 + int(wrong5)
 
     @property
     def mean_loss(self):
@@ -34,8 +44,20 @@ class Tally:
 
     @property
     def error(self):
-        """Images classified wrongly, percent."""
+        """Images classified wrongly, percent: the top-1 error."""
         return 100 * self.wrong / self.seen
+
+    @property
+    def error5(self):
+        """Images whose class is not among the five most probable, percent: the top-5 error."""
+        return 100 * self.wrong5 / self.seen
+
+
+def _rank(probabilities, labels):
+    """How many classes come before the right one, (n,) int; of equally probable ones the lower label is first."""
+    own = probabilities[np.arange(len(labels)), labels][:, None]
+    first = np.arange(probabilities.shape[1]) < labels[:, None]
+    return ((probabilities > own) | ((probabilities == own) & first)).sum(axis=1)
 
 
 class Evaluation(NamedTuple):

@@ -1,8 +1,10 @@
 """The training loop: epochs of steps, an evaluation and a checkpoint after each."""
 import math
+import signal
 import time
 from typing import Callable, NamedTuple
 
+import numpy as np
 from tqdm import tqdm
 
 from training import checkpoint
@@ -19,12 +21,14 @@ FAIL = 50        # percent: a final test error above it is a "fail", as in the p
 class Plan(NamedTuple):
     """What the loop works through."""
 
-    train: object            # images_per_epoch, and epoch(epoch, start) yielding (data, labels)
+    train: object            # images_per_epoch, and epoch(epoch, start) yielding ([(data, labels) of a device], images
+                             # of the batch over all devices of all workers)
     test: Callable           # () → (data, labels) of the whole test set, batch by batch
     test_images: int         # how many those are
     epochs: int
     rate: Callable           # epoch → learning rate
     checkpoint_seconds: float  # between checkpoints within an epoch; infinity for none
+    top5: bool = False       # whether metrics.csv has the top-5 errors
 
 
 class Diverged(Exception):
@@ -61,21 +65,28 @@ class Progress:
 
 
 class Trainer:
-    """One run: the network, its optimiser, its plan and its run directory."""
+    """One run: the network, its optimiser, its plan and its run directory.
+
+    Every worker of a distributed job has one and goes through the same steps. Rank 0 alone evaluates and keeps
+    the run directory; it decides when to save, and a signal to any worker stops all of them after the same step.
+    """
 
     def __init__(self, symbol, replicas, optimiser, plan, log):
         self.symbol, self.replicas, self.optimiser, self.plan, self.log = symbol, replicas, optimiser, plan, log
-        self.progress = Progress()
+        self.store, self.progress = replicas.store, Progress()
         names = member_names(symbol)
         self.members = names if len(names) > 1 else []
 
     def resume(self):
         """Take up the newest checkpoint, if there is one."""
-        found = checkpoint.find(self.log.directory)
-        if found:
-            self.progress = Progress.from_json(checkpoint.restore(found[-1], self.replicas, self.optimiser))
-            self.log.write_metrics(self.progress.rows)
-            self.log.logger.info('resumed after %d epochs and %d steps', self.progress.epoch, self.progress.step)
+        found = checkpoint.find(self.log.directory) if self.store.rank == 0 else []
+        if not self.store.tell(bool(found)):
+            return
+        saved = checkpoint.restore(found[-1] if found else None, self.replicas, self.optimiser)
+        where = self.store.tell(saved and {'epoch': saved['epoch'], 'step': saved['step']})
+        self.progress = Progress.from_json(saved) if saved else Progress(**where)
+        self.log.write_metrics(self.progress.rows)
+        self.log.logger.info('resumed after %d epochs and %d steps', self.progress.epoch, self.progress.step)
 
     def run(self):
         """Train to the last epoch and record the outcome. Raises Diverged or Stopped."""
@@ -87,8 +98,11 @@ class Trainer:
                 except Diverged:
                     self._record_divergence()
                     raise
-                if stop.signal:
-                    raise Stopped(stop.signal)
+                self._stop_if_asked(stop)
+        if self.store.rank == 0:
+            self._record_end()
+
+    def _record_end(self):
         error = self.progress.rows[-1]['test_error']
         self.log.finish(status='finished', epochs=self.plan.epochs, test_error=error,
                         best_test_error=min(row['test_error'] for row in self.progress.rows), fail=error > FAIL)
@@ -105,41 +119,58 @@ class Trainer:
             begun, before = time.monotonic(), progress.seconds
             batch = next(batches, None)
             while batch is not None:
-                executors = self.replicas.gradients(*batch)
-                self.optimiser.step(rate, len(batch[1]))
-                # The next batch is made while the devices work on this one.
-                batch, labels = next(batches, None), batch[1]
-                self._count(executors, labels)
+                parts, images = batch
+                executors = self.replicas.gradients(parts)
+                self.optimiser.step(rate, images)
+                batch = next(batches, None)  # made while the devices work on this one
+                due = self.store.rank == 0 and time.monotonic() - saved > self.plan.checkpoint_seconds
+                asked, due = self._count(executors, parts, bool(stop.signal), due)
                 progress.seconds = before + time.monotonic() - begun
-                self._report(bar, epoch, len(labels))
+                self._report(bar, epoch, images)
                 if batch is None:
                     break  # the end of an epoch has a checkpoint of its own
-                if stop.signal or time.monotonic() - saved > self.plan.checkpoint_seconds:
+                if asked or due:
                     self._save()
                     saved = time.monotonic()
-                if stop.signal:
-                    raise Stopped(stop.signal)
+                if asked:
+                    raise Stopped(stop.signal or signal.SIGTERM)
 
-    def _count(self, executors, labels):
-        """Wait for the step's outputs and add them to the tally."""
-        self.progress.tally.add(outputs(executors), labels)
+    def _stop_if_asked(self, stop):
+        if self.store.total([bool(stop.signal)])[0]:
+            raise Stopped(stop.signal or signal.SIGTERM)
+
+    def _count(self, executors, parts, *wishes):
+        """Wait for the step's outputs and add them to the tally; returns how many workers have each of the wishes.
+
+        One sum over the workers serves for both.
+        """
+        tally = Tally()
+        tally.add(outputs(executors), np.concatenate([labels for _, labels in parts]))
+        loss, wrong, seen, wrong5, *wishes = self.store.total(
+            [tally.loss, tally.wrong, tally.seen, tally.wrong5, *wishes])
+        self.progress.tally.count(loss, wrong, seen, wrong5)
         self.progress.step += 1
         if not math.isfinite(self.progress.tally.loss):
             raise Diverged('the training loss is not finite at epoch %d, step %d: try a smaller --lr' % (
                 self.progress.epoch + 1, self.progress.step))
+        return wishes
 
     def _end_epoch(self):
-        progress, epoch = self.progress, self.progress.epoch + 1
-        begun = time.monotonic()
         self.replicas.merge_statistics()
+        rows = self.progress.rows + ([self._evaluate()] if self.store.rank == 0 else [])
+        self.progress = Progress(self.progress.epoch + 1, rows=rows)
+        self._save()
+        self.log.write_metrics(rows)
+
+    def _evaluate(self):
+        """The test error of the epoch that is over, logged; returns its row of metrics.csv."""
+        begun = time.monotonic()
         test = evaluate(self.replicas.predictor(), self.plan.test(), self.plan.test_images)
         if not math.isfinite(test.tally.loss):
-            raise Diverged('the test loss is not finite after epoch %d: try a smaller --lr' % epoch)
-        row = self._row(test, progress.seconds + time.monotonic() - begun)
+            raise Diverged('the test loss is not finite after epoch %d: try a smaller --lr' % (self.progress.epoch + 1))
+        row = self._row(test, self.progress.seconds + time.monotonic() - begun)
         self._log_epoch(row)
-        self.progress = Progress(epoch, rows=progress.rows + [row])
-        self._save()
-        self.log.write_metrics(self.progress.rows)
+        return row
 
     def _row(self, test, seconds):
         """A row of metrics.csv; test is None where the epoch never came to its evaluation."""
@@ -147,6 +178,8 @@ class Trainer:
         row = {'epoch': progress.epoch + 1, 'lr': self.plan.rate(progress.epoch + 1),
                'train_loss': progress.tally.mean_loss, 'train_error': progress.tally.error,
                'test_loss': test and test.tally.mean_loss, 'test_error': test and test.tally.error,
+               **({'train_top5_error': progress.tally.error5, 'test_top5_error': test and test.tally.error5}
+                  if self.plan.top5 else {}),
                'images_per_second': progress.tally.seen / progress.seconds, 'seconds': seconds}
         for column, part in ((EACH, 'each'), (WITHOUT, 'without')):
             for index, name in enumerate(self.members):
@@ -163,8 +196,8 @@ class Trainer:
 
     def _bar(self, epoch):
         return tqdm(total=self.plan.train.images_per_epoch, initial=self.progress.tally.seen, unit=' img',
-                    desc='epoch %d/%d' % (epoch, self.plan.epochs), leave=False, disable=None, dynamic_ncols=True,
-                    bar_format=BAR)
+                    desc='epoch %d/%d' % (epoch, self.plan.epochs), leave=False, dynamic_ncols=True, bar_format=BAR,
+                    disable=None if self.store.rank == 0 else True)
 
     def _report(self, bar, epoch, images):
         """Move the bar, and every LOG_EVERY steps a line in the manner of MXNet's Speedometer."""
@@ -192,6 +225,9 @@ class Trainer:
         info('Epoch[%d] Time cost=%.3f', epoch, row['seconds'])
         info('Epoch[%d] Validation-accuracy=%f', epoch, 1 - row['test_error'] / 100)
         info('Epoch[%d] Validation-cross-entropy=%f', epoch, row['test_loss'])
+        if self.plan.top5:
+            info('Epoch[%d] Train-top_k_accuracy_5=%f', epoch, 1 - row['train_top5_error'] / 100)
+            info('Epoch[%d] Validation-top_k_accuracy_5=%f', epoch, 1 - row['test_top5_error'] / 100)
         if self.members:
             info('Epoch[%d] Validation errors (%%): %s', epoch,
                  ', '.join('%s %.2f' % (name, row[EACH % name]) for name in self.members))

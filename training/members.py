@@ -37,7 +37,8 @@ def check_together(runs):
 
 def images_tested_on(config):
     """SHA-256 of the images that a run was tested on."""
-    return config['dataset']['splits']['test']['content_sha256']
+    dataset = config['dataset']
+    return dataset['splits'][dataset.get('tested_on', 'test')]['content_sha256']
 
 
 def names_together(configs):

@@ -13,8 +13,9 @@ class NesterovSGD:
       new one; here it writes elsewhere, and the result is copied.
     """
 
-    def __init__(self, replicas, momentum=0.9, weight_decay=1e-4):
+    def __init__(self, replicas, momentum=0.9, weight_decay=1e-4, loss_scale=1):
         self.replicas, self.momentum, self.weight_decay = replicas, momentum, weight_decay
+        self.loss_scale = loss_scale  # what the gradients have been multiplied by
         self.rate = None  # of the last step, which the buffers are scaled by
         self.buffers = [{name: mx.nd.zeros_like(weight) for name, weight in replica.parameters.items()}
                         for replica in replicas.replicas]
@@ -32,16 +33,19 @@ class NesterovSGD:
             for name, weight in replica.parameters.items():
                 result = mx.nd.nag_mom_update(weight, replica.gradients[name], buffers[name], out=results[name],
                                               lr=rate, wd=self.weight_decay, momentum=self.momentum,
-                                              rescale_grad=1 / images)
+                                              rescale_grad=1 / (images * self.loss_scale))
                 result.copyto(weight)
 
     def state(self):
         """What a resume needs: the rate, and {name: NDArray} of the buffers, the same on every device."""
         return self.rate, self.buffers[0]
 
-    def restore(self, rate, buffers):
-        """Take up a state."""
-        self.rate = rate
-        for own in self.buffers:
-            for name, buffer in own.items():
-                buffers[name].copyto(buffer)
+    def restore(self, state):
+        """Take up a state; of several workers all call it, and rank 0's counts."""
+        store = self.replicas.store
+        self.rate = store.tell(state and state[0])
+        if store.rank == 0:
+            for own in self.buffers:
+                for name, buffer in own.items():
+                    state[1][name].copyto(buffer)
+        self.replicas.share(self.buffers)

@@ -3,7 +3,7 @@
 Built on MXNet's executors and KVStore; its Module would hide what has to be exact here. Each device
 normalises its own share of a batch (the paper: 32 images a GPU), so the number of devices is part of an
 experiment. The running statistics therefore differ between devices while an epoch runs;
-`merge_statistics` averages them before anything is evaluated.
+`merge_statistics` averages them, over all devices of all workers, before anything is evaluated.
 
 Training and evaluation share no array. On the CPU MXNet's inference turns the weights it reads into a
 layout of MKL-DNN's, in place and behind the queue: on the arrays of training that makes two runs of one
@@ -16,6 +16,7 @@ import numpy as np
 
 from compat import mx
 from errors import UserError
+from training.store import Store, shares
 
 
 class Replica:
@@ -31,11 +32,16 @@ class Replica:
     def forward(self, data, labels=None):
         """Queue a pass over this device's share; returns the executor. labels are needed for `backward`."""
         executor = self._executor(len(data))
-        inputs = {'data': mx.nd.array(data)}
+        inputs = {'data': _on_cpu(data)}
         if labels is not None:
-            inputs['softmax_label'] = mx.nd.array(labels)
+            inputs['softmax_label'] = _on_cpu(labels)
         executor.forward(is_train=self.gradients is not None, **inputs)
         return executor
+
+    def set_statistics(self, statistics):
+        """Replace the running statistics by {name: array}."""
+        for name, value in self.statistics.items():
+            value[:] = statistics[name]
 
     def _executor(self, images):
         if images not in self._executors:
@@ -49,69 +55,94 @@ class Replica:
         return self._executors[images]
 
 
+def _on_cpu(values):
+    return values if isinstance(values, mx.nd.NDArray) else mx.nd.array(values)
+
+
 class Replicas:
-    """The network in training on a list of devices (MXNet contexts).
+    """The network in training on a list of devices (MXNet contexts), in this process and the store's other workers.
 
     image_shape is (channels, height, width); parameters and statistics are {name: array}, what all copies
-    start from. kvstore: 'local' sums gradients on the CPU, 'device' on the GPUs.
+    start from: those of rank 0. evaluated: the symbol to evaluate, where that is another (in float32).
     """
 
-    def __init__(self, symbol, devices, image_shape, parameters, statistics, kvstore='local'):
-        self.symbol, self.image_shape = symbol, image_shape
+    def __init__(self, symbol, devices, image_shape, parameters, statistics, store=None, evaluated=None):
+        self.image_shape, self.store = image_shape, store or Store(devices=len(devices))
+        self._evaluated = symbol if evaluated is None else evaluated
         self.replicas = [Replica(symbol, device, image_shape, parameters, statistics, train=True)
                          for device in devices]
-        self._store = mx.kv.create(kvstore) if len(devices) > 1 else None
-        if self._store:
-            for key, weight in enumerate(self.replicas[0].parameters.values()):
-                self._store.init(key, weight)
+        self._keys = {name: self.store.reserve(weight.shape) for name, weight in self.replicas[0].parameters.items()}
+        self.share([replica.parameters for replica in self.replicas])
+
+    def share(self, per_device):
+        """Make arrays that are as the parameters, a {name: NDArray} for each device, those of rank 0 everywhere."""
+        if self.store.workers > 1:
+            for name, key in self._keys.items():
+                self.store.share(key, [arrays[name] for arrays in per_device])
+            mx.nd.waitall()
 
     def check_batches(self, images, batch_size):
         """UserError if a batch of an epoch of `images` images is smaller than the number of devices."""
-        devices, last = len(self.replicas), images % batch_size
+        devices, last = self.store.place.total, images % batch_size
         for size, which in ((batch_size, 'a batch'), (last or batch_size, "the last batch of an epoch")):
             if size < devices:
                 raise UserError('%s has %d images, which cannot be split over %d devices: choose another '
                                 '--batch-size' % (which, size, devices))
 
-    def gradients(self, data, labels):
+    def gradients(self, parts):
         """Queue one pass forward and back; every device's gradients become the sums over the whole batch.
 
-        data (n, channels, height, width) float32, labels (n,). Returns the executors; `outputs` reads them.
+        parts: (data (n, channels, height, width) float32, labels (n,)) for each device of this process. Returns the
+        executors; `outputs` reads them.
         """
-        executors = [replica.forward(data[share], labels[share])
-                     for replica, share in zip(self.replicas, shares(len(data), len(self.replicas)))]
+        executors = [replica.forward(*part) for replica, part in zip(self.replicas, parts)]
         for executor in executors:
             executor.backward()
-        if self._store:
-            for key, name in enumerate(self.replicas[0].gradients):
-                sums = [replica.gradients[name] for replica in self.replicas]
-                self._store.push(key, sums, priority=-key)
-                self._store.pull(key, sums, priority=-key)
+        for name, key in self._keys.items():
+            self.store.sum(key, [replica.gradients[name] for replica in self.replicas])
         return executors
 
     def statistics(self):
-        """Each device's own running statistics, a list of {name: (channels,) array}."""
+        """Running statistics of every device of every worker, in order: a list of {name: (channels,) array}."""
         mx.nd.waitall()
-        return [{name: value.asnumpy() for name, value in replica.statistics.items()} for replica in self.replicas]
+        own = [np.concatenate([value.asnumpy() for value in replica.statistics.values()]) for replica in self.replicas]
+        return [self._by_name(vector) for vector in
+                self.store.gather(np.concatenate(own)).reshape(self.store.place.total, -1)]
 
-    def mean_statistics(self):
-        """The mean of the devices' running statistics, {name: (channels,) array}; of equal ones, themselves."""
-        per_device = self.statistics()
-        return {name: np.mean([own[name] for own in per_device], axis=0, dtype=np.float64).astype(np.float32)
-                for name in per_device[0]}
+    def _by_name(self, vector):
+        arrays = self.replicas[0].statistics
+        ends = np.cumsum([len(value) for value in arrays.values()])
+        return dict(zip(arrays, np.split(vector, ends[:-1])))
+
+    def restore_statistics(self, per_device=None):
+        """Put back what `statistics` returned; only rank 0's argument counts."""
+        size = sum(len(value) for value in self.replicas[0].statistics.values())
+        table = np.zeros((self.store.place.total, size), np.float32)
+        if self.store.rank == 0:
+            table[:] = [np.concatenate([arrays[name] for name in self.replicas[0].statistics])
+                        for arrays in per_device]
+        table = np.reshape(self.store.total(table.ravel()), table.shape)
+        for replica, vector in zip(self.replicas, table[self.store.place.first:]):
+            replica.set_statistics(self._by_name(vector))
 
     def merge_statistics(self):
-        """Give every device the mean of the devices' running statistics."""
-        if len(self.replicas) > 1:
-            for name, value in self.mean_statistics().items():
-                for replica in self.replicas:
-                    replica.statistics[name][:] = value
+        """Give every device of every worker the mean of all devices' running statistics."""
+        mean = mean_statistics(self.statistics())
+        for replica in self.replicas:
+            replica.set_statistics(mean)
 
     def predictor(self):
-        """A copy of the network as it is now, for one evaluation."""
-        statistics = self.mean_statistics()  # which waits for the queue
-        return Predictor(self.symbol, [replica.device for replica in self.replicas], self.image_shape,
-                         self.replicas[0].parameters, statistics)
+        """A copy of the network as it is now, for one evaluation; its statistics the mean of this process's devices."""
+        mx.nd.waitall()
+        own = [{name: value.asnumpy() for name, value in replica.statistics.items()} for replica in self.replicas]
+        return Predictor(self._evaluated, [replica.device for replica in self.replicas], self.image_shape,
+                         self.replicas[0].parameters, mean_statistics(own))
+
+
+def mean_statistics(per_device):
+    """The mean of several devices' running statistics, {name: (channels,) array}; of equal ones, themselves."""
+    return {name: np.mean([own[name] for own in per_device], axis=0, dtype=np.float64).astype(np.float32)
+            for name in per_device[0]}
 
 
 class Predictor:
@@ -126,12 +157,6 @@ class Predictor:
         used = min(len(data), len(self.replicas))
         return outputs([replica.forward(data[share])
                         for replica, share in zip(self.replicas, shares(len(data), used))])
-
-
-def shares(images, devices):
-    """Slices of a batch, one for each device, as even as can be."""
-    ends = [images * i // devices for i in range(devices + 1)]
-    return [slice(*pair) for pair in zip(ends, ends[1:])]
 
 
 def outputs(executors):

@@ -180,6 +180,22 @@ class RunLog:
         return logger
 
 
+class NoLog:
+    """What a worker has that keeps no run directory: it says and writes nothing."""
+
+    directory = None
+
+    def __init__(self, config):
+        self.config, self.logger = config, logging.getLogger('worker')
+        self.logger.disabled = True
+
+    def write_metrics(self, rows):
+        """Nothing."""
+
+    def finish(self, **outcome):
+        """Nothing."""
+
+
 def _number(value):
     """As short as it can be while precise to seven digits; counts stay whole."""
     return str(value) if isinstance(value, int) else '%.7g' % value

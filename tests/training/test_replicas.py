@@ -11,7 +11,8 @@ from training import devices
 from training.evaluate import Tally, evaluate
 from training.initialiser import initial_parameters, initial_statistics
 from training.optimiser import NesterovSGD
-from training.replicas import Replicas, outputs
+from training.replicas import Replicas, mean_statistics, outputs
+from training.store import Store, shares
 
 SHAPE = (3, 8, 8)
 
@@ -20,8 +21,14 @@ def make(count, net='dfn-mr', kvstore='local'):
     symbol = symbols.get_symbol(net, 8)
     parameters = initial_parameters(parameter_shapes(symbol, SHAPE), 1)
     statistics = initial_statistics(statistics_shapes(symbol, SHAPE))
-    replicas = Replicas(symbol, devices.contexts(cpus=count), SHAPE, parameters, statistics, kvstore)
+    replicas = Replicas(symbol, devices.contexts(cpus=count), SHAPE, parameters, statistics,
+                        Store(kvstore, count))
     return symbol, parameters, replicas
+
+
+def parts_of(data, labels, count):
+    """A batch split over `count` devices."""
+    return [(data[share], labels[share]) for share in shares(len(data), count)]
 
 
 def shard(symbol, parameters, data, labels, statistics=None):
@@ -51,7 +58,7 @@ def test_n_contexts_equal_n_shards_with_averaged_gradients(random, count, images
         gradients.append({name: sum(part[0][name] for part in parts) for name in parameters})
         weights = {name: value.astype(np.float32) for name, value in torch_nesterov(
             parameters, gradients, [0.05] * len(gradients), 0.9, 1e-4, images).items()}
-        outputs(replicas.gradients(x, y))
+        outputs(replicas.gradients(parts_of(x, y, count)))
         optimiser.step(0.05, images)
         if len(gradients) == 1:  # the shards start from fresh statistics, so they compare after one step
             for device, (_, expected) in zip(replicas.statistics(), parts):
@@ -65,7 +72,7 @@ def test_n_contexts_equal_n_shards_with_averaged_gradients(random, count, images
 
 def test_statistics_of_the_devices_differ_until_they_are_merged(random):
     _, _, replicas = make(2)
-    outputs(replicas.gradients(random.randn(6, *SHAPE).astype(np.float32), np.zeros(6, np.float32)))
+    outputs(replicas.gradients(parts_of(random.randn(6, *SHAPE).astype(np.float32), np.zeros(6, np.float32), 2)))
     first, second = replicas.statistics()
     name = 'C_bn_moving_mean'
     assert np.abs(first[name] - second[name]).max() > 1e-4
@@ -80,7 +87,7 @@ def test_evaluation_counts_every_image_once_for_any_batch_and_devices(random):
     labels = random.randint(0, 10, 23)
     executor = symbol.bind(mx.cpu(), {**{k: mx.nd.array(v) for k, v in parameters.items()},
                                       'data': mx.nd.array(data), 'softmax_label': mx.nd.zeros(23)},
-                           aux_states={k: mx.nd.array(v) for k, v in replicas.mean_statistics().items()})
+                           aux_states={k: mx.nd.array(v) for k, v in mean_statistics(replicas.statistics()).items()})
     expected = executor.forward(is_train=False)[0].asnumpy().astype(np.float64)
     loss = -np.log(expected[np.arange(23), labels]).mean()
     error = 100 * (expected.argmax(1) != labels).mean()
@@ -104,7 +111,7 @@ def test_evaluation_while_steps_are_queued_sees_the_weights_after_them_and_leave
         optimiser = NesterovSGD(replicas, 0.9, 1e-4)
         losses = []
         for step in range(120):
-            replicas.gradients(x, y)
+            replicas.gradients([(x, y)])
             optimiser.step(0.01, 16)
             if step % 40 == 39 and evaluations:
                 losses.append(evaluate(replicas.predictor(), [(x, y)]).tally.mean_loss)
