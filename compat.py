@@ -9,7 +9,8 @@ imported, and nowhere else:
 - Python 3.12 removed `distutils`; setuptools, imported first, provides it.
 - Python 3.9 removed `Thread.isAlive`, which the launcher in MXNet's wheel (`dmlc_tracker`) calls.
 - MXNet starts processors / 2 OpenMP threads, taking half of them for hyperthreads. On a two-core
-  laptop that is one. OMP_NUM_THREADS is set to the number of physical cores unless the user set it.
+  laptop that is one. OMP_NUM_THREADS is set to the number of physical cores unless the user set it;
+  several workers on one machine share them.
 - The GPU wheels look for CUDA's libraries on the system. Where NVIDIA's wheels of requirements.txt are
   installed, their libraries are loaded first, so that no CUDA toolkit is needed.
 """
@@ -60,6 +61,11 @@ def physical_cores():
     return max(1, min(len(cores), limit))
 
 
+def share_of_cores():
+    """Cores for this process, where training/launch.py has started several workers on the machine."""
+    return max(1, physical_cores() // int(os.environ.get('WORKERS_HERE', 1)))
+
+
 def _read(path):
     try:
         with open(path) as file:
@@ -71,7 +77,7 @@ def _read(path):
 def set_threads():
     """Choose the number of OpenMP threads, unless the user did; libgomp reads it once, when it is loaded."""
     if not os.environ.get('OMP_NUM_THREADS', '').isdigit():  # MXNet understands nothing but a number
-        os.environ['OMP_NUM_THREADS'] = str(physical_cores())
+        os.environ['OMP_NUM_THREADS'] = str(share_of_cores())
 
 
 def silence_binding():

@@ -20,7 +20,7 @@ import re
 
 import numpy as np
 
-from compat import mx, physical_cores
+from compat import mx, share_of_cores
 from errors import UserError
 
 IMAGE_SHAPE = (3, 224, 224)
@@ -95,7 +95,7 @@ class TrainRecords:
         iterator = _iterator(
             self.prefix, WINDOW * self.share, shuffle=True, seed=int(order), seed_aug=int(crops), rand_crop=True,
             rand_mirror=True, num_parts=self.place.total, part_index=(device + epoch) % self.place.total,
-            preprocess_threads=max(1, physical_cores() // self.place.count), prefetch_buffer=1, **self.augmentation)
+            preprocess_threads=max(1, share_of_cores() // self.place.count), prefetch_buffer=1, **self.augmentation)
         for batch in iterator:
             yield batch.data[0], batch.label[0].asnumpy()
 
@@ -111,7 +111,7 @@ def evaluation_batches(prefix, records, batch_size):
 
     The iterator uses the memory of `data` again for later batches.
     """
-    iterator = _iterator(prefix, batch_size, preprocess_threads=physical_cores())
+    iterator = _iterator(prefix, batch_size, preprocess_threads=share_of_cores())
     for first, batch in zip(range(0, records, batch_size), iterator):
         there = min(batch_size, records - first)
         yield batch.data[0][:there], batch.label[0].asnumpy()[:there]

@@ -47,6 +47,12 @@ def test_threads_are_the_physical_cores_unless_the_user_says(given, expected):
     assert threads == (expected or cores) and 1 <= int(cores) <= len(os.sched_getaffinity(0))
 
 
+def test_workers_on_one_machine_share_its_cores():
+    code = 'import os; del os.environ["OMP_NUM_THREADS"]; import compat; print(os.environ["OMP_NUM_THREADS"])'
+    assert [run_python(code, OMP_NUM_THREADS='1', WORKERS_HERE=str(workers)).stdout.strip() for workers in (1, 999)] == [
+        str(compat.physical_cores()), '1']
+
+
 @pytest.mark.parametrize('siblings, quota, expected', [
     ({0: '0,2', 1: '1,3', 2: '0,2', 3: '1,3'}, 'max 100000', 2),   # four hyperthreads on two cores
     ({0: '0', 1: '1', 2: '2', 3: '3'}, '', 4),                     # no cgroup file
