@@ -98,6 +98,12 @@ def same_run(config):
     return same
 
 
+def short(about):
+    """Side files' dicts without their long lists, such as ImageNet's 1,000 classes, which config.json can do without."""
+    return {split: {name: value for name, value in of_split.items() if not (isinstance(value, list) and len(value) > 100)}
+            for split, of_split in about.items()}
+
+
 class Run:
     """One run of a training script: its options, its devices, its directory.
 
@@ -147,7 +153,8 @@ class Run:
         load_imagenet; batches: those to train on; rate: from an epoch to its learning rate.
         """
         self.config.update(parameters=count_parameters(network(), dataset.image_shape),
-                           dataset={'name': dataset.name, 'splits': dataset.about, 'tested_on': dataset.test_split})
+                           dataset={'name': dataset.name, 'splits': short(dataset.about),
+                                    'tested_on': dataset.test_split})
         self._check_data()
         trainer = self._trainer(network, dataset, batches, rate)
         self._outcome = self.store.tell(trainer.log.config['outcome'])

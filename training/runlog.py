@@ -11,6 +11,7 @@ import logging
 import os
 import platform
 import re
+import resource
 import subprocess
 import sys
 
@@ -160,8 +161,9 @@ class RunLog:
         write_atomically(self.path('config.json'), json.dumps(self.config, indent=1) + '\n')
 
     def finish(self, **outcome):
-        """Record how the run ended."""
-        self.config['outcome'] = outcome
+        """Record how the run ended, and the most memory that this process has had."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024  # from KiB
+        self.config['outcome'] = dict(outcome, peak_memory_mib=peak)
         self._write_config()
 
     def write_metrics(self, rows):
