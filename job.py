@@ -25,18 +25,16 @@ FREE = {'gpus', 'cpus', 'data_dir', 'log_dir', 'no_verify', 'checkpoint_minutes'
 LATER = {'dtype': 'float32', 'loss_scale': 4}
 
 
-def add_network_group(parser):
-    """The group of options for the network, with what all of them have; returns it."""
-    network = parser.add_argument_group('network')
+def add_bn_momentum(network):
+    """--bn-momentum, which all networks have."""
     network.add_argument('--bn-momentum', type=float, default=0.9,
                          help="momentum of BatchNorm's running statistics (the authors' code of 11/2016: 0.99)")
-    return network
 
 
-def add_data_group(parser, contents):
-    """The group of options for the data; contents: of the folder, for --help. Returns it."""
+def add_data_group(parser, folder, contents):
+    """The group of options for the data; folder, contents: what is named for --data-dir. Returns it."""
     dataset = parser.add_argument_group('data')
-    dataset.add_argument('--data-dir', help='folder with %s (default: datasets/DATASET)' % contents)
+    dataset.add_argument('--data-dir', help='folder with %s (default: %s)' % (contents, folder))
     dataset.add_argument('--no-verify', action='store_true', help='use files that are not the official ones')
     return dataset
 

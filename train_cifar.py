@@ -27,9 +27,11 @@ NAMED = {'path': 'path', 'components': 'components', 'pad_value': 'pad'}
 def parser():
     """The command line; all defaults are the paper's."""
     parser = Parser(description=__doc__)
-    add_network_options(job.add_network_group(parser), default_net='dfn-mr', default_depth=56)
-    dataset = job.add_data_group(parser, 'its files, packed or unpacked; they are fetched into it where they are '
-                                         'missing')
+    network = parser.add_argument_group('network')
+    add_network_options(network, default_net='dfn-mr', default_depth=56)
+    job.add_bn_momentum(network)
+    dataset = job.add_data_group(parser, 'datasets/DATASET', 'its files, packed or unpacked; they are fetched into it '
+                                                             'where they are missing')
     dataset.add_argument('--dataset', choices=DATASETS, default='cifar10', help='what to train on')
     dataset.add_argument('--pad-value', choices=['zero', 'mean'], default='zero',
                          help="padding before the random crop: black (the paper) or the mean (the authors' code)")

@@ -29,12 +29,13 @@ def parser():
     """The command line; all defaults are the paper's."""
     parser = Parser(description=__doc__)
     parser.set_defaults(dataset='imagenet')
-    network = job.add_network_group(parser)
+    network = parser.add_argument_group('network')
     network.add_argument('--net', choices=sorted({net for net, _ in imagenet.NETWORKS}), default='dfn-mr',
                          help='the network')
     network.add_argument('--depth', type=int, default=44,
                          help='its depth: resnet 50 or 101, dfn-mr 44, dfn1 and dfn2 50')
-    dataset = job.add_data_group(parser, 'the official tar files or the folders train and val')
+    job.add_bn_momentum(network)
+    dataset = job.add_data_group(parser, 'datasets/imagenet', 'the official tar files or the folders train and val')
     dataset.add_argument('--augmentation', choices=list(AUGMENTATIONS), default='paper',
                          help="of the training images: as ResNet's (the paper), or that of the authors' code")
     training = job.add_training_groups(parser, epochs=100, batch_size=256, rate_drops='the rate drops by --schedule')

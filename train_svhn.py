@@ -25,9 +25,11 @@ def parser():
     """The command line; all defaults are the paper's."""
     parser = Parser(description=__doc__)
     parser.set_defaults(dataset='svhn')
-    add_network_options(job.add_network_group(parser), default_net='dfn-mr', default_depth=56)
-    dataset = job.add_data_group(parser, 'train_32x32.mat, extra_32x32.mat and test_32x32.mat; they are fetched into '
-                                         'it where they are missing')
+    network = parser.add_argument_group('network')
+    add_network_options(network, default_net='dfn-mr', default_depth=56)
+    job.add_bn_momentum(network)
+    dataset = job.add_data_group(parser, 'datasets/svhn', 'train_32x32.mat, extra_32x32.mat and test_32x32.mat; they '
+                                                          'are fetched into it where they are missing')
     dataset.add_argument('--split', choices=['paper', 'full'], default='paper',
                          help="what to train on: all but the 6,000 images held out (the paper), or all 604,388 (the "
                               "authors' code)")
