@@ -1,0 +1,66 @@
+"""Time and peak memory of preparing and of reading the whole SVHN: python benchmarks/svhn.py [FOLDER]
+
+The official files are not needed: three of their sizes and layout are made of blurred noise, in FOLDER or a temporary
+folder (6 GB while it runs). Each part is a process of its own, so that its memory can be told apart; the target is
+under 5 GB for each.
+"""
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+MAKE = '''
+import sys
+import cv2, numpy as np, scipy.io
+random = np.random.RandomState(0)
+for name, count in (('train', 73257), ('extra', 531131), ('test', 26032)):
+    images = np.empty((32, 32, 3, count), np.uint8, order='F')
+    for i in range(count):
+        images[..., i] = cv2.resize(random.randint(0, 256, (6, 6, 3)).astype(np.uint8), (32, 32))
+    labels = random.randint(1, 11, (count, 1)).astype(np.uint8)
+    scipy.io.savemat('%s/%s_32x32.mat' % (sys.argv[1], name), {'X': images, 'y': labels}, do_compression=True)
+'''
+PREPARE = '''
+import sys
+import data
+data.load('svhn', sys.argv[1], splits=[], verify=False)
+'''
+TRAIN = '''
+import sys
+import train_svhn, errors
+sys.argv = ['train_svhn.py', '--net', 'dfn-mr', '--depth', '14', '--epochs', '1', '--data-dir', sys.argv[1],
+            '--no-verify', '--log-dir', sys.argv[1] + '/logs']
+errors.run(train_svhn.main)
+'''
+
+
+def measure(code, folder, seconds=None):
+    """Run Python code on a folder, ended by SIGTERM after some seconds; returns (seconds, peak memory in GB)."""
+    begun = time.monotonic()
+    process = subprocess.Popen([sys.executable, '-c', code, folder], cwd=ROOT, stdout=subprocess.DEVNULL)
+    if seconds:
+        time.sleep(seconds)
+        os.kill(process.pid, signal.SIGTERM)  # the process is there, if only as a zombie, until wait4
+    _, status, usage = os.wait4(process.pid, 0)
+    if status >> 8 != (128 + signal.SIGTERM if seconds else 0) or status & 0xff:
+        sys.exit('it failed')
+    return time.monotonic() - begun, usage.ru_maxrss * 1024 / 1e9
+
+
+def main(folder):
+    """Measure and print."""
+    measure(MAKE, folder)
+    print('preparing: %.0f s, %.2f GB' % measure(PREPARE, folder), flush=True)
+    print('reading and training, for %.0f s: %.2f GB' % measure(TRAIN, folder, seconds=120), flush=True)
+
+
+if __name__ == '__main__':
+    if len(sys.argv) > 1:
+        main(sys.argv[1])
+    else:
+        with tempfile.TemporaryDirectory() as temporary:
+            main(temporary)
