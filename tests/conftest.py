@@ -13,6 +13,10 @@ import pytest  # noqa: E402
 import compat  # noqa: E402,F401  sets MXNet up before any test module imports it
 import errors  # noqa: E402
 
+# Under nohup, or in a script's background, these are ignored, and what the tests start would inherit that.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 

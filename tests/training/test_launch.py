@@ -249,7 +249,7 @@ def test_what_ends_the_command_of_a_node(node, mark, how):
         process.send_signal(getattr(signal, how))
     else:
         process.stdin.close()
-    assert process.wait(2) == (-9 if how == 'SIGKILL' else 143) and wait_for(lambda: not marked(mark), 1)
+    assert process.wait(10) == (-9 if how == 'SIGKILL' else 143) and wait_for(lambda: not marked(mark), 1)
 
 
 def test_a_node_takes_no_notice_of_ctrl_c_but_its_command_may(node):
@@ -259,7 +259,7 @@ def test_a_node_takes_no_notice_of_ctrl_c_but_its_command_may(node):
     time.sleep(0.2)
     assert process.poll() is None
     os.kill(pid, signal.SIGINT)
-    assert process.wait(2) == 5
+    assert process.wait(10) == 5
 
 
 @pytest.mark.parametrize('given, expected', [('a-name-of-ssh-only', '127.0.0.1'), ('10.1.2.3', '10.1.2.3')])
