@@ -69,8 +69,8 @@ def fail_at_import(message):
 def leave(status):
     """Exit with a status.
 
-    A worker of a distributed job that failed goes at once: at a normal exit MXNet waits for the other workers,
-    which wait for this one.
+    A worker of a distributed job that failed goes at once: at a normal exit, and already where its KVStore is
+    deleted, MXNet waits for the other workers, which wait for this one.
     """
     if status and os.environ.get('DMLC_ROLE') == 'worker':
         sys.stdout.flush()
@@ -84,19 +84,23 @@ def run(main):
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that files are tidied up
     try:
         leave(main())
+    # All leave from here and not below: with the exception its frames would go, and the KVStore in them.
     except UserError as error:
-        message, status = error, 2
+        _leave_with(error, 2)
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
+        leave(128 + signal.SIGPIPE)
     except SystemExit as error:
         leave(error.code)
     except KeyboardInterrupt:
-        message, status = 'interrupted', 130
+        _leave_with('interrupted', 130)
     except Exception as error:  # ours, but for a full disk and the like
-        if getattr(error, 'errno', None) not in USERS_DISK:
-            traceback.print_exc()
-            leave(1)
-        message, status = error, 2
-    print('error: %s' % message, file=sys.stderr)
+        if getattr(error, 'errno', None) in USERS_DISK:
+            _leave_with(error, 2)
+        traceback.print_exc()
+        leave(1)
+
+
+def _leave_with(message, status):
+    sys.stderr.write('error: %s\n' % message)  # in one piece: other workers may write too
     leave(status)

@@ -109,18 +109,18 @@ def load(name, folder=None, splits=('train', 'test'), verify=True, train_on=('tr
                                          for split in splits}, about)
 
 
-def load_imagenet(folder=None, verify=True):
+def load_imagenet(folder=None, verify=True, splits=('train', 'val')):
     """ImageNet from `folder`, packed first where it is not; see data/imagenet.py. Returns ImageRecords."""
     folder = folder or default_folder('imagenet')
     with _one_at_a_time(folder):
-        about = imagenet.prepare(folder, verify)
+        about = imagenet.prepare(folder, verify, splits=splits)
     return ImageRecords({split: os.path.join(folder, 'imagenet-' + split) for split in about}, about)
 
 
 def load_for_evaluation(name, folder=None, split=None, verify=True):
     """The data set `name`, one of NAMES, with a split in it to evaluate; without one, what its tables have."""
     if name == 'imagenet':
-        dataset = load_imagenet(folder, verify)
+        dataset = load_imagenet(folder, verify, [ImageRecords.test_split])
     else:
         known = split in SOURCES[name].splits
         dataset = load(name, folder, [split if known else Dataset.test_split], verify)
@@ -139,7 +139,10 @@ def _one_at_a_time(folder):
 
     The folder is made for it, and removed again if nothing came to lie in it.
     """
-    os.makedirs(folder, exist_ok=True)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError('%s is not a folder: name another with --data-dir' % folder) from None
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -124,7 +124,7 @@ class ImageRecords:
 
     def __init__(self, prefixes, about):
         self.prefixes, self.about = prefixes, about
-        self.classes = tuple(about['train']['classes'])
+        self.classes = tuple(next(iter(about.values()))['classes'])
 
     def train_batches(self, batch_size, seed, place, augmentation='paper'):
         """TrainRecords of the training split."""

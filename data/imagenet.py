@@ -47,7 +47,7 @@ JPEG_NAME = re.compile(r'[^.].*\.jpe?g', re.I)
 WNID = re.compile(r'n\d{8}')
 
 
-def prepare(folder, verify=True, processes=None):
+def prepare(folder, verify=True, processes=None, splits=tuple(SPLITS)):
     """Make imagenet-train and imagenet-val in `folder` where they are missing; return {split: its side file's dict}.
 
     Each split has its own source in `folder`: a folder train or val, with the images in folders by wnid, else the
@@ -57,11 +57,12 @@ def prepare(folder, verify=True, processes=None):
     id, also its key in the .idx, is its place in that order: a gap is an image that could not be decoded, which the
     side file names under `undecodable`. Interrupted, it goes on when it is called again.
 
-    processes: that decode; as many as there are cores unless given, 0 for none but this one. Raises UserError where
+    processes: that decode; as many as there are cores unless given, 0 for none but this one. splits: which of them are
+    wanted; without the training images the classes are those of the validation images. Raises UserError where
     the source cannot be used, or with `verify` is not the official one; verify=False takes it all the same, and the
     side file remembers that. Once made, the RecordIO files are the data: delete them after a change of the source.
     """
-    prefixes = {name: os.path.join(folder, 'imagenet-' + name) for name in SPLITS}
+    prefixes = {name: os.path.join(folder, 'imagenet-' + name) for name in splits}
     about = {name: check(prefix) for name, prefix in prefixes.items()}
     if verify and not all(entry['verified'] for entry in about.values() if entry):
         raise UserError('the RecordIO files in %s were made from unverified files: pass --no-verify to use them, '
@@ -75,12 +76,12 @@ def prepare(folder, verify=True, processes=None):
 
 def _jobs(folder, about, verify):
     """{split: Job} for what `about` lacks; everything is looked through before the work begins."""
-    sources = _sources(folder, [name for name in SPLITS if not about[name]], verify)
+    sources = _sources(folder, [name for name in about if not about[name]], verify)
     jobs = {}
     if 'train' in sources:
         jobs['train'] = _job('train', sources['train'], verify)
-    classes = jobs['train'].classes if jobs else about['train']['classes']
-    if about['val'] and about['val']['classes'] != classes:  # labels are places in another list
+    classes = jobs['train'].classes if jobs else (about.get('train') or {}).get('classes')
+    if classes and about.get('val') and about['val']['classes'] != classes:  # labels are places in another list
         sources.update(_sources(folder, ['val'], verify))
     if 'val' in sources:
         jobs['val'] = _job('val', sources['val'], verify, classes)
@@ -171,7 +172,7 @@ def _list_folder(folder):
 
 
 def _jpeg_names(folder):
-    return [entry.name for entry in os.scandir(folder) if JPEG_NAME.fullmatch(entry.name) and entry.is_file()]
+    return [entry.name for entry in os.scandir(folder) if JPEG_NAME.fullmatch(entry.name) and not entry.is_dir()]
 
 
 def _refuse_empty(images, where):

@@ -129,10 +129,16 @@ def convert(content, shorter_side, coding):
 
 
 def _read(original):
-    with open(original.where if original.offset is not None else os.path.join(original.where, original.name),
-              'rb') as file:
-        file.seek(original.offset or 0)
-        return file.read(-1 if original.size is None else original.size)
+    """The bytes of an image; None for a file of its own that cannot be read."""
+    if original.offset is None:
+        try:
+            with open(os.path.join(original.where, original.name), 'rb') as file:
+                return file.read()
+        except OSError:
+            return None
+    with open(original.where, 'rb') as file:
+        file.seek(original.offset)
+        return file.read(original.size)
 
 
 def _write_chunk(chunk):
@@ -151,8 +157,9 @@ def _write_each(chunk):
     record = mx.recordio.MXIndexedRecordIO(os.devnull, chunk.path, 'w')
     for i, (original, label) in enumerate(zip(chunk.originals, chunk.labels), chunk.first):
         _leave_with_parent()
-        content = convert(_read(original), chunk.shorter_side, chunk.coding)
-        if content is None:
+        content = _read(original)
+        content = content and convert(content, chunk.shorter_side, chunk.coding)
+        if not content:
             undecodable.append(original.name)
         else:
             record.write_idx(i, mx.recordio.pack(mx.recordio.IRHeader(0, float(label), i, 0), content))

@@ -9,8 +9,10 @@ import time
 import pytest
 
 import train_cifar
+from errors import UserError
 from tests.conftest import ROOT
 from tests.test_train_cifar import MEASURED, only_run, read_bytes, read_csv, read_json, words
+from training.store import Store
 
 LAUNCH = ['-m', 'training.launch', '-n', '2', '-s', '1', 'python']
 
@@ -85,7 +87,6 @@ def test_a_worker_that_dies_and_a_signal_end_the_job_and_it_goes_on_to_the_bits_
     assert config['environment']['workers'] == 2 and config['outcome']['status'] == 'finished'
 
 
-
 WORKER = '''
 import json, os, sys
 import numpy as np
@@ -136,6 +137,25 @@ def test_workers_start_from_the_same_weights_and_agree(command, tmp_path):
                 'told': {'rate': 0.1, 'from': 0, 'umlaut': 'ü'}, 'shares': [[[0, 2], [2, 5]], [[5, 7], [7, 10]]][rank]}
 
 
-def test_several_workers_need_the_launcher(mistake, small_cifar, tmp_path):
+def test_a_test_loss_that_is_not_finite_ends_all_workers(command, small_cifar, tmp_path):
+    """Rank 0 alone sees it. The one step of an epoch has finite losses, the weights after it give none."""
+    status, out, err = command(*job(small_cifar, tmp_path, '--batch-size', 60, '--lr', '1e20'), timeout=60)
+    assert status == 1 and 'the test loss is not finite after epoch' in out and 'Traceback' not in err, out + err
+    assert read_json(only_run(tmp_path))['outcome']['status'] == 'not finite'
+    assert 'ended with status 1; the job is ended\n' in err and processes(tmp_path) == []
+
+
+def test_a_reader_that_has_seen_enough_ends_the_job(small_cifar, tmp_path):
+    pipe = ' '.join([sys.executable] + job(small_cifar, tmp_path, '--epochs', 400)) + ' | head -1'
+    done = subprocess.run(['sh', '-c', pipe], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    assert done.stdout.count(b'\n') == 1 and b'Traceback' not in done.stderr and processes(tmp_path) == []
+
+
+def test_workers_are_of_the_launcher_and_add_up(mistake, small_cifar, tmp_path, monkeypatch):
     line = mistake(train_cifar.main, *words(small_cifar, tmp_path / 'logs', '--kv-store', 'dist_sync'))
     assert 'start them with python -m training.launch' in line
+    monkeypatch.setenv('DMLC_PS_ROOT_URI', '127.0.0.1')
+    monkeypatch.setenv('DMLC_ROLE', 'worker')
+    with pytest.raises(UserError, match='every worker of this job would train by itself: choose dist_sync'):
+        Store('local')
+    assert not (tmp_path / 'logs').exists()

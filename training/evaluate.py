@@ -54,10 +54,13 @@ class Tally:
 
 
 def _rank(probabilities, labels):
-    """How many classes come before the right one, (n,) int; of equally probable ones the lower label is first."""
+    """How many classes come before the right one, (n,) int; of equally probable ones the lower label is first.
+
+    Where a network that is broken gives NaN, all of them do.
+    """
     own = probabilities[np.arange(len(labels)), labels][:, None]
     first = np.arange(probabilities.shape[1]) < labels[:, None]
-    return ((probabilities > own) | ((probabilities == own) & first)).sum(axis=1)
+    return (~(probabilities <= own) | ((probabilities == own) & first)).sum(axis=1)
 
 
 class Evaluation(NamedTuple):
@@ -73,7 +76,7 @@ class Evaluation(NamedTuple):
 def evaluate(predictor, batches, images=None, subsets=()):
     """Run the network over batches (data, labels) of any sizes; returns an Evaluation.
 
-    images: their number, for the progress bar. subsets: lists of members' indices, to be tallied as well.
+    images: their number, for the progress bar; RuntimeError if there were others. subsets: lists of members' indices, to be tallied as well.
     """
     tally, confusion, each, without, some = Tally(), None, [], [], [Tally() for _ in subsets]
     with tqdm(total=images, unit=' images', desc='evaluation', leave=False, disable=None) as bar:
@@ -90,6 +93,8 @@ def evaluate(predictor, batches, images=None, subsets=()):
             for of_subset, subset in zip(some, subsets):
                 of_subset.add([members[index] for index in subset], labels)
             bar.update(len(labels))
+    if images not in (None, tally.seen):
+        raise RuntimeError('%d images were evaluated instead of %d' % (tally.seen, images))
     return Evaluation(tally, confusion, each, without, some)
 
 

@@ -353,7 +353,9 @@ class Job:
 
 def report(member, what):
     """Say what has ended the job; returns the exit status."""
-    print('error: %s %s; the job is ended, the same command takes it up again' % (member.name, what), file=sys.stderr)
+    by_itself = 0 < (member.status() or 0) < 128  # and it has said why
+    print('error: %s %s; the job is ended%s' % (
+        member.name, what, '' if by_itself else ', the same command takes it up again'), file=sys.stderr)
     return member.status() or 1
 
 

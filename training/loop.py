@@ -95,10 +95,12 @@ class Trainer:
                 try:
                     self._train_epoch(stop)
                     self._end_epoch()
-                except Diverged:
-                    self._record_divergence()
+                    self._stop_if_asked(stop)
+                except (Diverged, Stopped) as end:
+                    if isinstance(end, Diverged):
+                        self._record_divergence()
+                    self.store.meet()  # a worker that is gone ends the job, and rank 0 may still be writing
                     raise
-                self._stop_if_asked(stop)
         if self.store.rank == 0:
             self._record_end()
 
@@ -157,20 +159,21 @@ class Trainer:
 
     def _end_epoch(self):
         self.replicas.merge_statistics()
-        rows = self.progress.rows + ([self._evaluate()] if self.store.rank == 0 else [])
-        self.progress = Progress(self.progress.epoch + 1, rows=rows)
+        row = self._evaluate() if self.store.rank == 0 else None
+        if not self.store.tell(row is not None and math.isfinite(row['test_loss'])):
+            raise Diverged('the test loss is not finite after epoch %d: try a smaller --lr' % (self.progress.epoch + 1))
+        rows = [row] if row else []
+        for row in rows:
+            self._log_epoch(row)
+        self.progress = Progress(self.progress.epoch + 1, rows=self.progress.rows + rows)
         self._save()
         self.log.write_metrics(rows)
 
     def _evaluate(self):
-        """The test error of the epoch that is over, logged; returns its row of metrics.csv."""
+        """The row of metrics.csv for the epoch that is over."""
         begun = time.monotonic()
         test = evaluate(self.replicas.predictor(), self.plan.test(), self.plan.test_images)
-        if not math.isfinite(test.tally.loss):
-            raise Diverged('the test loss is not finite after epoch %d: try a smaller --lr' % (self.progress.epoch + 1))
-        row = self._row(test, self.progress.seconds + time.monotonic() - begun)
-        self._log_epoch(row)
-        return row
+        return self._row(test, self.progress.seconds + time.monotonic() - begun)
 
     def _row(self, test, seconds):
         """A row of metrics.csv; test is None where the epoch never came to its evaluation."""

@@ -43,7 +43,10 @@ class Store:
     """
 
     def __init__(self, kind='local', devices=1):
-        if kind.startswith('dist') and os.environ.get('DMLC_ROLE') != 'worker':
+        launched = os.environ.get('DMLC_ROLE') == 'worker' and 'DMLC_PS_ROOT_URI' in os.environ
+        if launched and not kind.startswith('dist'):
+            raise UserError('with --kv-store %s every worker of this job would train by itself: choose dist_sync' % kind)
+        if kind.startswith('dist') and not launched:
             raise UserError('--kv-store %s is for several workers: start them with python -m training.launch -n 2 '
                             'python …' % kind)
         self._kv = mx.kv.create(kind) if devices > 1 or kind.startswith('dist') else None
@@ -82,6 +85,10 @@ class Store:
         array = mx.nd.array(vector)
         self.sum(self._key_of_length[length], [array])
         return array.asnumpy()
+
+    def meet(self):
+        """Wait until every worker has come here."""
+        self.total([0])
 
     def gather(self, vector):
         """Every worker's vector (n,): (workers, n), in the order of the ranks."""

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+import data
 from compat import mx
 from data import imagenet, packing
 from errors import UserError
@@ -246,6 +247,23 @@ def test_odd_images_are_converted_and_undecodable_ones_named(tmp_path, random, c
     with open(str(tmp_path / 'imagenet-val.rec'), 'rb') as file:
         stored = file.read()
     assert b'xxxxxx' not in stored and b'yyyyyy' not in stored and b'eXIf' not in stored
+
+
+def test_files_that_cannot_be_read_are_named_as_well(tmp_path, copy):
+    copy.write_folders(tmp_path)
+    os.symlink('nowhere', str(tmp_path / 'val' / 'n00000021' / 'a_dangling.JPEG'))
+    job = imagenet._jobs(str(tmp_path), {'train': None, 'val': None}, False)['val']
+    os.remove(os.path.join(job.originals[0].where, job.originals[0].name))  # between the listing and the reading
+    about = packing.pack(str(tmp_path / 'imagenet-val'), job, 0)
+    assert about['undecodable'] == [job.originals[0].name, 'a_dangling.JPEG']
+
+
+def test_an_evaluation_needs_the_validation_images_alone(tmp_path, copy):
+    folder = copy.write_folders(tmp_path, ['val'])
+    dataset = data.load_for_evaluation('imagenet', folder, verify=False)
+    assert dataset.classes == tuple(sorted(WNIDS)) and list(dataset.about) == ['val']
+    assert sum(len(labels) for _, labels in dataset.evaluation_batches('val', 3)) == len(copy.val)
+    assert not (tmp_path / 'imagenet-train.rec').exists()
 
 
 def test_images_none_of_which_can_be_decoded_are_an_error_and_leave_nothing(tmp_path, copy):

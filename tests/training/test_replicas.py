@@ -131,6 +131,18 @@ def test_a_probability_that_underflows_has_a_finite_loss_and_nan_stays_nan():
     assert tally.mean_loss == pytest.approx(87.3, abs=0.1) and tally.error == 100
     tally.add([np.array([[np.nan, np.nan]], np.float32)], np.array([0]))
     assert np.isnan(tally.mean_loss)
+    tally.add([np.full((3, 10), np.nan, np.float32)], np.array([0, 1, 2]))
+    assert (tally.seen, tally.wrong5) == (5, 3)
+
+
+def test_an_evaluation_that_did_not_see_every_image_is_no_result(random):
+    class Predictor:
+        def predict(self, data):
+            return [data]
+    batches = [(random.rand(4, 3).astype(np.float32), np.zeros(4))]
+    assert evaluate(Predictor(), batches, images=4).tally.seen == 4
+    with pytest.raises(RuntimeError, match='4 images were evaluated instead of 5'):
+        evaluate(Predictor(), batches, images=5)
 
 
 @pytest.mark.parametrize('images, batch, fits', [(100, 2, False), (100, 64, True), (65, 64, False), (64, 64, True)])
