@@ -167,7 +167,7 @@ class Trainer:
             self._log_epoch(row)
         self.progress = Progress(self.progress.epoch + 1, rows=self.progress.rows + rows)
         self._save()
-        self.log.write_metrics(rows)
+        self.log.write_metrics(self.progress.rows)
 
     def _evaluate(self):
         """The row of metrics.csv for the epoch that is over."""
