@@ -288,8 +288,9 @@ def test_a_damaged_checkpoint_is_one_line(command, small_cifar, tmp_path, name, 
 
 def test_a_terminal_shows_a_progress_bar(small_cifar, tmp_path):
     master, slave = pty.openpty()
-    process = subprocess.Popen([sys.executable] + words(small_cifar, tmp_path, '--epochs', '2'), cwd=ROOT,
-                               stdout=slave, stderr=slave)
+    slow = ['--epochs', '2', '--depth', '26', '--batch-size', '2']  # an epoch takes several of the bar's 0.1 s
+    process = subprocess.Popen([sys.executable] + words(small_cifar, tmp_path, *slow), cwd=ROOT, stdout=slave,
+                               stderr=slave)
     os.close(slave)
     shown = b''
     while True:
