@@ -18,9 +18,9 @@ WNIDS = ['n%08d' % (7 * i) for i in range(1, 8)]
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """Seven classes with two images to train on and one to validate with."""
+    """Seven classes with three images to train on and one to validate with."""
     root, random = str(tmp_path_factory.mktemp('imagenet')), np.random.RandomState(0)
-    for split, count in (('train', 2), ('val', 1)):
+    for split, count in (('train', 3), ('val', 1)):
         for wnid in WNIDS:
             where = os.path.join(root, split, wnid)
             os.makedirs(where)
@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
 
 
 def words(folder, log_dir, *more):
-    """Three steps an epoch."""
+    """Five steps an epoch."""
     return ['train_imagenet.py', '--net', 'resnet', '--depth', '50', '--batch-size', '4', '--epochs', '1',
             '--lr', '0.01', '--data-dir', folder, '--no-verify', '--log-dir', str(log_dir)] + list(map(str, more))
 
@@ -40,7 +40,7 @@ def test_a_run_has_top_1_and_top_5_and_goes_on_in_the_middle_of_an_epoch(command
     _, out, _ = command(*words(folder, tmp_path / 'whole'), check=0)
     whole = only_run(tmp_path / 'whole')
     assert os.path.relpath(whole, str(tmp_path / 'whole')) == 'imagenet/resnet-50/batch4-lr0.01-epochs1-seed1'
-    assert '12 images' in out  # three whole batches of the fourteen
+    assert '20 images' in out  # five whole batches of the twenty-one
 
     # the errors once more, from the checkpoint and the original files
     row, = read_csv(whole)
@@ -63,7 +63,7 @@ def test_a_run_has_top_1_and_top_5_and_goes_on_in_the_middle_of_an_epoch(command
     status, out = Interrupted(arguments, tmp_path / 'stopped').start_and_signal(signal.SIGTERM, 1)
     assert status == 128 + signal.SIGTERM, out
     _, out, _ = command(*arguments, check=0)
-    assert re.search('resumed after 0 epochs and [12] steps', out)
+    assert re.search('resumed after 0 epochs and [1-4] steps', out)
     assert read_bytes(prefix + '-0001.params') == read_bytes(
         only_run(tmp_path / 'stopped'), 'checkpoint-0001', 'model-0001.params')
 
@@ -93,7 +93,7 @@ def test_the_defaults_and_schedules_are_the_papers():
 @pytest.mark.parametrize('options, expected', [
     (['--depth', '101', '--net', 'dfn-mr'], 'choose one of resnet 50, resnet 101, dfn-mr 44'),
     (['--batch-size', '5', '--cpus', '2'], 'cannot be split evenly over 2 devices'),
-    (['--batch-size', '16'], 'too few for a batch of 16'),
+    (['--batch-size', '32'], 'too few for a batch of 32'),
     (['--dtype', 'float16'], 'needs --gpus')])
 def test_a_mistake_is_one_line(mistake, folder, tmp_path, options, expected):
     assert expected in mistake(train_imagenet.main, *words(folder, tmp_path / 'logs', *options))
