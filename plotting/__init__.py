@@ -1,6 +1,7 @@
 """Pictures: convergence curves of runs, and the networks themselves; matplotlib only, no window."""
 import os
 import re
+import textwrap
 
 import matplotlib
 
@@ -8,6 +9,14 @@ from errors import UserError
 
 matplotlib.use('Agg')
 matplotlib.rcParams['svg.hashsalt'] = 'dfn'  # the same picture gives the same SVG
+
+
+def add_caption(figure, text):
+    """Write a caption below all that is drawn."""
+    width, height = figure.get_size_inches()
+    box = figure.get_tightbbox(figure.canvas.get_renderer())
+    lines = '\n'.join(line for part in text.split('\n') for line in textwrap.wrap(part, int(18 * box.width)))
+    figure.text(box.x0 / width, box.y0 / height - 0.08 / height, lines, va='top', fontsize=6.5, color='#444444')
 
 
 def save(figure, stem):

@@ -16,6 +16,7 @@ from symbols.summary import is_layer, nodes
 from matplotlib import pyplot as plt  # isort: skip
 from matplotlib.patches import Polygon  # isort: skip
 
+INPUTS = {'x': 0, 'a': -1, 'b': 1}  # columns of what goes into a unit (Figure 6)
 COLUMNS = {'_branch1': -1, '_left': -1, '_branch2': 1, '_right': 1}
 SUMS = ('elemwise_add', 'add_n')
 FACTORS = {'0.5': '½', '0.25': '¼', '0.125': '⅛'}
@@ -36,10 +37,14 @@ class Item(NamedTuple):
     factor: str = ''  # that a sum is multiplied by
 
 
-def items(symbol):
-    """The graph's convolutions, FC and sums, in topological order; all other nodes are passed through."""
+def items(symbol, blocks=False):
+    """The graph's convolutions, FC and sums, in topological order; all other nodes are passed through.
+
+    blocks: a bottleneck of three layers is one box, as in Figures 9 and 10.
+    """
     graph = nodes(symbol)
     heads = {}       # node → [(item, projection)] that its value comes from
+    strides = {}     # of the blocks whose last layer is still to come
     result = []
     merged, column_of = _summed_again(graph), _columns(graph)
     for index, node in enumerate(graph):
@@ -47,9 +52,16 @@ def items(symbol):
         projection = is_layer(node) and '_shortcut' in node['name']
         if projection:
             heads[index] = [(item, True) for item, _ in sources]
+        elif node['name'] in INPUTS:
+            result.append(Item(node['name'], node['name'], INPUTS[node['name']], 0, 1, 0, []))
+            heads[index] = [(len(result) - 1, False)]
+        elif blocks and re.search('_layer[12]_conv$', node['name']):
+            strides[node['name'][:-len('1_conv')]] = max(_stride(node), strides.get(node['name'][:-len('1_conv')], 1))
+            heads[index] = sources
         elif is_layer(node) or node['op'] in SUMS and index not in merged:
             row = max((result[item].row + 1 for item, _ in sources), default=0)
-            result.append(_item(node, column_of(node['name']), row, sources, result))
+            item = _item(node, column_of(node['name']), row, sources, result)
+            result.append(_block(item, strides) if blocks and node['name'].endswith('_layer3_conv') else item)
             heads[index] = [(len(result) - 1, False)]
         else:
             heads[index] = sources
@@ -96,9 +108,18 @@ def _item(node, column, row, sources, above):
     return Item(node['name'], label, column, row, stride, channels, sources)
 
 
-def draw(named):
-    """A figure with the networks side by side; named: [(title, symbol)]."""
-    graphs = [(title, items(symbol)) for title, symbol in named]
+def _stride(layer):
+    return ast.literal_eval(layer['attrs']['stride'])[0]
+
+
+def _block(item, strides):
+    stride = strides[item.name[:-len('3_conv')]]
+    return item._replace(label='B, %d%s' % (item.channels, ', /2' if stride == 2 else ''), stride=stride)
+
+
+def draw(named, blocks=False):
+    """A figure with the networks side by side; named: [(title, symbol)]; blocks: as of `items`."""
+    graphs = [(title, items(symbol, blocks)) for title, symbol in named]
     widths = [2.2 + max(item.column for item in graph) - min(item.column for item in graph) for _, graph in graphs]
     rows = max(item.row for _, graph in graphs for item in graph) + 2
     figure, axes = plt.subplots(1, len(graphs), figsize=(1.15 * sum(widths), ROW * rows), squeeze=False,

@@ -9,8 +9,13 @@ def build(layers, n):
     """Symbol of DFN-IL of depth 6n + 2."""
     x = layers.first()
     for unit in layers.units(n):
-        x = relu(layers.shortcut(x, unit) + layers.branch(x, unit, 'branch1') + layers.branch(x, unit, 'branch2'))
+        x = fuse(layers, x, unit)
     return layers.classifier(x)
+
+
+def fuse(layers, x, unit):
+    """One unit."""
+    return relu(layers.shortcut(x, unit) + layers.branch(x, unit, 'branch1') + layers.branch(x, unit, 'branch2'))
 
 
 def build_without_identity(layers, n):

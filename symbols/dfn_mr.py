@@ -18,9 +18,14 @@ def streams_to_the_last_sum(layers, n):
     a = b = layers.first()
     *before, last = layers.units(n)
     for unit in before:
-        merged, branch1, branch2 = _merge_and_run(layers, a, b, unit)
-        a, b = relu(merged + branch1), relu(merged + branch2)
+        a, b = fuse(layers, a, b, unit)
     return _merge_and_run(layers, a, b, last)
+
+
+def fuse(layers, a, b, unit):
+    """One unit but the last: both streams."""
+    merged, branch1, branch2 = _merge_and_run(layers, a, b, unit)
+    return relu(merged + branch1), relu(merged + branch2)
 
 
 def _merge_and_run(layers, a, b, unit):

@@ -109,6 +109,12 @@ def network(net, depth):
     return NETWORKS[net, depth]
 
 
+def title(net, depth):
+    """What a picture or a table calls a network: its name in the paper, and its depth where that lacks it."""
+    name = network(net, depth).title
+    return name if str(depth) in name else '%s %d' % (name, depth)
+
+
 def get_symbol(net, depth, num_classes=1000, bn_momentum=0.9, loss_scale=None):
     """The network for ImageNet as an `mx.sym.Symbol`.
 

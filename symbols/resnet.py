@@ -6,5 +6,10 @@ def build(layers, n):
     """Symbol of the ResNet of depth 6n + 2; for ImageNet n is the number of units of each group."""
     x = layers.first()
     for unit in layers.units(n):
-        x = relu(layers.shortcut(x, unit) + layers.branch(x, unit))
+        x = fuse(layers, x, unit)
     return layers.classifier(x)
+
+
+def fuse(layers, x, unit):
+    """One unit."""
+    return relu(layers.shortcut(x, unit) + layers.branch(x, unit))
