@@ -4,7 +4,7 @@
     python eval.py logs/cifar10/dfn-mr-56 --gpus 0           # all its seeds, and mean ± std
     python eval.py logs/cifar10/dfn-mr-14/epochs8-seed1 --per-class
     python eval.py logs/cifar10/ensemble-26/seed1 --drop-one --without RRR     # Tables 2 and 3, Figure 5
-    python eval.py --ensemble logs/cifar10/component-26/*-seed1                # Table 2, without weight sharing
+    python eval.py --ensemble --save logs/cifar10/component-26/*-seed1         # Table 2, without weight sharing
     python eval.py --symbol net-symbol.json --params net-0400.params --dataset cifar10
 
 The result does not depend on the batch size or the number of devices. Images are never augmented. An
@@ -19,7 +19,7 @@ from errors import Parser, UserError, positive_int, run
 import data
 from symbols.ensemble import COMPONENTS
 from symbols.summary import output_kinds, parameter_shapes, statistics_shapes
-from training import checkpoint, devices, runlog
+from training import checkpoint, devices, runlog, together
 from training.evaluate import evaluate, member_names
 from training.members import Members, all_but, check_together, images_tested_on, names_together
 
@@ -38,6 +38,9 @@ def parser():
     ensemble = parser.add_argument_group('ensembles')
     ensemble.add_argument('--ensemble', action='store_true',
                           help='take all runs named as the members of one ensemble, each with weights of its own')
+    ensemble.add_argument('--save', action='store_true',
+                          help='with --ensemble, of the eight component networks: keep the error beside their runs, '
+                               'where compare.py finds it')
     ensemble.add_argument('--drop-one', action='store_true',
                           help='the error without each member in turn as well (Table 3)')
     ensemble.add_argument('--without', metavar='NAME,...', action='append', default=[],
@@ -210,9 +213,13 @@ class Reporter:
             print(title + ('' if is_finished(config) else ' (not finished)'))
         configs = {run_dir: config for run_dir, (_, config, _) in runs.items()}
         first = next(iter(configs.values()))
-        self.report('ensemble of %d runs' % len(runs), [model for _, _, model in runs.values()],
-                    names_together(configs), first['options']['dataset'], first['options']['data_dir'],
-                    images_tested_on(first))
+        path = self.args.save and together.path_of(configs)
+        errors = self.report('ensemble of %d runs' % len(runs), [model for _, _, model in runs.values()],
+                             names_together(configs), first['options']['dataset'], first['options']['data_dir'],
+                             images_tested_on(first))
+        if path:
+            together.save(path, configs, errors.overall)
+            print(path)
 
     def _print_parts(self, names, texts):
         if len(names) > 1:
@@ -248,7 +255,11 @@ def main():
     if args.ensemble:
         if not args.runs:
             raise UserError('--ensemble is for run directories')
+        if args.save and (args.best or args.split):
+            raise UserError('--save is for the last epoch and the test images: leave out --best and --split')
         reporter.report_together(runlog.find_runs(args.runs))
+    elif args.save:
+        raise UserError('--save is for --ensemble')
     elif args.runs:
         groups = runlog.group_runs(args.runs).values()
         if not sum(reporter.report_seeds(run_dirs) for run_dirs in groups):

@@ -19,7 +19,7 @@ NAMED = {'batch_size': 'batch', 'lr': 'lr', 'momentum': 'momentum', 'weight_deca
          'bn_momentum': 'bnmomentum', 'dtype': '', 'loss_scale': 'scale', 'cpus': 'cpus', 'epochs': 'epochs'}
 LABELS = {'components': components_label}
 # Options that a resumed run may change.
-FREE = {'gpus', 'cpus', 'data_dir', 'log_dir', 'no_verify', 'checkpoint_minutes'}
+FREE = {'gpus', 'cpus', 'data_dir', 'log_dir', 'no_verify', 'checkpoint_minutes', 'tensorboard'}
 
 # Options that came later, and what they were before.
 LATER = {'dtype': 'float32', 'loss_scale': 4}
@@ -63,6 +63,7 @@ def add_training_groups(parser, epochs, batch_size, rate_drops):
     output.add_argument('--log-dir', default='logs', help='where the run directories are')
     output.add_argument('--checkpoint-minutes', type=positive_float, default=10, metavar='MINUTES',
                         help='save within an epoch too, this often')
+    output.add_argument('--tensorboard', action='store_true', help="TensorBoard's event files in the run directory")
     return training
 
 

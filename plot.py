@@ -5,7 +5,7 @@
     python plot.py network --net resnet dfn-il dfn-mr --depth 26 14 14      # side by side
     python plot.py network --net dfn-f3 tandem ensemble --depth 14          # Figure 1
     python plot.py depths --net resnet dfn1 dfn2 --depth 50 --dataset imagenet   # Figure 11
-    python plot.py figure 2                                                 # Figures 2, 4 and 5 from the logs
+    python plot.py figure 2                                                 # any of the paper's, 1 to 12
 """
 import os
 import sys
@@ -13,6 +13,7 @@ import sys
 from errors import Parser, UserError, positive_int, run
 import data
 import symbols
+from paper.runs import BARS, FIGURES
 from plotting import save
 from symbols.options import add_choice_options
 from symbols.paths import COUNTS, DATASETS, NETS, paths_of
@@ -46,17 +47,22 @@ def depths(args):
 
 
 def figure(args):
-    """Figure of the paper from the runs found, and a line for the bars without one."""
-    from plotting.bars import draw
+    """Figure of the paper from the runs found, or from the networks; and a line for the bars or curves without a run."""
+    import results
+    from plotting.figures import FROM_LOGS, draw
 
-    if not os.path.isdir(args.log_dir):
-        raise UserError('--log-dir %s: there is no such folder' % args.log_dir)
+    options = {name: value for name, value in (('depths', args.depth), ('dataset', args.dataset)) if value}
+    if options and args.number not in BARS:
+        raise UserError('--depth and --dataset are for Figures %s' % ', '.join(map(str, BARS)))
+    if args.epochs and args.number not in FROM_LOGS:
+        raise UserError('--epochs is for the figures that are drawn from runs: %s' % ', '.join(map(str, FROM_LOGS)))
+    results.check(args.log_dir)
     for depth in args.depth or ():
         symbols.units_per_group(depth)
-    drawn, missing = draw(args.number, os.path.join(args.log_dir, args.dataset), args.epochs, args.depth)
+    drawn, missing = draw(args.number, args.log_dir, args.epochs, **options)
     if missing:
-        print('no finished run of %d epochs in %s, so no bar: %s' % (
-            args.epochs, os.path.join(args.log_dir, args.dataset), ', '.join(missing)), file=sys.stderr)
+        print('no run of %s in %s: %s' % ('%d epochs' % args.epochs if args.epochs else "the paper's epochs",
+                                          args.log_dir, ', '.join(missing)), file=sys.stderr)
     return drawn, args.out or os.path.join('figures', 'figure%d' % args.number)
 
 
@@ -97,12 +103,15 @@ def parser():
     command.add_argument('--count', choices=list(COUNTS), default='nominal',
                          help='what is counted; `python -m symbols paths --help` explains')
     command.set_defaults(draw=depths)
-    command = commands.add_parser('figure', help='Figure 2, 4 or 5 of the paper, from logs')
-    command.add_argument('number', type=int, choices=(2, 4, 5), help='of the figure')
+    command = commands.add_parser('figure', help='a figure of the paper: 2, 4, 5, 8 and 12 from logs, the others '
+                                                 'from the networks')
+    command.add_argument('number', type=int, choices=FIGURES, metavar='N', help='1 to 12')
     command.add_argument('--log-dir', default='logs', help='where the run directories are')
-    command.add_argument('--dataset', choices=list(data.SOURCES), default='cifar10', help='whose runs')
-    command.add_argument('--epochs', type=positive_int, default=400, help='runs with this schedule')
-    command.add_argument('--depth', type=int, nargs='+', help='depths to show (default: those of the paper)')
+    command.add_argument('--epochs', type=positive_int, help="runs with this schedule (default: the paper's)")
+    command.add_argument('--depth', type=int, nargs='+', help='depths to show in Figures 2, 4 and 5 (default: those of '
+                                                              'the paper)')
+    command.add_argument('--dataset', choices=list(data.SOURCES), help='whose runs Figures 2, 4 and 5 show (default: '
+                                                                       'cifar10)')
     command.set_defaults(draw=figure)
     for command in commands.choices.values():
         command.add_argument('--out', metavar='STEM', help='path of the pictures without ending (default: in figures/)')

@@ -1,12 +1,16 @@
 """Training loss and test error against epochs, several runs in one figure (the form of Figure 12)."""
 import itertools
 import os
+import re
 
 import numpy as np
 
 import plotting  # noqa: F401  chooses the backend before pyplot is imported
+import results
 import symbols
 from errors import UserError
+from paper.runs import CURVES, ERROR, Makes
+from symbols import imagenet
 from training.runlog import group_runs, read_config, read_metrics, without_seed
 
 from matplotlib import pyplot as plt  # isort: skip
@@ -34,9 +38,68 @@ def _title(run_dir):
     """Such as `DFN-MR 14 on cifar10 (epochs8)`: network, data, and the options off the default."""
     options = read_config(run_dir)['options']
     extra = without_seed(os.path.basename(os.path.abspath(run_dir)))
-    return '%s%s on %s' % (symbols.title(options['net'], options['depth']),
-                           ', %d× wide' % options['widen'] if options['widen'] > 1 else '',
-                           options['dataset']) + (' (%s)' % extra if extra else '')
+    known = imagenet if options['dataset'] == 'imagenet' else symbols
+    wide = ', %d× wide' % options['widen'] if options.get('widen', 1) > 1 else ''
+    return '%s%s on %s' % (known.title(options['net'], options['depth']), wide, options['dataset']) + (
+        ' (%s)' % extra if extra else '')
+
+
+def describe(found):
+    """Which runs a picture shows, for its caption; found: a list of results.Found."""
+    places = {}
+    for of_one in found:
+        for run in of_one.runs:
+            places.setdefault((without_seed(run), of_one.differences), []).append(re.search(r'\d+$', run).group())
+    if not places:
+        return 'No run yet.'
+    return 'Runs: %s.' % '; '.join('%s%s%s%s' % (
+        place, '' if place.endswith(os.sep) else '-', 'seed' + ',seed'.join(seeds),
+        ' (%s)' % ', '.join(differences) if differences else '') for (place, differences), seeds in places.items())
+
+
+def draw_figure(number, log_dir, epochs=None):
+    """(figure, texts of the runs that are missing, caption) of Figure 8 or 12; a row of axes for each data set.
+
+    epochs: of the schedule, the paper's unless given. A run that is not finished is drawn as far as it is.
+    """
+    wanted, shown, missing = CURVES[number], [], []
+    figure, grid = plt.subplots(len(wanted.panels), len(wanted.axes), squeeze=False,
+                                figsize=(5.5 * len(wanted.axes), 3.6 * len(wanted.panels)))
+    for row, (title, runs) in zip(grid, wanted.panels):
+        for colour, run in zip(COLOURS, runs):
+            found = find_curve(run, log_dir, epochs)
+            if found:
+                shown.append(found)
+                for axis, (_, columns) in zip(row, wanted.axes):
+                    _draw_run(axis, columns, found, colour)
+            else:
+                missing.append('%s %d on %s' % (symbols.NETWORKS[run.net].title, run.depth, title))
+            row[0].plot([], [], color=colour, label='%s %d: %s' % (
+                symbols.NETWORKS[run.net].title, run.depth, results.text(found.last) + ' %' if found else 'no run'))
+        row[0].legend(fontsize='small')
+        for axis, (label, _) in zip(row, wanted.axes):
+            axis.set(title=title, xlabel='epoch', ylabel=label, xlim=(0, epochs or runs[0].epochs), ylim=(0, None))
+            axis.grid(alpha=0.3)
+            if not any(len(line.get_xdata()) for line in axis.get_lines()):
+                axis.set_yticks([])
+    figure.tight_layout()
+    dashes = ' Dashed: training.' if any(len(columns) > 1 for _, columns in wanted.axes) else ''
+    return figure, missing, '%s%s.%s %s' % (wanted.title[0].upper(), wanted.title[1:], dashes, describe(shown))
+
+
+def find_curve(run, log_dir, epochs=None):
+    """The results.Found of a curve: runs as in the paper but for devices, and perhaps not finished; or None."""
+    for found in results.find(Makes(ERROR, run), log_dir, epochs):
+        if all('device' in text or text.startswith('stopped after') for text in found.differences):
+            return found
+    return None
+
+
+def _draw_run(axis, columns, found, colour):
+    rows = [read_metrics(place) for place in found.runs]
+    for column in columns:
+        _curves(axis, [np.array([(row['epoch'], row[column]) for row in of_run]).T for of_run in rows], colour,
+                '--' if len(columns) > 1 and column.startswith('train') else '-')
 
 
 def draw(groups):
@@ -71,8 +134,8 @@ def _label(title, runs):
     return '%s, %d runs: %.2f ± %.2f %%, shade: range' % (title, len(runs), np.mean(last), np.std(last))
 
 
-def _curves(axis, curves, colour):
-    style = {'color': colour, 'marker': 'o' if max(len(epochs) for epochs, _ in curves) <= 20 else None,
+def _curves(axis, curves, colour, line='-'):
+    style = {'color': colour, 'linestyle': line, 'marker': 'o' if max(len(epochs) for epochs, _ in curves) <= 20 else None,
              'markersize': 3, 'linewidth': 1.4, 'clip_on': False}
     if len({len(epochs) for epochs, _ in curves}) > 1:
         for epochs, values in curves:

@@ -1,4 +1,5 @@
 """Fixtures that several test files share."""
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,8 @@ import pytest  # noqa: E402
 
 import compat  # noqa: E402,F401  sets MXNet up before any test module imports it
 import errors  # noqa: E402
+import job  # noqa: E402
+import train_cifar  # noqa: E402
 
 # Under nohup, or in a script's background, these are ignored, and what the tests start would inherit that.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -75,6 +78,28 @@ def write_cifar(folder, random, train=60, test=20, folder_name='cifar-10-batches
 def small_cifar(tmp_path, random):
     """A folder with a CIFAR-10 of 60 training and 20 test images of noise; for --no-verify."""
     return write_cifar(tmp_path / 'small', random)
+
+
+def write_run(log_dir, words, errors, status='finished', devices=2, script=train_cifar, verified=True, **columns):
+    """A run directory without checkpoints as the script's command line has it; returns its path.
+
+    errors: test errors of its epochs. status: of its end, None for a run that is not at it. columns: more of
+    metrics.csv, {name: values}.
+    """
+    args = script.parser().parse_args([str(word) for word in words] + ['--log-dir', str(log_dir)])
+    place = job.run_directory(args, vars(script.parser().parse_args([])), {**script.NAMED, **job.NAMED})
+    os.makedirs(place)
+    with open(os.path.join(place, 'config.json'), 'w') as file:
+        json.dump({'command': 'python ' + ' '.join(map(str, words)), 'options': vars(args),
+                   'environment': {'devices': ['gpu(%d)' % i for i in range(devices)], 'workers': 1},
+                   'dataset': {'splits': {'train': {'verified': verified}}},
+                   'outcome': status and {'status': status, 'epochs': args.epochs, 'test_error': errors[-1]}}, file)
+    columns = {'train_loss': [1.0] * len(errors), 'test_error': errors, **columns}
+    with open(os.path.join(place, 'metrics.csv'), 'w') as file:
+        file.write('epoch,%s\n' % ','.join(columns))
+        for epoch, values in enumerate(zip(*columns.values()), 1):
+            file.write('%d,%s\n' % (epoch, ','.join(map(str, values))))
+    return place
 
 
 def official_folder(name):

@@ -12,14 +12,16 @@ import pytest
 import eval as evaluation
 import job
 import plot
+import results
 import train_cifar
 from data import digits
 from errors import UserError
+from paper import runs as paper_runs
 from plotting import bars
 from plotting.network import items
 import symbols
 from symbols.ensemble import COMPONENTS
-from tests.conftest import ROOT
+from tests.conftest import ROOT, write_run
 from tests.test_eval_and_plot import probabilities
 from tests.test_train_cifar import read_csv, read_json
 
@@ -107,6 +109,35 @@ def test_separately_trained_components_are_one_ensemble(command, runs):
     mixed = error([outputs[0], probabilities(os.path.join(runs[0], FUSED), 2)['softmax']])
     assert close(float(re.search(r'test error ([\d.]+) %', out).group(1)), mixed)
     assert re.search(r'^%s +[\d.]+$' % re.escape(members[0]), out, re.M)
+
+
+def test_eight_components_evaluated_together_are_kept_for_the_tables(command, mistake, runs, tmp_path):
+    """Two trained networks stand in for the eight: four components each."""
+    members = []
+    for path in COMPONENTS:
+        trained = 'LRL' if path[2] == 'L' else 'RRR'
+        members.append(str(tmp_path / 'digits' / (COMPONENT % path)))
+        shutil.copytree(os.path.join(runs[0], COMPONENT % trained), members[-1])
+        config = read_json(members[-1])
+        config['options']['path'] = path
+        with open(os.path.join(members[-1], 'config.json'), 'w') as file:
+            json.dump(config, file)
+    _, out, _ = command('eval.py', '--ensemble', '--save', *members, check=0)
+    path = out.splitlines()[-1]
+    assert path == str(tmp_path / 'digits' / 'component-8' / 'together-epochs2-seed1.json')
+    both = error([probabilities(os.path.join(runs[0], COMPONENT % trained), 2)['softmax'] for trained in ('LRL', 'RRR')])
+    makes = paper_runs.Makes(paper_runs.TOGETHER, paper_runs.Run('digits', 'component', 8))
+    found, = results.find(makes, str(tmp_path), epochs=2)
+    assert found.runs == [path] and found.only_devices_differ and close(found.last, [both])
+
+    def line(*words):
+        return mistake(evaluation.main, 'eval.py', *words)
+    assert 'for the eight component networks' in line('--ensemble', '--save', *members[:7])
+    assert '--save is for --ensemble' in line('--save', members[0])
+    assert 'leave out --best and --split' in line('--ensemble', '--save', '--best', *members)
+    with open(os.path.join(members[0], 'config.json'), 'w') as file:
+        json.dump(dict(config, options=dict(config['options'], path=COMPONENTS[0]), outcome=None), file)
+    assert 'is not finished: --save is for finished runs' in line('--ensemble', '--save', *members)
 
 
 def test_a_member_that_is_not_finished_is_marked(command, runs, tmp_path):
@@ -204,39 +235,34 @@ def test_a_wrong_choice_is_one_line(mistake, tmp_path, options, expected):
     assert not (tmp_path / 'logs').exists()
 
 
-def write_run(folder, error, epochs=400, status='finished', **columns):
-    os.makedirs(str(folder))
-    with open(str(folder / 'config.json'), 'w') as file:
-        json.dump({'options': {'epochs': epochs}, 'environment': {},
-                   'outcome': status and {'status': status}}, file)
-    with open(str(folder / 'metrics.csv'), 'w') as file:
-        file.write('epoch,test_error,%s\n1,99,%s\n%d,%s,%s\n' % (
-            ','.join(columns), ',' * (len(columns) - 1), epochs, error, ','.join(map(str, columns.values()))))
-
-
 def test_a_bar_is_the_mean_of_the_finished_runs_of_its_own_configuration(tmp_path):
+    def write(depth, *words, **options):
+        write_run(tmp_path, ['--net', 'ensemble', '--depth', depth, *words], **options)
+
     for seed, error_ in ((1, 7.0), (2, 9.0)):
-        write_run(tmp_path / 'ensemble-26' / ('seed%d' % seed), error_, test_error_without_RRR=error_ + 1)
-    write_run(tmp_path / 'ensemble-26' / 'seed3', 50.0, status=None, test_error_without_RRR=50)
-    write_run(tmp_path / 'ensemble-26' / 'components7-seed1', 6.5, x=0)
-    write_run(tmp_path / 'ensemble-26' / 'epochs8-seed1', 20.0, epochs=8, test_error_without_RRR=21)
-    write_run(tmp_path / 'ensemble-26' / 'lr0.2-seed1', 30.0, test_error_without_RRR=31)
-    write_run(tmp_path / 'ensemble-38' / 'seed1', 60.0, test_error_without_RRR=12)
-    figure, missing = bars.draw(5, str(tmp_path), depths=[26, 38])
+        write(26, '--seed', seed, errors=[99, error_], test_error_without_RRR=[99, error_ + 1])
+    write(26, '--seed', 3, errors=[50], status=None, test_error_without_RRR=[50])
+    write(26, '--components', '7', errors=[6.5])
+    write(26, '--epochs', 8, errors=[20], devices=1, test_error_without_RRR=[21])
+    write(26, '--lr', 0.2, errors=[30], test_error_without_RRR=[31])
+    write(38, errors=[60], test_error_without_RRR=[12])
+    figure, missing, caption = bars.draw(5, str(tmp_path), depths=[26, 38])
     axis = figure.axes[0]
     texts = [text.get_text() for text in axis.texts]
     assert texts == ['8.00', 'fail', '6.50', 'no run', '9.00', '12.00']
     assert missing == ['Ensemble-7 38']
     heights = sorted(bar.get_height() for bar in axis.patches if bar.get_height())
     assert heights == [6.5, 8.0, 9.0, 12.0]
-    assert 'last of 400 epochs, 1 to 2 runs a bar' in axis.get_title()
-    texts = [text.get_text() for text in bars.draw(5, str(tmp_path), 8, [26])[0].axes[0].texts]
-    assert texts == ['20.00', 'no run', '21.00']
-    write_run(tmp_path / 'ensemble-50' / 'seed1', 7.0, status='not finite', x=0)
+    assert 'the last of 400 epochs on cifar10;' in caption and 'ensemble-26/seed1,seed2' in caption
+    assert 'lr0.2' not in caption and 'seed3' not in caption
+    figure, _, caption = bars.draw(5, str(tmp_path), 8, [26])
+    assert [text.get_text() for text in figure.axes[0].texts] == ['20.00', 'no run', '21.00']
+    assert 'the last of 8 epochs on cifar10 (the paper: 400)' in caption and '(1 device instead of 2)' in caption
+    write(50, errors=[7], status='not finite', test_error_without_RRR=[7])
     texts = [text.get_text() for text in bars.draw(5, str(tmp_path), depths=[50])[0].axes[0].texts]
     assert texts == ['fail', 'no run', 'fail']
-    write_run(tmp_path / 'ensemble-62' / 'seed1', 7.0, x=0)
-    with pytest.raises(UserError, match='metrics.csv has no test_error_without_RRR'):
+    write(62, errors=[7])
+    with pytest.raises(UserError, match='metrics.csv has no column test_error_without_RRR'):
         bars.draw(5, str(tmp_path), depths=[62])
 
 
@@ -246,8 +272,8 @@ def test_figures_without_logs_are_empty_and_say_so(command, tmp_path, number, ba
     assert all(os.path.getsize(path) > 5000 for path in out.split())
     with open(out.split()[1]) as file:
         svg = file.read()
-    assert svg.count('no run') == bars_ + 1  # and in the title
-    assert 'no bar' in err and err.count(',') == bars_
+    assert svg.count('>no run<') + svg.count('<!-- no run -->') == bars_ and 'No run yet.' in svg
+    assert 'no run of the paper' in err and err.count(',') == bars_ - 1
 
 
 def test_depths_are_drawn_in_figure_11s_form(command, mistake, tmp_path):

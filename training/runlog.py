@@ -48,8 +48,8 @@ def _commit():
 
 
 def read_config(run_dir):
-    """config.json of a run directory as a dict; UserError where there is none."""
-    path = os.path.join(run_dir, 'config.json')
+    """config.json of a run directory, or a file of together.py, as a dict; UserError where there is none."""
+    path = run_dir if run_dir.endswith('.json') else os.path.join(run_dir, 'config.json')
     try:
         with open(path) as file:
             config = json.load(file)
@@ -118,7 +118,8 @@ class RunLog:
     def __init__(self, directory, config, same):
         """Open or create it; UserError if it holds another run, or another process works in it.
 
-        same: the part of a config that has to be equal for the run to be the same, as a function of it.
+        same: the part of a config that has to be equal for the run to be the same, as a function of it. With the
+        option `tensorboard` it has an event file as well.
         """
         self.directory, self.config = directory, config
         self._lock()
@@ -127,9 +128,13 @@ class RunLog:
             _check_same(directory, same(self.config), same(config))
         elif checkpoint.find(directory):
             raise UserError('%s has checkpoints but no config.json that says of what: delete it' % directory)
+        self._events = None
         if not self.config['outcome']:
             self.logger = self._open_log()
             self._begin(config)
+            if config['options'].get('tensorboard'):
+                from training.tensorboard import Events  # here, because it takes a while
+                self._events = Events(directory)
 
     def path(self, name):
         """Path of a file in the run directory."""
@@ -172,6 +177,8 @@ class RunLog:
         lines = [','.join(columns)]
         lines += [','.join('' if row[name] is None else _number(row[name]) for name in columns) for row in rows]
         write_atomically(self.path('metrics.csv'), '\n'.join(lines) + '\n')
+        if self._events:
+            self._events.write(rows)
 
     def _open_log(self):
         logger = logging.getLogger('train')

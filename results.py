@@ -1,0 +1,180 @@
+"""The runs in a log directory that make what the paper shows, and how they differ from the paper's.
+
+    makes, = paper.runs.of_cell(4, '26/14', 'CIFAR-10 DFN-MR')
+    results.find(makes, 'logs')      # [Found(runs=['logs/cifar10/dfn-mr-14/seed1', …], differences=(), …)]
+
+compare.py, plot.py, reproduce.py and the report read the logs through this alone.
+"""
+import json
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from errors import UserError
+import job
+import symbols
+import train_cifar
+import train_imagenet
+import train_svhn
+from paper.runs import DEPTH, TOGETHER
+from symbols import imagenet
+from symbols.summary import summarise
+from training import together
+from training.loop import FAIL
+from training.runlog import find_runs, read_config, read_metrics
+
+SCRIPTS = {'svhn': train_svhn, 'imagenet': train_imagenet}  # train_cifar for all others
+# Options that do not make a run another one: besides those that a resumed run may change, what other columns tell
+# apart, and where gradients are summed.
+IGNORED = job.FREE | {'seed', 'epochs', 'kv_store', 'loss_scale'}
+IDENTITY = ('path', 'components', 'schedule')  # another value makes another bar or cell, not the same one otherwise
+
+
+class Found(NamedTuple):
+    """Finished or unfinished runs that differ in the seed alone. Errors are in percent, infinite after a divergence."""
+
+    runs: list          # directories
+    differences: tuple  # from the paper's run, as texts; none where it is the paper's
+    epochs: int         # that each of them has
+    last: list          # error after the last of these
+    best: list          # smallest error after any
+
+    @property
+    def only_devices_differ(self):
+        """Whether the number of devices is all that is not as in the paper."""
+        return all(' instead of ' in text and 'device' in text for text in self.differences)
+
+
+def check(log_dir):
+    """UserError where there is no such folder."""
+    if not os.path.isdir(log_dir):
+        raise UserError('--log-dir %s: there is no such folder' % log_dir)
+
+
+def script(run):
+    """The training script of a paper.runs.Run, a module."""
+    return SCRIPTS.get(run.dataset, train_cifar)
+
+
+def arguments(run, seed=1, epochs=None):
+    """The words of its command line after the script's name, without those that are the defaults.
+
+    epochs: of the schedule, the paper's unless given.
+    """
+    defaults = script(run).parser().parse_args([])
+    words = ['--dataset', run.dataset] if run.dataset != defaults.dataset else []
+    words += ['--net', run.net, '--depth', str(run.depth)]
+    words += ['--widen', str(run.widen)] if run.widen > 1 else []
+    words += [word for name, value in run.options for word in ('--' + name, value)]
+    words += ['--epochs', str(epochs)] if epochs not in (None, run.epochs) else []
+    return words + (['--seed', str(seed)] if seed != defaults.seed else [])
+
+
+def directory(run, words):
+    """The run directory that the command line with these words has."""
+    module = script(run)
+    parser = module.parser()
+    return job.run_directory(parser.parse_args(words), vars(parser.parse_args([])), {**module.NAMED, **job.NAMED})
+
+
+def folder_of(run, log_dir):
+    """The folder with all runs of its network on its data set."""
+    return os.path.dirname(directory(run, arguments(run) + ['--log-dir', log_dir]))
+
+
+def find(makes, log_dir, epochs=None):
+    """The groups of runs that make a bar or a cell: a list of Found, those as in the paper first.
+
+    makes: a paper.runs.Makes with a column of metrics.csv or TOGETHER for its measure. epochs: of the schedule that
+    counts as the paper's; its own unless given. Runs without a finished epoch are left out. Raises UserError for a
+    damaged run.
+    """
+    run, epochs = makes.run, epochs or makes.run.epochs
+    wanted = _as_json(vars(script(run).parser().parse_args(arguments(run))))
+    groups = {}
+    for place, config, rows in _together(run, log_dir) if makes.measure == TOGETHER else _runs(run, log_dir, wanted):
+        values = _column(rows, 'test_error' if makes.measure == TOGETHER else makes.measure, place)
+        broken = (config['outcome'] or {}).get('status') == 'not finite'
+        if rows:
+            done = config['options']['epochs'] if config['outcome'] else len(rows)
+            key = _differences(config, done, wanted, run, epochs), done
+            groups.setdefault(key, []).append((place, np.inf if broken else values[-1], np.nanmin([np.inf] + values)))
+    return [Found([place for place, _, _ in group], differences, done, [last for _, last, _ in group],
+                  [best for _, _, best in group])
+            for (differences, done), group in sorted(groups.items(), key=lambda item: (len(item[0][0]), item[0]))]
+
+
+def _runs(run, log_dir, wanted):
+    """Yield (directory, config, rows of metrics.csv) of the network's runs with the wanted identity."""
+    folder = folder_of(run, log_dir)
+    for place in find_runs([folder]) if os.path.isdir(folder) and os.listdir(folder) else []:
+        config = read_config(place)
+        if all(config['options'].get(name) == wanted.get(name) for name in IDENTITY):
+            yield place, config, read_metrics(place)
+
+
+def _together(run, log_dir):
+    """As _runs, of the files that `eval.py --ensemble --save` wrote: the last epoch alone."""
+    for place in together.find(folder_of(run, log_dir)):
+        config = read_config(place)
+        yield place, config, [config['outcome']]
+
+
+def _column(rows, name, place):
+    for row in rows:
+        if name not in row:
+            raise UserError('%s has no column %s: is the run damaged?' % (os.path.join(place, 'metrics.csv'), name))
+    return [row[name] for row in rows]
+
+
+def _as_json(values):
+    return json.loads(json.dumps(values))
+
+
+def _differences(config, done, wanted, run, epochs):
+    """What is not as in the paper, as texts."""
+    options = {**job.LATER, **config['options']}
+    result = []
+    if not config['outcome']:
+        result.append('stopped after %d of %d epochs' % (done, options['epochs']))
+    if options['epochs'] != epochs:
+        result.append('a schedule of %d epochs instead of %d' % (options['epochs'], epochs)
+                      if not config['outcome'] else '%d of %d epochs' % (options['epochs'], epochs))
+    devices = len(config['environment']['devices']) * config['environment'].get('workers', 1)
+    if devices != run.devices:
+        result.append('%d device%s instead of %d' % (devices, 's' * (devices > 1), run.devices))
+    result += ['--%s %s' % (name.replace('_', '-'), options[name]) for name in sorted(wanted)
+               if name not in IGNORED and options.get(name, wanted[name]) != wanted[name]]
+    if not all(split.get('verified') for split in config.get('dataset', {}).get('splits', {}).values()):
+        result.append('files that are not the official ones')
+    return tuple(result)
+
+
+def network(run):
+    """(symbol, image shape) of a run's network; CIFAR-100's, which differs in its last layer, as on CIFAR-10."""
+    if run.dataset == 'imagenet':
+        return imagenet.get_symbol(run.net, run.depth), imagenet.IMAGE_SHAPE
+    parsed = train_cifar.parser().parse_args(arguments(run._replace(dataset='cifar10')))
+    return symbols.get_symbol(run.net, run.depth, widen=run.widen, path=parsed.path,
+                              components=parsed.components), symbols.IMAGE_SHAPE
+
+
+def computed(makes):
+    """A measure of the network alone: its depth in layers, or its parameters in millions."""
+    summary = summarise(*network(makes.run))
+    return summary.depth if makes.measure == DEPTH else summary.parameters / 1e6
+
+
+def mean_and_deviation(values):
+    """Mean and population standard deviation, as in the paper; of one value the second is None."""
+    mean = float(np.mean(values))
+    return mean, float(np.std(values)) if len(values) > 1 and np.isfinite(mean) else None
+
+
+def text(values):
+    """Such as `6.48 ± 0.04 (5)`: mean, deviation and number; `fail` for a mean over 50 %."""
+    mean, deviation = mean_and_deviation(values)
+    if mean > FAIL:
+        return 'fail (%d)' % len(values)
+    return '%.2f%s (%d)' % (mean, '' if deviation is None else ' ± %.2f' % deviation, len(values))
