@@ -1,6 +1,7 @@
 # make demo          train, evaluate and plot on 1,797 real images; no download, no GPU, under two minutes
 # make test          the tests; a few minutes on two cores
 # make .venv         the environment alone; `make .venv GPU=1` the one for NVIDIA GPUs
+# make report        figures/report.html: the paper's tables and figures beside the logs, in one page
 # make test-slow     the tests that take longer
 # make test-pythons  start-up, a training step and an evaluation under every Python from 3.8 to 3.13 found
 
@@ -11,7 +12,7 @@ REQUIREMENTS = $(if $(GPU)$(wildcard $(VENV)/requirements.txt),requirements.txt,
 RUN = $(VENV)/bin/python
 DEMO = digits/dfn-mr-14/epochs15-seed1
 
-.PHONY: demo test test-slow test-pythons clean .venv
+.PHONY: demo report test test-slow test-pythons clean .venv
 
 .venv: $(VENV)/$(REQUIREMENTS)
 
@@ -33,6 +34,9 @@ demo: .venv
 	@echo "run         logs/$(DEMO)/ (config.json, metrics.csv, train.log)"
 	@echo "checkpoint  logs/$(DEMO)/checkpoint-0015/ (model-symbol.json, model-0015.params)"
 	@echo "curves      figures/digits.png, figures/digits.svg"
+
+report: .venv
+	$(RUN) -m report
 
 test: .venv
 	$(RUN) -m pytest

@@ -1,0 +1,77 @@
+"""One HTML page with every table and figure of the paper beside our logs, for a browser alone: no server, no network.
+
+Tables are those of compare.py, figures those of plot.py, inside the page; behind each number of ours are its runs'
+options, results and curve.
+"""
+import base64
+import html
+import io
+import json
+import os
+import string
+
+from matplotlib import pyplot as plt
+
+import compare
+import paper
+from paper.runs import FIGURES
+from plotting import curves, figures
+from training.runlog import group_runs, read_config, read_metrics
+
+TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'page.html')
+SHOWN = ('status', 'epochs', 'test_error', 'best_test_error', 'peak_memory_mib')  # of a run's outcome
+
+
+def page(log_dir):
+    """The page, as text, for all runs in log_dir. Raises UserError for a damaged run."""
+    there = any('config.json' in files for _, _, files in os.walk(log_dir))
+    groups = group_runs([log_dir]) if there else {}
+    count = sum(map(len, groups.values()))
+    with open(TEMPLATE, encoding='utf-8') as file:
+        template = string.Template(file.read())
+    return template.substitute(
+        runs='%d run%s' % (count, '' if count == 1 else 's'),
+        nav=''.join('<a href="#%s%d">%s %d</a>' % (kind.lower(), number, kind, number)
+                    for kind, numbers in (('Table', paper.TABLES), ('Figure', FIGURES)) for number in numbers)
+        + '<a href="#runs">Runs</a>',
+        tables='\n'.join(_table(number, log_dir) for number in paper.TABLES),
+        figures='\n'.join(_figure(number, log_dir) for number in FIGURES),
+        details='\n'.join(_runs(places) for places in groups.values()))
+
+
+def _table(number, log_dir):
+    return '<h2 id="table%d">Table %d</h2>\n<div class="wide">%s</div>' % (
+        number, number, compare.as_html(compare.table(number, log_dir)))
+
+
+def _figure(number, log_dir):
+    figure, _ = figures.draw(number, log_dir)
+    return '<h2 id="figure%d">Figure %d</h2>\n<figure>%s</figure>' % (
+        number, number, _image(figure, 'Figure %d, described in it' % number))
+
+
+def _image(figure, description):
+    """An <img> with the figure in it."""
+    svg = io.BytesIO()
+    figure.savefig(svg, format='svg', bbox_inches='tight', metadata={'Date': None})
+    plt.close(figure)
+    return '<img alt="%s" src="data:image/svg+xml;base64,%s">' % (
+        html.escape(description), base64.b64encode(svg.getvalue()).decode())
+
+
+def _runs(places):
+    """The runs that differ in their seeds alone: results, options and curve."""
+    configs = {place: read_config(place) for place in places}
+    lines = ['<details id="%s">' % compare.anchor(places[0]), '<summary>%s</summary>' % html.escape(', '.join(places))]
+    for place, config in configs.items():
+        outcome = config['outcome'] or {'status': 'not finished', 'epochs': len(read_metrics(place))}
+        lines.append('<p>%s: %s</p>' % (html.escape(os.path.basename(place)), html.escape(', '.join(
+            '%s %s' % (name.replace('_', ' '), _short(outcome[name])) for name in SHOWN if name in outcome))))
+    if any(map(read_metrics, places)):
+        lines.append(_image(curves.draw(curves.group(places)), 'training loss and test error against epochs'))
+    lines.append('<pre>%s</pre>' % html.escape(json.dumps(configs[places[0]], indent=1)))
+    return '\n'.join(lines + ['</details>'])
+
+
+def _short(value):
+    return '%.2f' % value if isinstance(value, float) else value

@@ -1,0 +1,419 @@
+"""compare.py, reproduce.py and the report, on logs of the tests' own making and on the committed ones."""
+import csv
+import html.parser
+import io
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import compare
+import paper
+import plot
+import reproduce
+import results
+import train_imagenet
+from errors import UserError
+from paper import runs
+from tests.conftest import ROOT, write_run
+from tests.test_train_cifar import read_csv
+
+DFN_MR = runs.Makes('test_error', runs.Run('cifar10', 'dfn-mr', 14), seeds=5)
+
+
+def write(log_dir, *words, **options):
+    """A run of DFN-MR 14."""
+    return write_run(log_dir, ['--net', 'dfn-mr', '--depth', 14, *words], **options)
+
+
+@pytest.fixture
+def logs(tmp_path):
+    """DFN-MR 14: three runs as the paper's, and one of each kind that is not."""
+    for seed, errors in ((1, [50.0, 6.0, 6.4]), (2, [50.0, 6.6, 6.6]), (3, [50.0, 6.1, 6.5])):
+        write(tmp_path, '--seed', seed, errors=errors)
+    write(tmp_path, '--seed', 4, errors=[50.0, 30.0], status=None)
+    write(tmp_path, '--seed', 5, errors=[51.0, 31.0], status=None)
+    write(tmp_path, '--seed', 6, errors=[7.0], devices=1)
+    write(tmp_path, '--seed', 7, errors=[8.0], verified=False)
+    write(tmp_path, '--epochs', 8, errors=[20.0] * 7 + [15.0], devices=1)
+    write(tmp_path, '--pad-value', 'mean', errors=[5.0])
+    write(tmp_path, '--seed', 8, errors=[], status=None)  # begun
+    return str(tmp_path)
+
+
+def test_runs_are_grouped_by_what_differs_from_the_paper(logs):
+    found = {group.differences: (len(group.runs), group.last) for group in results.find(DFN_MR, logs)}
+    assert found == {
+        (): (3, [6.4, 6.6, 6.5]),
+        ('stopped after 2 of 400 epochs',): (2, [30.0, 31.0]),
+        ('1 device instead of 2',): (1, [7.0]),
+        ('files that are not the official ones',): (1, [8.0]),
+        ('8 of 400 epochs', '1 device instead of 2'): (1, [15.0]),
+        ('--pad-value mean',): (1, [5.0])}
+    assert [group.differences for group in results.find(DFN_MR, logs)][0] == ()
+    assert [group.last for group in results.find(DFN_MR, logs, epochs=8) if group.only_devices_differ] == [[15.0]]
+
+
+def test_a_mean_has_the_runs_of_the_paper_alone(logs):
+    text = compare.as_text(compare.table(4, logs))
+    mean, deviation = np.mean([6.4, 6.6, 6.5]), np.std([6.4, 6.6, 6.5])
+    assert '%.2f ± %.2f (3)' % (mean, deviation) in text
+    assert '%.2f ± %.2f (3)' % (np.mean([6.0, 6.6, 6.1]), np.std([6.0, 6.6, 6.1])) in text  # the best, apart
+    for shown, note in (('15.00 (1)', '8 of 400 epochs, 1 device instead of 2'),
+                        ('30.50 ± 0.50 (2)', 'stopped after 2 of 400 epochs'), ('5.00 (1)', '--pad-value mean')):
+        letter = re.search(re.escape('[' + shown) + r' (\w)\]', text).group(1)
+        assert re.search(r'^\[%s\] %s; ' % (letter, re.escape(note)), text, re.M), text
+
+
+def test_formats_have_the_same_numbers(logs):
+    table = compare.table(4, logs)
+    rows = list(csv.DictReader(io.StringIO(compare.as_csv(table))))
+    own = [row for row in rows if (row['row'], row['column']) == ('26/14', 'CIFAR-10 DFN-MR')]
+    assert len(own) == 6 and {row['printed'] for row in own} == {'6.48 ± 0.04'}
+    assert float(own[0]['here']) == pytest.approx(6.5) and own[0]['n'] == '3' and own[0]['differences'] == ''
+    assert len(rows) == 8 * 11 + 5
+    markdown = compare.as_markdown(table).splitlines()
+    assert len({line.count('|') for line in markdown if line.startswith('|')}) == 1
+    assert '6.48 ± 0.04<br>**6.50 ± 0.08 (3); [5.00 (1)' in '\n'.join(markdown)
+    cells = Cells(compare.as_html(table))
+    assert [len(row) for row in cells.rows] == [1 + 2 * 11] * 9 and '6.50 ± 0.08 (3)' in cells.rows[1][10]
+
+
+class Cells(html.parser.HTMLParser):
+    """The texts of the cells of the first table."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.rows, self._open = [], False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        if tag == 'tr':
+            self.rows.append([])
+        self._open = self._open or tag in ('td', 'th')
+        if tag in ('td', 'th'):
+            self.rows[-1].append('')
+
+    def handle_endtag(self, tag):
+        self._open = self._open and tag not in ('td', 'th')
+
+    def handle_data(self, text):
+        if self._open:
+            self.rows[-1][-1] += text
+
+
+@pytest.mark.parametrize('errors, disagrees', [
+    ([6.40, 6.50, 6.60], False),  # the paper: 6.48 ± 0.04 of five
+    ([7.40, 7.50, 7.60], True),
+    ([7.50], False),              # one run says nothing
+    ([60.0, 70.0], True)])
+def test_what_is_farther_than_chance_is_marked(tmp_path, errors, disagrees):
+    for seed, error in enumerate(errors, 1):
+        write(tmp_path, '--seed', seed, errors=[error])
+    cell = compare.table(4, str(tmp_path)).rows['26/14']['CIFAR-10 DFN-MR']
+    assert cell.disagrees is disagrees and cell.last.startswith('≠ ') is disagrees
+    assert ('fail (2)' in cell.last) == (errors[0] == 60)
+
+
+def test_a_fail_of_the_paper_is_one_here(tmp_path):
+    for seed, status, error in ((1, 'finished', 90.0), (2, 'not finite', 12.0)):
+        write_run(tmp_path, ['--net', 'plain', '--depth', 98, '--seed', seed], errors=[error], status=status)
+    cell = compare.table(4, str(tmp_path)).rows['98/50']['CIFAR-10 Plain']
+    assert cell.paper.fail and cell.last == 'fail (2)' and not cell.disagrees
+
+
+def test_parameters_and_depths_are_computed_and_marked_where_they_are_not_as_printed(tmp_path):
+    """reference counts: the released definitions; Table 4's rounded column differs from them in five rows."""
+    table = compare.table(4, str(tmp_path))
+    params = {row: cells['Params.'] for row, cells in table.rows.items()}
+    assert params['26/14'].computed == '0.35M to 0.37M' and params['194/98'].computed == '3.07M to 3.09M'
+    assert [row for row, cell in params.items() if cell.disagrees] == ['26/14', '38/20', '50/26', '62/32', '74/38']
+    wide = compare.table(5, str(tmp_path)).rows
+    assert wide['DFN-MR3 (ours), 50']['Params'].last == '≠ 24.15M'
+    assert wide['DFN-MR2 (ours), 32']['Params'].last == '14.85M'
+    assert [wide[row]['Depth'].last for row in wide if 'ours' in row] == ['56', '32', '50']
+    assert not any(cell.disagrees for cells in compare.table(1, str(tmp_path)).rows.values() for cell in cells.values())
+    assert 'no run of it yet: python reproduce.py table1' in compare.as_text(compare.table(1, str(tmp_path)))
+
+
+def test_imagenets_tables_read_top_1_and_top_5_of_both_sets(tmp_path):
+    write_run(tmp_path, ['--net', 'dfn1', '--schedule', 'appendix', '--depth', 50], errors=[60, 25.5], devices=4,
+              script=train_imagenet, train_error=[70, 18.5], test_top5_error=[30, 8.5], train_top5_error=[40, 5.5])
+    write_run(tmp_path, ['--net', 'dfn1', '--depth', 50], errors=[1, 1], devices=8, script=train_imagenet)  # another cell
+    rows = compare.table(7, str(tmp_path)).rows
+    assert [cells['DFN1'].last for cells in rows.values()] == ['25.50 (1)', '8.50 (1)', '18.50 (1)', '5.50 (1)']
+
+
+def test_the_committed_runs_are_in_the_tables(command):
+    _, out, _ = command('compare.py', 4, '--format', 'csv', check=0)
+    rows = [row for row in csv.DictReader(io.StringIO(out)) if row['runs']]
+    assert {row['column'] for row in rows} >= {'CIFAR-10 DFN-MR'}
+    for row in rows:
+        last = [read_csv(os.path.join(ROOT, run))[-1] for run in row['runs'].split()]
+        assert float(row['here']) == pytest.approx(np.mean([float(own['test_error']) for own in last]), abs=1e-4)
+        assert row['differences'] == '8 of 400 epochs; 1 device instead of 2' and int(row['n']) == len(last)
+    # eight components, trained apart, evaluated together: the number that eval.py printed
+    table2 = runs.Makes(runs.TOGETHER, runs.Run('cifar10', 'component', 14))
+    found, = results.find(table2, os.path.join(ROOT, 'logs'))
+    assert found.last == [17.71] and found.differences == ('8 of 400 epochs', '1 device instead of 2')
+
+
+# reproduce.py
+
+def printed(capsys, monkeypatch, *words):
+    """What reproduce.py prints, as lines, and on standard error."""
+    monkeypatch.setattr(sys, 'argv', ['reproduce.py'] + [str(word) for word in words])
+    assert reproduce.main() == 0
+    out, err = capsys.readouterr()
+    return out.splitlines(), err
+
+
+def test_the_commands_of_table_4_are_the_400_runs(capsys, monkeypatch, tmp_path):
+    lines, _ = printed(capsys, monkeypatch, 'table4', '--log-dir', tmp_path)
+    assert len(lines) == len(set(lines)) == 5 * 8 * 10
+    assert 'python train_cifar.py --net dfn-mr --depth 56 --seed 5 --gpus 0,1 --log-dir %s' % tmp_path in lines
+    assert 'python train_svhn.py --net resnet --depth 110 --gpus 0,1 --log-dir %s' % tmp_path in lines
+    lines, _ = printed(capsys, monkeypatch, 'figure8')
+    assert lines == ['python train_imagenet.py --net %s --gpus 0,1,2,3,4,5,6,7' % net
+                     for net in ('resnet --depth 101', 'dfn-mr --depth 44')]
+    assert 'python plot.py figure 7 draws it' in printed(capsys, monkeypatch, 'figure7')[1]
+
+
+def test_what_is_done_is_left_out(capsys, monkeypatch, logs):
+    def of_dfn_mr(*words):
+        lines, _ = printed(capsys, monkeypatch, 'table4', '--log-dir', logs, *words)
+        return [re.search(r'--depth 14(.*) --gpus', line).group(1) for line in lines
+                if '--net dfn-mr --depth 14 ' in line and '--dataset' not in line and 'cifar' in line]
+    assert of_dfn_mr() == [' --seed 4', ' --seed 5']  # stopped; the others are finished
+    assert of_dfn_mr('--epochs', 8, '--seeds', '1,9') == [' --epochs 8 --seed 9']
+    lines, _ = printed(capsys, monkeypatch, 'table4', '--log-dir', logs, '--per-gpu', 3)
+    assert len(lines) == -(-(400 - 3) // 3) and lines[0].count('python train_') == 3 and lines[0].endswith(' & wait')
+
+
+def test_a_table_of_ensembles_is_evaluated_when_its_members_are_there(capsys, monkeypatch, tmp_path):
+    words = ['table2', '--log-dir', tmp_path, '--cpus', 2]
+    lines, err = printed(capsys, monkeypatch, *words)
+    assert len(lines) == 7 * 8 + 7 and not any('eval.py' in line for line in lines) and 'the same command again' in err
+    for depth in (26, 38, 50, 62, 74, 98, 110):
+        write_run(tmp_path, ['--net', 'ensemble', '--depth', depth, '--cpus', 2], errors=[9])
+        for path in ('LLL', 'RLL', 'LRL', 'LLR', 'RRL', 'RLR', 'LRR', 'RRR'):
+            write_run(tmp_path, ['--net', 'component', '--path', path, '--depth', depth, '--cpus', 2], errors=[9])
+    lines, _ = printed(capsys, monkeypatch, *words)
+    assert len(lines) == 7
+    assert lines[0].startswith('python eval.py --ensemble --save %s/cifar10/component-26/pathLLL-cpus2-seed1 ' % tmp_path)
+
+
+def test_run_executes_resumes_and_reports(monkeypatch, tmp_path, capfd):
+    small = runs.Makes('test_error', runs.Run('digits', 'plain', 8))
+    monkeypatch.setattr(reproduce, 'makes_of', lambda target: [small])
+    words = ['table4', '--epochs', 1, '--seeds', '1,2', '--cpus', 1, '--per-gpu', 2, '--log-dir', tmp_path]
+    monkeypatch.setattr(sys, 'argv', ['reproduce.py', '--run'] + [str(word) for word in words])
+    monkeypatch.chdir(ROOT)
+    assert reproduce.main() == 0
+    for seed in (1, 2):
+        assert len(read_csv(str(tmp_path / 'digits' / 'plain-8' / ('epochs1-seed%d' % seed)))) == 1
+    capfd.readouterr()
+    assert reproduce.main() == 0  # nothing is left to do
+    assert 'train_cifar.py' not in capfd.readouterr().out
+    shutil.rmtree(str(tmp_path / 'digits' / 'plain-8' / 'epochs1-seed2'))
+    (tmp_path / 'digits' / 'plain-8' / 'epochs1-seed2').write_text('in the way')
+    assert reproduce.main() == 1 and '1 of the runs failed' in capfd.readouterr().err
+
+
+def test_an_estimate_is_epochs_times_images_by_the_measured_speed(capsys, monkeypatch):
+    monkeypatch.setattr(reproduce, 'makes_of', lambda target: [DFN_MR, DFN_MR._replace(
+        run=runs.Run('svhn', 'dfn-mr', 14), seeds=1)])
+    monkeypatch.setattr(reproduce, 'images_per_second', lambda run, contexts: 100.0)
+    lines, _ = printed(capsys, monkeypatch, 'table4', '--estimate', '--log-dir', '/nowhere')
+    hours = [float(line.split()[0]) for line in lines[2:]]
+    assert hours == pytest.approx([400 * 50000 / 100 / 3600] * 5 + [40 * 598388 / 100 / 3600] + [344.4], abs=0.1)
+    monkeypatch.undo()
+    speed = reproduce.images_per_second(runs.Run('cifar10', 'plain', 8), [results.train_cifar.job.devices.mx.cpu()])
+    assert 10 < speed < 1e6
+
+
+# figures
+
+@pytest.mark.parametrize('number', runs.FIGURES)
+def test_every_figure_is_drawn_with_a_caption(number, tmp_path):
+    from plotting import save
+    from plotting.figures import FROM_LOGS, draw
+
+    figure, missing = draw(number, str(tmp_path))
+    caption = figure.texts[-1].get_text().replace('\n', ' ')
+    assert caption.startswith('Figure %d. ' % number)
+    assert ('No run yet.' in caption) == (number in FROM_LOGS) == bool(missing)
+    png, svg = save(figure, str(tmp_path / 'f'))
+    assert os.path.getsize(png) > 5000 and os.path.getsize(svg) > 5000
+
+
+def test_curves_of_figure_12_are_the_mean_of_the_runs_as_in_the_paper(tmp_path):
+    from plotting.figures import draw
+
+    for seed, errors in ((1, [40.0, 20.0]), (2, [50.0, 10.0])):
+        write_run(tmp_path, ['--net', 'dfn-mr', '--depth', 56, '--seed', seed], errors=errors)
+    write_run(tmp_path, ['--net', 'dfn-mr', '--depth', 56, '--epochs', 8, '--seed', 1], errors=[99.0] * 8)
+    figure, missing = draw(12, str(tmp_path))
+    assert missing == ['ResNet 110 on CIFAR-10'] + ['%s on %s' % (net, name) for name in ('CIFAR-100', 'SVHN')
+                                                    for net in ('ResNet 110', 'DFN-MR 56')]
+    loss, error = figure.axes[:2]
+    line, = error.get_lines()
+    assert line.get_ydata().tolist() == [45.0, 15.0] and error.get_xlim() == (0, 400)
+    assert 'DFN-MR 56: 15.00 ± 5.00 (2) %' in [text.get_text() for text in loss.get_legend().get_texts()]
+    assert 'dfn-mr-56/seed1,seed2.' in figure.texts[-1].get_text().replace('\n', '')
+
+
+def test_figure_6_shows_the_three_units():
+    from plotting.network import items
+    from symbols.units import fusion_units
+
+    counts = {title[:3]: (sum(bool(item.label) for item in graph), [len(item.sources) for item in graph if not item.label])
+              for title, graph in ((title, items(symbol)) for title, symbol in fusion_units())}
+    assert counts == {'(a)': (1 + 4, [3]), '(b)': (2 + 4, [2, 2, 2]), '(c)': (1 + 4, [2, 2])}
+
+
+def test_figure_9_has_a_box_for_each_block():
+    from plotting.network import items
+    from symbols import imagenet
+
+    for net, depth, blocks in (('resnet', 101, 33), ('dfn-mr', 44, 28)):
+        graph = items(imagenet.get_symbol(net, depth), blocks=True)
+        boxes = [item for item in graph if item.label.startswith('B,')]
+        assert len(boxes) == blocks and sum(item.stride == 2 for item in boxes) == 3 * (1 if net == 'resnet' else 2)
+
+
+# the report
+
+def chromium(*words):
+    """What a headless Chromium prints; skips the test where there is none."""
+    program = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
+    if not program:
+        pytest.skip('no Chromium: sudo apt install chromium')
+    done = subprocess.run([program, '--headless', '--no-sandbox', '--disable-gpu', '--enable-logging=stderr', *words],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+# Run in the page after it: sorts, opens a run, and writes what a reader would then see into the title.
+READER = '''
+<script>
+const table = document.querySelector('#table4 + .wide table');
+const head = [...table.tHead.rows[0].cells].find(cell => cell.textContent === 'CIFAR-10 ResNetpaper');
+const column = () => [...table.tBodies[0].rows].map(row => row.cells[head.cellIndex].textContent);
+head.click();
+const up = column();
+head.click();
+const seen = {up, down: column(), sort: head.getAttribute('aria-sort'), images: [], runs: {}};
+for (const image of document.images) if (!image.naturalWidth) seen.images.push(image.alt);
+for (const link of document.querySelectorAll('td a'))
+  seen.runs[link.textContent] = !!document.querySelector('details' + link.getAttribute('href'));
+location.hash = document.querySelector('td a').getAttribute('href');
+addEventListener('hashchange', () => {
+  seen.open = document.querySelectorAll('details[open]').length;
+  seen.wide = document.documentElement.scrollWidth <= innerWidth;
+  document.title = JSON.stringify(seen);
+});
+</script>
+'''
+
+
+def test_the_report_in_a_browser(command, tmp_path, logs):
+    page = tmp_path / 'page' / 'report.html'
+    _, out, _ = command('-m', 'report', '--log-dir', logs, '--out', page, check=0)
+    assert out.strip() == str(page)
+    text = page.read_text(encoding='utf-8')
+    assert not re.search(r'(src|href)="(?!data:|#|https://arxiv)', text)  # nothing from elsewhere is needed
+    page.write_text(text + READER, encoding='utf-8')
+    dom, log = chromium('--window-size=400,900', '--virtual-time-budget=10000', '--dump-dom', page.as_uri())
+    assert 'CONSOLE' not in log, log
+    seen = json.loads(html.unescape(re.search('<title>(.*?)</title>', dom).group(1)))
+    errors = [float(text.split()[0]) for text in seen['up']]
+    assert errors == sorted(errors) and seen['down'] == seen['up'][::-1] and seen['sort'] == 'descending'
+    assert min(errors) == 5.24 and len(errors) == 8
+    assert seen['images'] == [] and seen['open'] == 1 and seen['wide']
+    assert '6.50 ± 0.08 (3)' in seen['runs'] and all(seen['runs'].values())
+    rows = Cells(dom[dom.index('id="table6"'):]).rows
+    assert ['Top-5 validation error', '7.10', '', '8.50', '', '6.81', ''] in rows[:6]
+
+
+def test_a_report_without_runs_is_one_too(command, tmp_path):
+    command('-m', 'report', '--log-dir', tmp_path, '--out', tmp_path / 'r.html', check=0)
+    assert '0 runs' in (tmp_path / 'r.html').read_text(encoding='utf-8')
+
+
+# mistakes
+
+def test_mistakes_are_one_line(mistake, tmp_path, logs):
+    assert 'invalid choice: 8' in mistake(compare.main, 'compare.py', 8)
+    assert 'there is no such folder' in mistake(compare.main, 'compare.py', 4, '--log-dir', tmp_path / 'none')
+    assert 'invalid choice' in mistake(reproduce.main, 'reproduce.py', 'table9')
+    assert 'one of --run and --estimate' in mistake(reproduce.main, 'reproduce.py', 'table4', '--run', '--estimate')
+    assert 'is not a whole number' in mistake(reproduce.main, 'reproduce.py', 'table4', '--seeds', '1,x')
+    assert '--depth and --dataset are for' in mistake(plot.main, 'plot.py', 'figure', 8, '--depth', 14)
+    assert '--epochs is for' in mistake(plot.main, 'plot.py', 'figure', 7, '--epochs', 8)
+    with open(os.path.join(logs, 'cifar10', 'dfn-mr-14', 'seed1', 'config.json'), 'w') as file:
+        file.write('{')
+    assert 'is damaged' in mistake(compare.main, 'compare.py', 4, '--log-dir', logs)
+
+
+# TensorBoard
+
+def crc32c(data):
+    """Castagnoli's, bit by bit, masked as in TFRecord files."""
+    value = 0xffffffff
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ (0x82f63b78 if value & 1 else 0)
+    value ^= 0xffffffff
+    return ((value >> 15 | value << 17) + 0xa282ead8) & 0xffffffff
+
+
+def events(folder):
+    """{(tag, step): value} of the one event file in a folder, whose records and checksums are read by hand."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    name, = [name for name in os.listdir(folder) if name.startswith('events.out.tfevents')]
+    with open(os.path.join(folder, name), 'rb') as file:
+        content = file.read()
+    found = {}
+    while content:
+        (length, of_length), content = struct.unpack('<QI', content[:12]), content
+        assert crc32c(content[:8]) == of_length
+        data, (of_data,) = content[12:12 + length], struct.unpack('<I', content[12 + length:16 + length])
+        assert crc32c(data) == of_data
+        event = Event.FromString(data)
+        for value in event.summary.value:
+            assert (value.tag, event.step) not in found
+            found[value.tag, event.step] = value.simple_value
+        content = content[16 + length:]
+    return found
+
+
+def test_tensorboards_events_are_the_metrics_also_after_a_resume(command, tmp_path):
+    words = ['train_cifar.py', '--dataset', 'digits', '--net', 'plain', '--depth', 8, '--epochs', 2, '--log-dir', tmp_path]
+    command(*words, '--tensorboard', check=0)
+    folder = str(tmp_path / 'digits' / 'plain-8' / 'epochs2-seed1')
+    whole = events(folder)
+    expected = {(name, int(row['epoch'])): float(row[column]) for row in read_csv(folder) for name, column in [
+        ('train/loss', 'train_loss'), ('train/error', 'train_error'), ('test/loss', 'test_loss'),
+        ('test/error', 'test_error'), ('lr', 'lr'), ('images_per_second', 'images_per_second'), ('seconds', 'seconds')]}
+    assert whole == pytest.approx(expected, rel=1e-6)
+
+    shutil.rmtree(os.path.join(folder, 'checkpoint-0002'))  # as if killed in the second epoch
+    path = os.path.join(folder, 'config.json')
+    with open(path) as file:
+        config = dict(json.load(file), outcome=None)
+    with open(path, 'w') as file:
+        json.dump(config, file)
+    command(*words, '--tensorboard', check=0)
+    again = events(folder)
+    assert set(again) == set(whole) and all(
+        again[key] == whole[key] for key in whole if key[0] not in ('images_per_second', 'seconds'))
