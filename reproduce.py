@@ -119,12 +119,25 @@ def execute(commands_, per_gpu):
     for first in range(0, len(commands_), per_gpu):
         pack = commands_[first:first + per_gpu]
         for words in pack:
-            print('%s' % shlex.join(['python'] + words), flush=True)
-        statuses = [process.wait() for process in [subprocess.Popen([sys.executable] + words) for words in pack]]
-        if any(status in (130, 143, -2, -15) for status in statuses):
-            raise KeyboardInterrupt  # it is saved, and the same command goes on
-        failed += sum(status != 0 for status in statuses)
+            print(shlex.join(['python'] + words), flush=True)
+        failed += sum(status != 0 for status in _wait([subprocess.Popen([sys.executable] + words) for words in pack]))
     return failed
+
+
+def _wait(processes):
+    """Their statuses. Where this process is to end they are let save and end first."""
+    try:
+        return [process.wait() for process in processes]
+    except KeyboardInterrupt:  # at a terminal they have had it as well
+        for process in processes:
+            process.wait()
+        raise
+    except SystemExit:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait()
+        raise
 
 
 def images_per_second(run_, contexts):

@@ -6,9 +6,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -224,6 +226,32 @@ def test_run_executes_resumes_and_reports(monkeypatch, tmp_path, capfd):
     shutil.rmtree(str(tmp_path / 'digits' / 'plain-8' / 'epochs1-seed2'))
     (tmp_path / 'digits' / 'plain-8' / 'epochs1-seed2').write_text('in the way')
     assert reproduce.main() == 1 and '1 of the runs failed' in capfd.readouterr().err
+
+
+SMALL_RUN = """
+import sys
+import errors, reproduce
+from paper.runs import Makes, Run
+reproduce.makes_of = lambda target: [Makes('test_error', Run('digits', 'plain', 8))]
+sys.argv = ['reproduce.py', 'table4', '--run', '--cpus', '1', '--epochs', '300', '--log-dir', sys.argv[1]]
+errors.run(reproduce.main)
+"""
+
+
+@pytest.mark.parametrize('number, status', [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_lets_the_runs_save_and_end_first(tmp_path, number, status):
+    process = subprocess.Popen([sys.executable, '-c', SMALL_RUN, str(tmp_path)], cwd=ROOT, stdout=subprocess.DEVNULL,
+                               start_new_session=True)
+    folder = tmp_path / 'digits' / 'plain-8' / 'epochs300-seed1'
+    limit = time.time() + 60
+    while not list(folder.glob('checkpoint-*')) and time.time() < limit:
+        time.sleep(0.01)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.send_signal(number)
+    assert process.wait(60) == status
+    assert 'stopped and saved; go on with' in (folder / 'train.log').read_text()
 
 
 def test_an_estimate_is_epochs_times_images_by_the_measured_speed(capsys, monkeypatch):
