@@ -98,8 +98,10 @@ def same_run(config):
 
 
 def short(about):
-    """Side files' dicts without their long lists, such as ImageNet's 1,000 classes, which config.json can do without."""
-    return {split: {name: value for name, value in of_split.items() if not (isinstance(value, list) and len(value) > 100)}
+    """Side files' dicts without their long lists, such as ImageNet's 1,000 classes: config.json can do without."""
+    def is_long(value):
+        return isinstance(value, list) and len(value) > 100
+    return {split: {name: value for name, value in of_split.items() if not is_long(value)}
             for split, of_split in about.items()}
 
 

@@ -47,7 +47,7 @@ def depths(args):
 
 
 def figure(args):
-    """Figure of the paper from the runs found, or from the networks; and a line for the bars or curves without a run."""
+    """Figure of the paper from the runs found, or from the networks; and a line for what has no run."""
     import results
     from plotting.figures import FROM_LOGS, draw
 

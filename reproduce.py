@@ -11,6 +11,7 @@ the same command takes up what was interrupted. compare.py and plot.py show what
 """
 import itertools
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -60,9 +61,15 @@ def seeds(text):
     return [positive_int(word) for word in text.split(',')]
 
 
+def parsed(target):
+    """`table4` → ('table', 4)."""
+    kind, number = re.fullmatch(r'([a-z]+)(\d+)', target).groups()
+    return kind, int(number)
+
+
 def makes_of(target):
     """All paper.runs.Makes of a table or figure."""
-    kind, number = target.rstrip('0123456789'), int(target.lstrip('tablefigure'))
+    kind, number = parsed(target)
     if kind == 'figure':
         return runs.of_figure(number)
     return runs.of_table(number, paper.cells(number))
@@ -182,9 +189,9 @@ def main():
     args = parser().parse_args()
     if args.run and args.estimate:
         raise UserError('choose one of --run and --estimate')
+    kind, number = parsed(args.target)
     if not makes_of(args.target):
-        print('%s needs no run: python plot.py figure %s draws it' % (args.target, args.target[len('figure'):]),
-              file=sys.stderr)
+        print('%s needs no run: python plot.py figure %d draws it' % (args.target, number), file=sys.stderr)
         return 0
     pending, after = commands(args)
     if args.estimate:
@@ -201,9 +208,8 @@ def main():
     if pending and after:
         print('then the same command again, for what is evaluated of these runs together', file=sys.stderr)
     elif not pending and not after:
-        print('every run of %s is done: python %s' % (
-            args.target, ('compare.py ' if args.target.startswith('table') else 'plot.py figure ')
-            + args.target.lstrip('tablefigure')), file=sys.stderr)
+        print('every run of %s is done: python %s %d' % (
+            args.target, 'compare.py' if kind == 'table' else 'plot.py figure', number), file=sys.stderr)
     return 0
 
 

@@ -47,7 +47,8 @@ class Step:
         self.executor = symbol.simple_bind(mx.cpu(), grad_req=needs, **shapes)
         for name, value in self.executor.arg_dict.items():
             value[:] = 0 if name == 'softmax_label' else mx.nd.random.normal(0, 0.1, value.shape)
-        self.heads = None if output_kinds(symbol) == {'SoftmaxOutput'} else [mx.nd.ones(output.shape) for output in self.executor.outputs]
+        self.heads = None if output_kinds(symbol) == {'SoftmaxOutput'} else [
+            mx.nd.ones(output.shape) for output in self.executor.outputs]
 
     def seconds(self):
         """Mean of STEPS steps."""

@@ -48,7 +48,7 @@ def draw(number, log_dir, epochs=None, depths=None, dataset='cifar10'):
     figure.tight_layout()
     figure.legend(loc='upper center', bbox_to_anchor=(0.5, 0), ncol=len(wanted.series), fontsize='small')
     papers = wanted.series[0].makes(dataset, depths[0]).run.epochs
-    caption = 'Test errors of the last of %d epochs on %s%s; a bar is the mean of its runs ± their standard deviation. %s' % (
+    caption = 'Test errors of the last of %d epochs on %s%s; a bar is the mean of its runs ± their deviation. %s' % (
         epochs or papers, dataset, '' if epochs in (None, papers) else ' (the paper: %d)' % papers,
         describe([of_bar for of_bar in found.values() if of_bar]))
     return figure, ['%s %d' % (series.title, depth) for (series, depth), of_bar in found.items() if not of_bar], caption

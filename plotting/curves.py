@@ -135,8 +135,9 @@ def _label(title, runs):
 
 
 def _curves(axis, curves, colour, line='-'):
-    style = {'color': colour, 'linestyle': line, 'marker': 'o' if max(len(epochs) for epochs, _ in curves) <= 20 else None,
-             'markersize': 3, 'linewidth': 1.4, 'clip_on': False}
+    style = {'color': colour, 'linestyle': line, 'clip_on': False,
+             'marker': 'o' if max(len(epochs) for epochs, _ in curves) <= 20 else None, 'markersize': 3,
+             'linewidth': 1.4}
     if len({len(epochs) for epochs, _ in curves}) > 1:
         for epochs, values in curves:
             axis.plot(epochs, values, **style)

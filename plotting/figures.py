@@ -11,8 +11,8 @@ from symbols.paths import paths_of
 from symbols.units import fusion_units
 
 FROM_LOGS = sorted({*BARS, *CURVES})
-DRAWN = 'Drawn from the symbols that are trained: boxes are convolutions%s, trapezoids have stride 2, dashed lines are ' \
-        'projections, circles sums.'
+DRAWN = ('Drawn from the symbols that are trained: boxes are convolutions%s, trapezoids have stride 2, dashed lines '
+         'are projections, circles sums.')
 BLOCKS = ' or blocks (B) of three of them'
 INFERRED = ' DFN1 and DFN2 are inferences from what Appendix A.1 says of them.'
 

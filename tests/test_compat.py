@@ -49,7 +49,8 @@ def test_threads_are_the_physical_cores_unless_the_user_says(given, expected):
 
 def test_workers_on_one_machine_share_its_cores():
     code = 'import os; del os.environ["OMP_NUM_THREADS"]; import compat; print(os.environ["OMP_NUM_THREADS"])'
-    assert [run_python(code, OMP_NUM_THREADS='1', WORKERS_HERE=str(workers)).stdout.strip() for workers in (1, 999)] == [
+    assert [run_python(code, OMP_NUM_THREADS='1', WORKERS_HERE=str(workers)).stdout.strip()
+            for workers in (1, 999)] == [
         str(compat.physical_cores()), '1']
 
 

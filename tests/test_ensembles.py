@@ -125,7 +125,8 @@ def test_eight_components_evaluated_together_are_kept_for_the_tables(command, mi
     _, out, _ = command('eval.py', '--ensemble', '--save', *members, check=0)
     path = out.splitlines()[-1]
     assert path == str(tmp_path / 'digits' / 'component-8' / 'together-epochs2-seed1.json')
-    both = error([probabilities(os.path.join(runs[0], COMPONENT % trained), 2)['softmax'] for trained in ('LRL', 'RRR')])
+    both = error([probabilities(os.path.join(runs[0], COMPONENT % trained), 2)['softmax']
+                  for trained in ('LRL', 'RRR')])
     makes = paper_runs.Makes(paper_runs.TOGETHER, paper_runs.Run('digits', 'component', 8))
     found, = results.find(makes, str(tmp_path), epochs=2)
     assert found.runs == [path] and found.only_devices_differ and close(found.last, [both])
@@ -179,7 +180,8 @@ def test_seeds_of_an_ensemble_have_a_mean_for_every_member(command, runs, tmp_pa
     (['--ensemble'], 'name either run directories')])
 def test_what_cannot_be_evaluated_together_is_one_line(mistake, runs, tmp_path, arguments, expected):
     where = {'ensemble': os.path.join(runs[0], ENSEMBLE), 'fused': os.path.join(runs[0], FUSED)}
-    for name, change in (('deeper', {'depth': 14}), ('elsewhere', {'dataset': 'cifar10'}), ('empty', {}), ('other', {})):
+    for name, change in (('deeper', {'depth': 14}), ('elsewhere', {'dataset': 'cifar10'}), ('empty', {}),
+                         ('other', {})):
         where[name] = str(tmp_path / name)
         shutil.copytree(where['fused'], where[name])
         config = read_json(where[name])

@@ -16,12 +16,10 @@ import numpy as np
 import pytest
 
 import compare
-import paper
 import plot
 import reproduce
 import results
 import train_imagenet
-from errors import UserError
 from paper import runs
 from tests.conftest import ROOT, write_run
 from tests.test_train_cifar import read_csv
@@ -147,7 +145,8 @@ def test_parameters_and_depths_are_computed_and_marked_where_they_are_not_as_pri
 def test_imagenets_tables_read_top_1_and_top_5_of_both_sets(tmp_path):
     write_run(tmp_path, ['--net', 'dfn1', '--schedule', 'appendix', '--depth', 50], errors=[60, 25.5], devices=4,
               script=train_imagenet, train_error=[70, 18.5], test_top5_error=[30, 8.5], train_top5_error=[40, 5.5])
-    write_run(tmp_path, ['--net', 'dfn1', '--depth', 50], errors=[1, 1], devices=8, script=train_imagenet)  # another cell
+    # of another cell
+    write_run(tmp_path, ['--net', 'dfn1', '--depth', 50], errors=[1, 1], devices=8, script=train_imagenet)
     rows = compare.table(7, str(tmp_path)).rows
     assert [cells['DFN1'].last for cells in rows.values()] == ['25.50 (1)', '8.50 (1)', '18.50 (1)', '5.50 (1)']
 
@@ -208,7 +207,8 @@ def test_a_table_of_ensembles_is_evaluated_when_its_members_are_there(capsys, mo
             write_run(tmp_path, ['--net', 'component', '--path', path, '--depth', depth, '--cpus', 2], errors=[9])
     lines, _ = printed(capsys, monkeypatch, *words)
     assert len(lines) == 7
-    assert lines[0].startswith('python eval.py --ensemble --save %s/cifar10/component-26/pathLLL-cpus2-seed1 ' % tmp_path)
+    assert lines[0].startswith(
+        'python eval.py --ensemble --save %s/cifar10/component-26/pathLLL-cpus2-seed1 ' % tmp_path)
 
 
 def test_run_executes_resumes_and_reports(monkeypatch, tmp_path, capfd):
@@ -301,8 +301,9 @@ def test_figure_6_shows_the_three_units():
     from plotting.network import items
     from symbols.units import fusion_units
 
-    counts = {title[:3]: (sum(bool(item.label) for item in graph), [len(item.sources) for item in graph if not item.label])
-              for title, graph in ((title, items(symbol)) for title, symbol in fusion_units())}
+    graphs = {title[:3]: items(symbol) for title, symbol in fusion_units()}
+    counts = {title: (sum(bool(item.label) for item in graph), [len(item.sources) for item in graph if not item.label])
+              for title, graph in graphs.items()}
     assert counts == {'(a)': (1 + 4, [3]), '(b)': (2 + 4, [2, 2, 2]), '(c)': (1 + 4, [2, 2])}
 
 
@@ -426,7 +427,8 @@ def events(folder):
 
 
 def test_tensorboards_events_are_the_metrics_also_after_a_resume(command, tmp_path):
-    words = ['train_cifar.py', '--dataset', 'digits', '--net', 'plain', '--depth', 8, '--epochs', 2, '--log-dir', tmp_path]
+    words = ['train_cifar.py', '--dataset', 'digits', '--net', 'plain', '--depth', 8, '--epochs', 2, '--log-dir',
+             tmp_path]
     command(*words, '--tensorboard', check=0)
     folder = str(tmp_path / 'digits' / 'plain-8' / 'epochs2-seed1')
     whole = events(folder)

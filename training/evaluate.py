@@ -76,7 +76,8 @@ class Evaluation(NamedTuple):
 def evaluate(predictor, batches, images=None, subsets=()):
     """Run the network over batches (data, labels) of any sizes; returns an Evaluation.
 
-    images: their number, for the progress bar; RuntimeError if there were others. subsets: lists of members' indices, to be tallied as well.
+    images: their number, for the progress bar; RuntimeError if there were others. subsets: lists of members' indices,
+    to be tallied as well.
     """
     tally, confusion, each, without, some = Tally(), None, [], [], [Tally() for _ in subsets]
     with tqdm(total=images, unit=' images', desc='evaluation', leave=False, disable=None) as bar:

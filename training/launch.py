@@ -236,7 +236,8 @@ def local_members(command, environment):
     """A function (role, number, settings) that starts a member on this machine."""
     def start(role, number, settings):
         here = workers_here(settings, 1)
-        return Member('%s %d on localhost' % (role, number), command, {**environment, **ON_LOOPBACK, **here, **settings})
+        return Member('%s %d on localhost' % (role, number), command,
+                      {**environment, **ON_LOOPBACK, **here, **settings})
     return start
 
 

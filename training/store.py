@@ -45,7 +45,8 @@ class Store:
     def __init__(self, kind='local', devices=1):
         launched = os.environ.get('DMLC_ROLE') == 'worker' and 'DMLC_PS_ROOT_URI' in os.environ
         if launched and not kind.startswith('dist'):
-            raise UserError('with --kv-store %s every worker of this job would train by itself: choose dist_sync' % kind)
+            raise UserError('with --kv-store %s every worker of this job would train by itself: choose dist_sync'
+                            % kind)
         if kind.startswith('dist') and not launched:
             raise UserError('--kv-store %s is for several workers: start them with python -m training.launch -n 2 '
                             'python …' % kind)

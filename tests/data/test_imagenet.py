@@ -2,7 +2,6 @@
 import fcntl
 import glob
 import io
-import json
 import os
 import signal
 import subprocess

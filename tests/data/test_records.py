@@ -119,7 +119,8 @@ def test_a_disk_without_room_or_leave_is_one_error(tmp_path, images, labels, lim
             'signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n'
             'if sys.argv[2] == "True": resource.setrlimit(resource.RLIMIT_FSIZE, (50000, 50000))\n'
             'images = np.random.randint(0, 256, (60, 32, 32, 3), np.uint8)\n'
-            'try: records._write_records(sys.argv[1], zip(images, range(60)), 60, "x")\nexcept UserError as error: print(error)')
+            'try: records._write_records(sys.argv[1], zip(images, range(60)), 60, "x")\n'
+            'except UserError as error: print(error)')
     prefix = str(tmp_path / 'x') if limit else str(tmp_path / 'file' / 'x')
     out = subprocess.check_output([sys.executable, '-c', code, prefix, str(limit)], cwd=ROOT, universal_newlines=True)
     assert 'x.rec cannot be written: the disk is full, or the folder read-only' in out

@@ -11,7 +11,10 @@ from tests.symbols.test_networks import unit_of
 
 @pytest.mark.parametrize('net, depth', [pair for pair in imagenet.NETWORKS if pair != ('resnet', 101)])
 def test_scores_equal_those_of_the_network_in_numpy(random, net, depth):
-    """Same weights, forward in training, so with the batch's statistics; images of 64×64. ResNet-101 differs from 50 in numbers only."""
+    """Same weights, forward in training, so with the batch's statistics; images of 64×64.
+
+    ResNet-101 differs from 50 in numbers only.
+    """
     symbol = imagenet.get_symbol(net, depth, num_classes=7)
     weights = {name: random.normal(1, 0.1, shape) if name.endswith('gamma') else
                random.normal(0, np.prod(shape[1:]) ** -0.5, shape)

@@ -117,12 +117,14 @@ def test_the_command_prints_table_1_and_the_three_counts(command):
     assert re.search(r'^nominal .* 2\^28 ', out, re.M) and 'an average gives its two streams as two ways' in out
     _, out, _ = command('-m', 'symbols', 'paths', '--net', 'dfn-mr', '--depth', 98, '--exact', check=0)
     assert '{:,}'.format(2 ** 96) in out and '{:,}'.format(8 * 3 ** 46) in out
-    _, out, _ = command('-m', 'symbols', 'paths', '--net', 'ensemble', '--depth', 14, '--components', 'RRR,LLL', check=0)
+    _, out, _ = command('-m', 'symbols', 'paths', '--net', 'ensemble', '--depth', 14, '--components', 'RRR,LLL',
+                        check=0)
     assert out.startswith('Ensemble 14 (LLL+RRR)\nLLL 5  RRR 14\n')
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (dict(net='dfn1', depth=50), 'is a network for ImageNet alone: add --dataset imagenet'), (dict(net='resnet', depth=51), 'is not 6n'),
+    (dict(net='dfn1', depth=50), 'is a network for ImageNet alone: add --dataset imagenet'),
+    (dict(net='resnet', depth=51), 'is not 6n'),
     (dict(net='resnet', depth=34, dataset='imagenet'), 'there is no resnet 34 for ImageNet: choose one of resnet 50'),
     (dict(net='resnet', depth=50, dataset='imagenet', path='LLL'), 'no network for ImageNet has --path')])
 def test_what_is_not_there_is_said(arguments, message):
