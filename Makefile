@@ -36,7 +36,7 @@ demo: .venv
 	@echo "curves      figures/digits.png, figures/digits.svg"
 
 report: .venv
-	$(RUN) -m report
+	$(RUN) -m comparison.report
 
 test: .venv
 	$(RUN) -m pytest

@@ -48,7 +48,7 @@ def depths(args):
 
 def figure(args):
     """Figure of the paper from the runs found, or from the networks; and a line for what has no run."""
-    import results
+    from comparison import results
     from plotting.figures import FROM_LOGS, draw
 
     options = {name: value for name, value in (('depths', args.depth), ('dataset', args.dataset)) if value}

@@ -21,7 +21,7 @@ import numpy as np
 
 from errors import Parser, UserError, positive_int, run
 import paper
-import results
+from comparison import results
 from compat import mx
 from paper import runs
 from symbols.ensemble import COMPONENTS

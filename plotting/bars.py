@@ -6,7 +6,7 @@ there is no bar, and the picture says so.
 import numpy as np
 
 import plotting  # noqa: F401  chooses the backend before pyplot is imported
-import results
+from comparison import results
 from paper.runs import BARS
 from plotting.curves import COLOURS, describe
 from training.loop import FAIL

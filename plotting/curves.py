@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 import plotting  # noqa: F401  chooses the backend before pyplot is imported
-import results
+from comparison import results
 import symbols
 from errors import UserError
 from paper.runs import CURVES, ERROR, Makes

@@ -12,7 +12,7 @@ import pytest
 import eval as evaluation
 import job
 import plot
-import results
+from comparison import results
 import train_cifar
 from data import digits
 from errors import UserError

@@ -4,7 +4,7 @@ import re
 import pytest
 
 import paper
-import results
+from comparison import results
 from paper import runs
 from symbols.ensemble import COMPONENTS
 

@@ -2,6 +2,8 @@
 
 Tables are those of compare.py, figures those of plot.py, inside the page; behind each number of ours are its runs'
 options, results and curve.
+
+    python -m comparison.report
 """
 import base64
 import html
@@ -12,13 +14,17 @@ import string
 
 from matplotlib import pyplot as plt
 
-import compare
+from comparison import results
+from comparison.formats import anchor, as_html
+from comparison.tables import table
+from errors import Parser, run
+from files import write_atomically
 import paper
 from paper.runs import FIGURES
 from plotting import curves, figures
 from training.runlog import group_runs, read_config, read_metrics
 
-TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'page.html')
+TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'report.html')
 SHOWN = ('status', 'epochs', 'test_error', 'best_test_error', 'peak_memory_mib')  # of a run's outcome
 
 
@@ -41,7 +47,7 @@ def page(log_dir):
 
 def _table(number, log_dir):
     return '<h2 id="table%d">Table %d</h2>\n<div class="wide">%s</div>' % (
-        number, number, compare.as_html(compare.table(number, log_dir)))
+        number, number, as_html(table(number, log_dir)))
 
 
 def _figure(number, log_dir):
@@ -62,7 +68,7 @@ def _image(figure, description):
 def _runs(places):
     """The runs that differ in their seeds alone: results, options and curve."""
     configs = {place: read_config(place) for place in places}
-    lines = ['<details id="%s">' % compare.anchor(places[0]), '<summary>%s</summary>' % html.escape(', '.join(places))]
+    lines = ['<details id="%s">' % anchor(places[0]), '<summary>%s</summary>' % html.escape(', '.join(places))]
     for place, config in configs.items():
         outcome = config['outcome'] or {'status': 'not finished', 'epochs': len(read_metrics(place))}
         lines.append('<p>%s: %s</p>' % (html.escape(os.path.basename(place)), html.escape(', '.join(
@@ -75,3 +81,19 @@ def _runs(places):
 
 def _short(value):
     return '%.2f' % value if isinstance(value, float) else value
+
+
+def main():
+    """Write the page."""
+    parser = Parser(prog='python -m comparison.report', description=__doc__)
+    parser.add_argument('--log-dir', default='logs', help='where the run directories are')
+    parser.add_argument('--out', metavar='FILE', default='figures/report.html', help='the page')
+    args = parser.parse_args()
+    results.check(args.log_dir)
+    os.makedirs(os.path.dirname(args.out) or '.', exist_ok=True)
+    write_atomically(args.out, page(args.log_dir))
+    print(args.out)
+
+
+if __name__ == '__main__':
+    run(main)

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -16,9 +15,11 @@ import numpy as np
 import pytest
 
 import compare
+from comparison import results
+from comparison.formats import as_csv, as_html, as_markdown, as_text
+from comparison.tables import table
 import plot
 import reproduce
-import results
 import train_imagenet
 from paper import runs
 from tests.conftest import ROOT, write_run
@@ -61,7 +62,7 @@ def test_runs_are_grouped_by_what_differs_from_the_paper(logs):
 
 
 def test_a_mean_has_the_runs_of_the_paper_alone(logs):
-    text = compare.as_text(compare.table(4, logs))
+    text = as_text(table(4, logs))
     mean, deviation = np.mean([6.4, 6.6, 6.5]), np.std([6.4, 6.6, 6.5])
     assert '%.2f ± %.2f (3)' % (mean, deviation) in text
     assert '%.2f ± %.2f (3)' % (np.mean([6.0, 6.6, 6.1]), np.std([6.0, 6.6, 6.1])) in text  # the best, apart
@@ -72,16 +73,16 @@ def test_a_mean_has_the_runs_of_the_paper_alone(logs):
 
 
 def test_formats_have_the_same_numbers(logs):
-    table = compare.table(4, logs)
-    rows = list(csv.DictReader(io.StringIO(compare.as_csv(table))))
+    ours = table(4, logs)
+    rows = list(csv.DictReader(io.StringIO(as_csv(ours))))
     own = [row for row in rows if (row['row'], row['column']) == ('26/14', 'CIFAR-10 DFN-MR')]
     assert len(own) == 6 and {row['printed'] for row in own} == {'6.48 ± 0.04'}
     assert float(own[0]['here']) == pytest.approx(6.5) and own[0]['n'] == '3' and own[0]['differences'] == ''
     assert len(rows) == 8 * 11 + 5
-    markdown = compare.as_markdown(table).splitlines()
+    markdown = as_markdown(ours).splitlines()
     assert len({line.count('|') for line in markdown if line.startswith('|')}) == 1
     assert '6.48 ± 0.04<br>**6.50 ± 0.08 (3); [5.00 (1)' in '\n'.join(markdown)
-    cells = Cells(compare.as_html(table))
+    cells = Cells(as_html(ours))
     assert [len(row) for row in cells.rows] == [1 + 2 * 11] * 9 and '6.50 ± 0.08 (3)' in cells.rows[1][10]
 
 
@@ -116,7 +117,7 @@ class Cells(html.parser.HTMLParser):
 def test_what_is_farther_than_chance_is_marked(tmp_path, errors, disagrees):
     for seed, error in enumerate(errors, 1):
         write(tmp_path, '--seed', seed, errors=[error])
-    cell = compare.table(4, str(tmp_path)).rows['26/14']['CIFAR-10 DFN-MR']
+    cell = table(4, str(tmp_path)).rows['26/14']['CIFAR-10 DFN-MR']
     assert cell.disagrees is disagrees and cell.last.startswith('≠ ') is disagrees
     assert ('fail (2)' in cell.last) == (errors[0] == 60)
 
@@ -124,22 +125,22 @@ def test_what_is_farther_than_chance_is_marked(tmp_path, errors, disagrees):
 def test_a_fail_of_the_paper_is_one_here(tmp_path):
     for seed, status, error in ((1, 'finished', 90.0), (2, 'not finite', 12.0)):
         write_run(tmp_path, ['--net', 'plain', '--depth', 98, '--seed', seed], errors=[error], status=status)
-    cell = compare.table(4, str(tmp_path)).rows['98/50']['CIFAR-10 Plain']
+    cell = table(4, str(tmp_path)).rows['98/50']['CIFAR-10 Plain']
     assert cell.paper.fail and cell.last == 'fail (2)' and not cell.disagrees
 
 
 def test_parameters_and_depths_are_computed_and_marked_where_they_are_not_as_printed(tmp_path):
     """reference counts: the released definitions; Table 4's rounded column differs from them in five rows."""
-    table = compare.table(4, str(tmp_path))
-    params = {row: cells['Params.'] for row, cells in table.rows.items()}
+    ours = table(4, str(tmp_path))
+    params = {row: cells['Params.'] for row, cells in ours.rows.items()}
     assert params['26/14'].computed == '0.35M to 0.37M' and params['194/98'].computed == '3.07M to 3.09M'
     assert [row for row, cell in params.items() if cell.disagrees] == ['26/14', '38/20', '50/26', '62/32', '74/38']
-    wide = compare.table(5, str(tmp_path)).rows
+    wide = table(5, str(tmp_path)).rows
     assert wide['DFN-MR3 (ours), 50']['Params'].last == '≠ 24.15M'
     assert wide['DFN-MR2 (ours), 32']['Params'].last == '14.85M'
     assert [wide[row]['Depth'].last for row in wide if 'ours' in row] == ['56', '32', '50']
-    assert not any(cell.disagrees for cells in compare.table(1, str(tmp_path)).rows.values() for cell in cells.values())
-    assert 'no run of it yet: python reproduce.py table1' in compare.as_text(compare.table(1, str(tmp_path)))
+    assert not any(cell.disagrees for cells in table(1, str(tmp_path)).rows.values() for cell in cells.values())
+    assert 'no run of it yet: python reproduce.py table1' in as_text(table(1, str(tmp_path)))
 
 
 def test_imagenets_tables_read_top_1_and_top_5_of_both_sets(tmp_path):
@@ -147,7 +148,7 @@ def test_imagenets_tables_read_top_1_and_top_5_of_both_sets(tmp_path):
               script=train_imagenet, train_error=[70, 18.5], test_top5_error=[30, 8.5], train_top5_error=[40, 5.5])
     # of another cell
     write_run(tmp_path, ['--net', 'dfn1', '--depth', 50], errors=[1, 1], devices=8, script=train_imagenet)
-    rows = compare.table(7, str(tmp_path)).rows
+    rows = table(7, str(tmp_path)).rows
     assert [cells['DFN1'].last for cells in rows.values()] == ['25.50 (1)', '8.50 (1)', '18.50 (1)', '5.50 (1)']
 
 
@@ -266,57 +267,6 @@ def test_an_estimate_is_epochs_times_images_by_the_measured_speed(capsys, monkey
     assert 10 < speed < 1e6
 
 
-# figures
-
-@pytest.mark.parametrize('number', runs.FIGURES)
-def test_every_figure_is_drawn_with_a_caption(number, tmp_path):
-    from plotting import save
-    from plotting.figures import FROM_LOGS, draw
-
-    figure, missing = draw(number, str(tmp_path))
-    caption = figure.texts[-1].get_text().replace('\n', ' ')
-    assert caption.startswith('Figure %d. ' % number)
-    assert ('No run yet.' in caption) == (number in FROM_LOGS) == bool(missing)
-    png, svg = save(figure, str(tmp_path / 'f'))
-    assert os.path.getsize(png) > 5000 and os.path.getsize(svg) > 5000
-
-
-def test_curves_of_figure_12_are_the_mean_of_the_runs_as_in_the_paper(tmp_path):
-    from plotting.figures import draw
-
-    for seed, errors in ((1, [40.0, 20.0]), (2, [50.0, 10.0])):
-        write_run(tmp_path, ['--net', 'dfn-mr', '--depth', 56, '--seed', seed], errors=errors)
-    write_run(tmp_path, ['--net', 'dfn-mr', '--depth', 56, '--epochs', 8, '--seed', 1], errors=[99.0] * 8)
-    figure, missing = draw(12, str(tmp_path))
-    assert missing == ['ResNet 110 on CIFAR-10'] + ['%s on %s' % (net, name) for name in ('CIFAR-100', 'SVHN')
-                                                    for net in ('ResNet 110', 'DFN-MR 56')]
-    loss, error = figure.axes[:2]
-    line, = error.get_lines()
-    assert line.get_ydata().tolist() == [45.0, 15.0] and error.get_xlim() == (0, 400)
-    assert 'DFN-MR 56: 15.00 ± 5.00 (2) %' in [text.get_text() for text in loss.get_legend().get_texts()]
-    assert 'dfn-mr-56/seed1,seed2.' in figure.texts[-1].get_text().replace('\n', '')
-
-
-def test_figure_6_shows_the_three_units():
-    from plotting.network import items
-    from symbols.units import fusion_units
-
-    graphs = {title[:3]: items(symbol) for title, symbol in fusion_units()}
-    counts = {title: (sum(bool(item.label) for item in graph), [len(item.sources) for item in graph if not item.label])
-              for title, graph in graphs.items()}
-    assert counts == {'(a)': (1 + 4, [3]), '(b)': (2 + 4, [2, 2, 2]), '(c)': (1 + 4, [2, 2])}
-
-
-def test_figure_9_has_a_box_for_each_block():
-    from plotting.network import items
-    from symbols import imagenet
-
-    for net, depth, blocks in (('resnet', 101, 33), ('dfn-mr', 44, 28)):
-        graph = items(imagenet.get_symbol(net, depth), blocks=True)
-        boxes = [item for item in graph if item.label.startswith('B,')]
-        assert len(boxes) == blocks and sum(item.stride == 2 for item in boxes) == 3 * (1 if net == 'resnet' else 2)
-
-
 # the report
 
 def chromium(*words):
@@ -355,7 +305,7 @@ addEventListener('hashchange', () => {
 
 def test_the_report_in_a_browser(command, tmp_path, logs):
     page = tmp_path / 'page' / 'report.html'
-    _, out, _ = command('-m', 'report', '--log-dir', logs, '--out', page, check=0)
+    _, out, _ = command('-m', 'comparison.report', '--log-dir', logs, '--out', page, check=0)
     assert out.strip() == str(page)
     text = page.read_text(encoding='utf-8')
     assert not re.search(r'(src|href)="(?!data:|#|https://arxiv)', text)  # nothing from elsewhere is needed
@@ -373,7 +323,7 @@ def test_the_report_in_a_browser(command, tmp_path, logs):
 
 
 def test_a_report_without_runs_is_one_too(command, tmp_path):
-    command('-m', 'report', '--log-dir', tmp_path, '--out', tmp_path / 'r.html', check=0)
+    command('-m', 'comparison.report', '--log-dir', tmp_path, '--out', tmp_path / 'r.html', check=0)
     assert '0 runs' in (tmp_path / 'r.html').read_text(encoding='utf-8')
 
 
@@ -390,60 +340,3 @@ def test_mistakes_are_one_line(mistake, tmp_path, logs):
     with open(os.path.join(logs, 'cifar10', 'dfn-mr-14', 'seed1', 'config.json'), 'w') as file:
         file.write('{')
     assert 'is damaged' in mistake(compare.main, 'compare.py', 4, '--log-dir', logs)
-
-
-# TensorBoard
-
-def crc32c(data):
-    """Castagnoli's, bit by bit, masked as in TFRecord files."""
-    value = 0xffffffff
-    for byte in data:
-        value ^= byte
-        for _ in range(8):
-            value = value >> 1 ^ (0x82f63b78 if value & 1 else 0)
-    value ^= 0xffffffff
-    return ((value >> 15 | value << 17) + 0xa282ead8) & 0xffffffff
-
-
-def events(folder):
-    """{(tag, step): value} of the one event file in a folder, whose records and checksums are read by hand."""
-    from tensorboardX.proto.event_pb2 import Event
-
-    name, = [name for name in os.listdir(folder) if name.startswith('events.out.tfevents')]
-    with open(os.path.join(folder, name), 'rb') as file:
-        content = file.read()
-    found = {}
-    while content:
-        (length, of_length), content = struct.unpack('<QI', content[:12]), content
-        assert crc32c(content[:8]) == of_length
-        data, (of_data,) = content[12:12 + length], struct.unpack('<I', content[12 + length:16 + length])
-        assert crc32c(data) == of_data
-        event = Event.FromString(data)
-        for value in event.summary.value:
-            assert (value.tag, event.step) not in found
-            found[value.tag, event.step] = value.simple_value
-        content = content[16 + length:]
-    return found
-
-
-def test_tensorboards_events_are_the_metrics_also_after_a_resume(command, tmp_path):
-    words = ['train_cifar.py', '--dataset', 'digits', '--net', 'plain', '--depth', 8, '--epochs', 2, '--log-dir',
-             tmp_path]
-    command(*words, '--tensorboard', check=0)
-    folder = str(tmp_path / 'digits' / 'plain-8' / 'epochs2-seed1')
-    whole = events(folder)
-    expected = {(name, int(row['epoch'])): float(row[column]) for row in read_csv(folder) for name, column in [
-        ('train/loss', 'train_loss'), ('train/error', 'train_error'), ('test/loss', 'test_loss'),
-        ('test/error', 'test_error'), ('lr', 'lr'), ('images_per_second', 'images_per_second'), ('seconds', 'seconds')]}
-    assert whole == pytest.approx(expected, rel=1e-6)
-
-    shutil.rmtree(os.path.join(folder, 'checkpoint-0002'))  # as if killed in the second epoch
-    path = os.path.join(folder, 'config.json')
-    with open(path) as file:
-        config = dict(json.load(file), outcome=None)
-    with open(path, 'w') as file:
-        json.dump(config, file)
-    command(*words, '--tensorboard', check=0)
-    again = events(folder)
-    assert set(again) == set(whole) and all(
-        again[key] == whole[key] for key in whole if key[0] not in ('images_per_second', 'seconds'))
