@@ -25,7 +25,7 @@ def as_text(table):
         lines += _block(table, columns[:fit], widths, first) + ['']
         columns = columns[fit:]
     for note in notes(table):
-        lines += textwrap.wrap(note, first + 6 + room, subsequent_indent='   ')
+        lines += textwrap.wrap(note, first + 6 + room, subsequent_indent='   ', break_on_hyphens=False)
     return '\n'.join(lines)
 
 

@@ -13,7 +13,7 @@ NOTHING = '–'
 
 
 class Group(NamedTuple):
-    """Runs that make a cell; letter: of their note, empty for those as in the paper."""
+    """Runs that make a cell; letter: of the note that says what differs, empty for those as in the paper."""
 
     found: results.Found
     letter: str
@@ -68,30 +68,34 @@ class Table(NamedTuple):
 
 def table(number, log_dir):
     """The Table of a number, 1 … 7, with the runs in log_dir."""
-    letters, rows, columns = {}, {}, []
+    marked, rows, columns = {}, {}, []  # marked: {differences: runs}
     for cell in paper.cells(number):
-        rows.setdefault(cell.row, {})[cell.column] = _shown(number, cell, log_dir, letters)
+        rows.setdefault(cell.row, {})[cell.column] = _shown(number, cell, log_dir, marked)
         if cell.column not in columns:
             columns.append(cell.column)
-    notes = [(letter, '%s; %s' % (', '.join(differences), ', '.join(runs)))
-             for (runs, differences), letter in letters.items()]
+    notes = [(_letter(differences, marked), '%s; %s' % (', '.join(differences), ', '.join(dict.fromkeys(runs))))
+             for differences, runs in marked.items()]
     return Table(number, columns, rows, notes)
 
 
-def _shown(number, cell, log_dir, letters):
+def _shown(number, cell, log_dir, marked):
     makes = of_cell(number, cell.row, cell.column)
     if makes and makes[0].measure in (DEPTH, PARAMETERS):
         return Shown(cell, [], *_computed(cell, makes))
-    groups = [Group(found, _letter(found, letters)) for one in makes for found in results.find(one, log_dir)]
+    groups = []
+    for found in (found for one in makes for found in results.find(one, log_dir)):
+        if found.differences:
+            marked.setdefault(found.differences, []).extend(found.runs)
+        groups.append(Group(found, _letter(found.differences, marked)))
     return Shown(cell, groups, '', any(_differs(cell, group.found.last) for group in groups if not group.letter))
 
 
-def _letter(found, letters):
-    if not found.differences:
+def _letter(differences, marked):
+    """The letter of a note by its place, a … z, aa … zz; none where nothing differs."""
+    if not differences:
         return ''
-    names = string.ascii_lowercase
-    key, count = (tuple(found.runs), found.differences), len(letters)
-    return letters.setdefault(key, (names[count // 26 - 1] if count >= 26 else '') + names[count % 26])
+    place = list(marked).index(differences)
+    return string.ascii_lowercase[place % 26] * (place // 26 + 1)
 
 
 def _computed(cell, makes):
