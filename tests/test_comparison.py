@@ -69,7 +69,7 @@ def test_a_mean_has_the_runs_of_the_paper_alone(logs):
     for shown, note in (('15.00 (1)', '8 of 400 epochs, 1 device instead of 2'),
                         ('30.50 ± 0.50 (2)', 'stopped after 2 of 400 epochs'), ('5.00 (1)', '--pad-value mean')):
         letter = re.search(re.escape('[' + shown) + r' (\w)\]', text).group(1)
-        assert re.search(r'^\[%s\] %s; ' % (letter, re.escape(note)), text, re.M), text
+        assert re.search(r'^\[%s\] %s;' % (letter, re.escape(note)), text, re.M), text
 
 
 def test_formats_have_the_same_numbers(logs):
