@@ -16,7 +16,7 @@ def file_digest(path, algorithm):
 
 def write_atomically(path, text):
     """Replace a file's contents whole or not at all."""
-    with open(path + '.tmp', 'w', newline='') as file:
+    with open(path + '.tmp', 'w', newline='', encoding='utf-8') as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -1,7 +1,7 @@
 """The commands that make a table or figure of the paper.
 
     python reproduce.py table4                                     # prints them, one a run, less those that are done
-    python reproduce.py table4 | xargs -P 2 -I RUN sh -c RUN       # or a line for each task of a cluster's array
+    python reproduce.py table4 | xargs -d '\\n' -P 2 -I RUN sh -c RUN     # or a line for each task of an array job
     python reproduce.py figure12 --run                             # does them one after another, and resumes
     python reproduce.py table4 --estimate --cpus 1                 # hours of each run, by the speed of this machine
     python reproduce.py table4 --epochs 8 --seeds 1 --cpus 1       # a short form of it
@@ -9,13 +9,13 @@
 Without --gpus or --cpus the commands have the paper's number of GPUs. Each run is one command whose log says all;
 the same command takes up what was interrupted. compare.py and plot.py show what there is.
 """
-import itertools
 import os
 import re
 import shlex
 import subprocess
 import sys
 import time
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,9 +32,10 @@ from training.optimiser import NesterovSGD
 from training.replicas import Replicas
 from training.runlog import read_config
 
+ROOT = os.path.dirname(os.path.abspath(__file__))
 TARGETS = ['table%d' % number for number in paper.TABLES] + ['figure%d' % number for number in runs.FIGURES]
 IMAGES = {'cifar10': 50000, 'cifar100': 50000, 'svhn': 598388, 'imagenet': 1281167}  # to train on
-BATCH = {'imagenet': 16}  # of a probe, on each device; 32 for the others
+BATCH = {'imagenet': 16, 'others': 32}  # images of a probe, on each device
 WARM, TIMED = 2, 3        # steps of a probe
 
 
@@ -48,11 +49,13 @@ def parser():
     parser.add_argument('--epochs', type=positive_int, help="the schedule of the runs (default: the paper's)")
     parser.add_argument('--seeds', type=seeds, metavar='K,K,…', help="seeds (default: as many as the paper's, from 1)")
     parser.add_argument('--per-gpu', type=positive_int, default=1, metavar='K',
-                        help='runs at a time on the same GPUs, which small networks leave idle: K commands a line')
+                        help='runs at a time on the same GPUs, which small networks leave idle: a line is a pack of K')
+    parser.add_argument('--pack', type=positive_int, metavar='I', help='with --run, the I-th pack alone')
     parser.add_argument('--log-dir', default='logs', help='where the run directories are')
     parser.add_argument('--data-dir', help='folder with the data set (default: datasets/DATASET)')
-    devices.add_device_options(parser)
-    parser.set_defaults(cpus=None)  # then each run has the paper's GPUs
+    group = parser.add_argument_group('devices').add_mutually_exclusive_group()
+    group.add_argument('--gpus', metavar='0,1,…', help="GPUs of each run (default: the paper's number of them)")
+    group.add_argument('--cpus', type=positive_int, metavar='N', help='CPU contexts of each run instead')
     return parser
 
 
@@ -68,66 +71,121 @@ def parsed(target):
 
 
 def makes_of(target):
-    """All paper.runs.Makes of a table or figure."""
+    """The paper.runs.Makes of a table or figure that need a run."""
     kind, number = parsed(target)
-    if kind == 'figure':
-        return runs.of_figure(number)
-    return runs.of_table(number, paper.cells(number))
+    makes = runs.of_figure(number) if kind == 'figure' else runs.of_table(number, paper.cells(number))
+    return [one for one in makes if one.measure not in (runs.DEPTH, runs.PARAMETERS)]
+
+
+class Command(NamedTuple):
+    """A run and the words of its command line after `python`."""
+
+    run: runs.Run
+    words: list
+    directory: str
+
+    @property
+    def has_ended(self):
+        """Whether the run in its directory is over."""
+        return (os.path.exists(os.path.join(self.directory, 'config.json'))
+                and bool(read_config(self.directory)['outcome']))
+
+    def line(self):
+        """For a shell."""
+        return shlex.join(['python'] + self.words)
 
 
 def commands(args):
-    """([(Run, words of its command)], [words of a command after them]): those that are not done yet."""
+    """All Commands of a table or figure, a run once, and those of what is evaluated of runs together."""
     todo, after = {}, {}
     for makes in makes_of(args.target):
-        if makes.measure in (runs.DEPTH, runs.PARAMETERS):
-            continue
         for seed in args.seeds or range(1, makes.seeds + 1):
             if makes.measure == runs.TOGETHER:
-                members = [_words(runs.component(makes.run.depth, path), seed, args) for path in COMPONENTS]
-                after[tuple(members[0])] = [results.directory(makes.run, words) for words in members]
+                members = [_command(runs.component(makes.run.depth, path), seed, args) for path in COMPONENTS]
+                place = re.sub('path[LR]{3}-', 'together-', members[0].directory) + '.json'
+                words = ['eval.py', '--ensemble', '--save'] + [member.directory for member in members]
+                after[place] = Command(makes.run, words, place)
             else:
-                words = _words(makes.run, seed, args)
-                todo[results.directory(makes.run, words)] = makes.run, words
-    pending = [(run_, [results.script(run_).__name__ + '.py'] + words) for place, (run_, words) in todo.items()
-               if not _has_ended(place)]
-    return pending, [['eval.py', '--ensemble', '--save'] + places for places in after.values()
-                     if not _evaluated(places)]
+                command = _command(makes.run, seed, args)
+                todo[command.directory] = command
+    return list(todo.values()), list(after.values())
 
 
-def _words(run_, seed, args):
+def _command(run_, seed, args):
     words = results.arguments(run_, seed, args.epochs)
     if args.cpus is None:
         words += ['--gpus', args.gpus or ','.join(map(str, range(run_.devices)))]
     elif args.cpus > 1:
         words += ['--cpus', str(args.cpus)]
     words += ['--data-dir', args.data_dir] if args.data_dir else []
-    return words + (['--log-dir', args.log_dir] if args.log_dir != 'logs' else [])
+    words += ['--log-dir', args.log_dir] if args.log_dir != 'logs' else []
+    return Command(run_, [results.script(run_).__name__ + '.py'] + words, results.directory(run_, words))
 
 
-def _has_ended(place):
-    return os.path.exists(os.path.join(place, 'config.json')) and bool(read_config(place)['outcome'])
+def to_evaluate(after):
+    """The evaluations that can be made and are not there yet; a member that diverged has nothing to evaluate."""
+    result = []
+    for command in after:
+        members = command.words[3:]
+        outcomes = [_outcome(member) for member in members]
+        if 'not finite' in outcomes:
+            print('%s diverged: the eight cannot be evaluated together' % members[outcomes.index('not finite')],
+                  file=sys.stderr)
+        elif not os.path.exists(command.directory) and outcomes == ['finished'] * len(members):
+            result.append(command)
+    return result
 
 
-def _evaluated(places):
-    return os.path.exists(places[0].replace('path%s-' % COMPONENTS[0], 'together-') + '.json')
+def _outcome(place):
+    there = os.path.exists(os.path.join(place, 'config.json'))
+    return ((read_config(place)['outcome'] or {}) if there else {}).get('status')
 
 
-def lines(commands_, per_gpu):
-    """Command lines for a shell, so many commands on each."""
-    texts = [shlex.join(['python'] + words) for words in commands_]
-    for first in range(0, len(texts), per_gpu):
-        pack = texts[first:first + per_gpu]
-        yield pack[0] if per_gpu == 1 else ' & '.join(pack + ['wait'])
+def other_devices(commands_, args):
+    """Directories of runs that have ended on another number of devices than their commands have."""
+    found = []
+    for command in commands_:
+        if command.has_ended:
+            environment = read_config(command.directory)['environment']
+            there = len(environment['devices']) * environment.get('workers', 1)
+            wanted = args.cpus or len((args.gpus or ',' * (command.run.devices - 1)).split(','))
+            found += [command.directory] if there != wanted else []
+    return found
 
 
-def execute(commands_, per_gpu):
-    """Run the commands, so many at a time; returns the number of those that failed."""
+def packs(commands_, size):
+    """The commands, so many together."""
+    return [commands_[first:first + size] for first in range(0, len(commands_), size)]
+
+
+def show(todo, args):
+    """Print what is not done, a line a run, or one a pack that runs it by this script."""
+    own = shlex.join(['python', 'reproduce.py', args.target, '--run'] + _given(args))
+    for number, pack in enumerate(packs(todo, args.per_gpu), 1):
+        pending = [command for command in pack if not command.has_ended]
+        if pending:
+            print(pending[0].line() if args.per_gpu == 1 else '%s --pack %d' % (own, number))
+
+
+def _given(args):
+    """The options that make the same packs again."""
+    words = []
+    for name in ('epochs', 'per_gpu', 'log_dir', 'data_dir', 'gpus', 'cpus'):
+        value = getattr(args, name)
+        words += ['--' + name.replace('_', '-'), str(value)] if value is not None else []
+    return words + (['--seeds', ','.join(map(str, args.seeds))] if args.seeds else [])
+
+
+def execute(commands_, at_once=1):
+    """Run the commands that are not done, so many at a time; returns how many have not come to their end."""
     failed = 0
-    for first in range(0, len(commands_), per_gpu):
-        pack = commands_[first:first + per_gpu]
-        for words in pack:
-            print(shlex.join(['python'] + words), flush=True)
-        failed += sum(status != 0 for status in _wait([subprocess.Popen([sys.executable] + words) for words in pack]))
+    for pack in packs(commands_, at_once):
+        pending = [command for command in pack if not command.has_ended]
+        for command in pending:
+            print(command.line(), flush=True)
+        statuses = _wait([subprocess.Popen([sys.executable, os.path.join(ROOT, command.words[0])] + command.words[1:])
+                          for command in pending])
+        failed += sum(status != 0 and not command.has_ended for status, command in zip(statuses, pending))
     return failed
 
 
@@ -153,7 +211,7 @@ def images_per_second(run_, contexts):
     replicas = Replicas(symbol, contexts, shape, initial_parameters(parameter_shapes(symbol, shape), 1),
                         initial_statistics(statistics_shapes(symbol, shape)))
     optimiser = NesterovSGD(replicas, 0.9, 1e-4)
-    batch = BATCH.get(run_.dataset, 32)
+    batch = BATCH.get(run_.dataset, BATCH['others'])
     random = np.random.RandomState(0)
     parts = [(random.rand(batch, *shape).astype(np.float32), np.zeros(batch)) for _ in contexts]
     begun = None
@@ -170,47 +228,76 @@ def images_per_second(run_, contexts):
 def estimate(pending, args):
     """Print the hours of each run, and of all; images/s are measured once for each network."""
     contexts = devices.contexts(args.gpus, args.cpus or 1)
-    print('on %s; training steps alone, batches of %d images (ImageNet: %d) on each device' % (
-        ' '.join(map(str, contexts)), 32, BATCH['imagenet']))
+    print('on %s; training steps alone, of %d images a device, ImageNet %d; each run from its start' % (
+        ' '.join(map(str, contexts)), BATCH['others'], BATCH['imagenet']))
     print('%9s %9s  %s' % ('hours', 'images/s', 'run'))
     speeds, total = {}, 0
-    for run_, words in pending:
+    for command in pending:
+        run_ = command.run
         key = run_._replace(dataset='imagenet' if run_.dataset == 'imagenet' else 'cifar10')
         if key not in speeds:
             speeds[key] = images_per_second(run_, contexts)
         hours = (args.epochs or run_.epochs) * IMAGES[run_.dataset] / speeds[key] / 3600
         total += hours
-        print('%9.1f %9.1f  %s' % (hours, speeds[key], shlex.join(['python'] + words)), flush=True)
+        print('%9.1f %9.1f  %s' % (hours, speeds[key], command.line()), flush=True)
     print('%9.1f            %d runs' % (total, len(pending)))
+
+
+def check(args):
+    """UserError for what would make every command fail."""
+    if args.run and args.estimate:
+        raise UserError('choose one of --run and --estimate')
+    if args.pack and not args.run:
+        raise UserError('--pack is for --run')
+    if os.path.exists(args.log_dir):
+        results.check(args.log_dir)
+    if args.gpus and not re.fullmatch(r'\d+(,\d+)*', args.gpus):
+        raise UserError('--gpus %s: give the numbers of the GPUs, such as --gpus 0,1' % args.gpus)
 
 
 def main():
     """Print, estimate or execute."""
     args = parser().parse_args()
-    if args.run and args.estimate:
-        raise UserError('choose one of --run and --estimate')
+    check(args)
     kind, number = parsed(args.target)
-    if not makes_of(args.target):
+    todo, after = commands(args)
+    if not todo:
         print('%s needs no run: python plot.py figure %d draws it' % (args.target, number), file=sys.stderr)
         return 0
-    pending, after = commands(args)
+    for place in other_devices(todo, args):
+        print('%s was made on another number of devices, and stays as it is; with another --log-dir it is made anew'
+              % place, file=sys.stderr)
+    pending = [command for command in todo if not command.has_ended]
     if args.estimate:
         estimate(pending, args)
         return 0
     if args.run:
-        failed = execute([words for _, words in pending], args.per_gpu) or execute(after, 1)
-        if failed:
-            print('%d of the runs failed; the same command tries them again' % failed, file=sys.stderr)
-        return 1 if failed else 0
-    for line in itertools.chain(lines([words for _, words in pending], args.per_gpu),
-                                lines([] if pending else after, 1)):
-        print(line)
-    if pending and after:
+        return run_all(todo, after, args)
+    show(todo, args)
+    evaluations = to_evaluate(after)
+    for command in evaluations:
+        print(command.line())
+    if pending and len(after) > len(evaluations):
         print('then the same command again, for what is evaluated of these runs together', file=sys.stderr)
-    elif not pending and not after:
-        print('every run of %s is done: python %s %d' % (
-            args.target, 'compare.py' if kind == 'table' else 'plot.py figure', number), file=sys.stderr)
+    elif not pending and not evaluations:
+        print('every run of %s is done: python %s %d --log-dir %s' % (
+            args.target, 'compare.py' if kind == 'table' else 'plot.py figure', number, shlex.quote(args.log_dir)),
+            file=sys.stderr)
     return 0
+
+
+def run_all(todo, after, args):
+    """Execute what is not done; returns the exit status."""
+    for number in sorted({len(args.gpus.split(',')) if args.gpus else command.run.devices for command in todo}):
+        devices.contexts(None if args.cpus else args.gpus or ','.join(map(str, range(number))))  # or one line for all
+    chosen = packs(todo, args.per_gpu)[args.pack - 1:args.pack] if args.pack else packs(todo, args.per_gpu)
+    if not chosen:
+        raise UserError('--pack %d: there are %d' % (args.pack, len(packs(todo, args.per_gpu))))
+    failed = execute([command for pack in chosen for command in pack], args.per_gpu) + execute(to_evaluate(after))
+    if failed:
+        print('%d of the runs did not come to their end; the same command takes them up again' % failed,
+              file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == '__main__':

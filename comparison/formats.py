@@ -2,14 +2,11 @@
 import csv
 import html
 import io
-import os
-import re
 import shutil
 import textwrap
 
 from comparison import results
 from comparison.tables import NOTHING
-from training.runlog import read_config, without_seed
 
 
 def as_text(table):
@@ -64,8 +61,8 @@ def as_csv(table):
     """A line for each cell and group of runs; errors in percent, parameters as shown."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator='\n')
-    writer.writerow('table row column printed value std fail here here_std n best best_std disagrees differences runs'
-                    .split())
+    writer.writerow('table row column printed value std fail here here_std n failed best best_std disagrees '
+                    'differences runs'.split())
     for row, cells in table.rows.items():
         for column, shown in cells.items():
             cell = shown.paper
@@ -74,11 +71,12 @@ def as_csv(table):
             disagrees = 'yes' if shown.disagrees else ''
             for group in shown.groups:
                 last, best = map(results.mean_and_deviation, (group.found.last, group.found.best))
-                writer.writerow(start + [*map(_plain, last), len(group.found.runs), *map(_plain, best),
+                good, failed = results.split(group.found.last)
+                writer.writerow(start + [*map(_plain, last), len(good), failed, *map(_plain, best),
                                          '' if group.letter else disagrees,
-                                         '; '.join(group.found.differences), ' '.join(group.found.runs)])
+                                         '; '.join(group.found.differences), '; '.join(group.found.runs)])
             if not shown.groups:
-                writer.writerow(start + [shown.computed, '', '', '', '', disagrees, '', ''])
+                writer.writerow(start + [shown.computed, '', '', '', '', '', disagrees, '', ''])
     return file.getvalue().rstrip('\n')
 
 
@@ -86,8 +84,11 @@ def _plain(number):
     return '' if number is None else '%.7g' % number
 
 
-def as_html(table):
-    """A <table> and its notes; data-value is what a column is sorted by."""
+def as_html(table, link=None):
+    """A <table> and its notes; data-value is what a column is sorted by.
+
+    link: a function from a run directory to the address of what there is to see of it.
+    """
     escape = html.escape
     head = ''.join('<th>%s<br><small>paper</small></th><th>%s<br><small>here</small></th>' % (
         escape(column), escape(column)) for column in table.columns)
@@ -95,27 +96,34 @@ def as_html(table):
              '<thead><tr><th></th>%s</tr></thead>' % head, '<tbody>']
     for row, cells in table.rows.items():
         lines.append('<tr><th>%s</th>%s</tr>' % (
-            escape(row), ''.join(_html_cells(cells[column]) for column in table.columns)))
+            escape(row), ''.join(_html_cells(cells[column], link) for column in table.columns)))
     lines += ['</tbody>', '</table>', '<ul>'] + ['<li>%s</li>' % escape(note) for note in notes(table)] + ['</ul>']
     return '\n'.join(lines)
 
 
-def _html_cells(shown):
-    value = 100 if shown.paper.fail else shown.paper.value
-    here = '<br>'.join('<a href="#%s">%s</a><br><small>best %s</small>' % (
-        anchor(group.found.runs[0]), html.escape(group.last), html.escape(group.best))
-        for group in shown.groups) or html.escape(shown.computed)
-    own = results.mean_and_deviation(shown.groups[0].found.last)[0] if shown.groups else None
+def _html_cells(shown, link):
+    here = '<br>'.join(_html_group(group, link) for group in shown.groups) or html.escape(shown.computed)
     return '<td data-value="%s">%s</td><td data-value="%s"%s>%s%s</td>' % (
-        _plain(value), html.escape(shown.paper.printed), shown.computed.split('M')[0] or _plain(own),
-        ' class="disagrees"' * shown.disagrees, '≠ ' * shown.disagrees, here)
+        100 if shown.paper.fail else _plain(shown.paper.value), html.escape(shown.paper.printed),
+        shown.computed.split('M')[0] or _value(shown.groups), ' class="disagrees"' * shown.disagrees,
+        '≠ ' * shown.disagrees, here)
 
 
-def anchor(run_dir):
-    """The name, on the report's page, of the runs that differ from one in the seed alone."""
-    path = os.path.join(os.path.dirname(run_dir), read_config(run_dir)['members'][0]) if run_dir.endswith('.json') \
-        else run_dir
-    return 'run-' + re.sub('[^A-Za-z0-9]', '-', without_seed(path))
+def _html_group(group, link):
+    """Its numbers; the first leads to its runs, with a star for each further place where they are."""
+    last = html.escape(group.last)
+    if link:
+        first, *others = dict.fromkeys(map(link, group.found.runs))
+        last = '<a href="%s">%s</a>' % (first, last) + ''.join(' <a href="%s">*</a>' % other for other in others)
+    return last + ('<br><small>best %s</small>' % html.escape(group.best) if group.best else '')
+
+
+def _value(groups):
+    """What a cell is sorted by: a mean, or more than any for a "fail"."""
+    if not groups:
+        return ''
+    mean, _ = results.mean_and_deviation(groups[0].found.last)
+    return 100 if mean is None else _plain(mean)
 
 
 def _title(table):

@@ -10,19 +10,20 @@ import html
 import io
 import json
 import os
+import re
 import string
 
 from matplotlib import pyplot as plt
 
 from comparison import results
-from comparison.formats import anchor, as_html
+from comparison.formats import as_html
 from comparison.tables import table
 from errors import Parser, run
 from files import write_atomically
 import paper
 from paper.runs import FIGURES
 from plotting import curves, figures
-from training.runlog import group_runs, read_config, read_metrics
+from training.runlog import group_runs, read_config, read_metrics, without_seed
 
 TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'report.html')
 SHOWN = ('status', 'epochs', 'test_error', 'best_test_error', 'peak_memory_mib')  # of a run's outcome
@@ -47,13 +48,14 @@ def page(log_dir):
 
 def _table(number, log_dir):
     return '<h2 id="table%d">Table %d</h2>\n<div class="wide">%s</div>' % (
-        number, number, as_html(table(number, log_dir)))
+        number, number, as_html(table(number, log_dir), lambda run_dir: '#' + anchor(run_dir)))
 
 
 def _figure(number, log_dir):
     figure, _ = figures.draw(number, log_dir)
+    caption = ' '.join(figure.texts[-1].get_text().split())
     return '<h2 id="figure%d">Figure %d</h2>\n<figure>%s</figure>' % (
-        number, number, _image(figure, 'Figure %d, described in it' % number))
+        number, number, _image(figure, caption))
 
 
 def _image(figure, description):
@@ -75,8 +77,17 @@ def _runs(places):
             '%s %s' % (name.replace('_', ' '), _short(outcome[name])) for name in SHOWN if name in outcome))))
     if any(map(read_metrics, places)):
         lines.append(_image(curves.draw(curves.group(places)), 'training loss and test error against epochs'))
-    lines.append('<pre>%s</pre>' % html.escape(json.dumps(configs[places[0]], indent=1)))
+    for place, config in configs.items():
+        lines.append('<details><summary>configuration of %s</summary><pre>%s</pre></details>' % (
+            html.escape(os.path.basename(place)), html.escape(json.dumps(config, indent=1))))
     return '\n'.join(lines + ['</details>'])
+
+
+def anchor(run_dir):
+    """The name, on the page, of the runs that differ from one in the seed alone."""
+    path = os.path.join(os.path.dirname(run_dir), read_config(run_dir)['members'][0]) if run_dir.endswith('.json') \
+        else run_dir
+    return 'run-' + re.sub('[^A-Za-z0-9]', '-', without_seed(os.path.normpath(path)))
 
 
 def _short(value):

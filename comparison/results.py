@@ -7,6 +7,7 @@ compare.py, plot.py, reproduce.py and the report read the logs through this alon
 """
 import json
 import os
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -22,23 +23,22 @@ from symbols import imagenet
 from symbols.summary import summarise
 from training import together
 from training.loop import FAIL
-from training.runlog import find_runs, read_config, read_metrics
+from training.runlog import read_config, read_metrics
 
 SCRIPTS = {'svhn': train_svhn, 'imagenet': train_imagenet}  # train_cifar for all others
 # Options that do not make a run another one: besides those that a resumed run may change, what other columns tell
 # apart, and where gradients are summed.
-IGNORED = job.FREE | {'seed', 'epochs', 'kv_store', 'loss_scale'}
+IGNORED = job.FREE | {'seed', 'epochs', 'kv_store'}
 IDENTITY = ('path', 'components', 'schedule')  # another value makes another bar or cell, not the same one otherwise
 
 
 class Found(NamedTuple):
-    """Finished or unfinished runs that differ in the seed alone. Errors are in percent, infinite after a divergence."""
+    """Runs that differ in the seed alone, one a seed. Errors are in percent, infinite after a divergence."""
 
     runs: list          # directories
     differences: tuple  # from the paper's run, as texts; none where it is the paper's
-    epochs: int         # that each of them has
-    last: list          # error after the last of these
-    best: list          # smallest error after any
+    last: list          # error after the last epoch of each
+    best: list          # smallest error after any; none where only the last is known
 
     @property
     def only_devices_differ(self):
@@ -92,23 +92,31 @@ def find(makes, log_dir, epochs=None):
     """
     run, epochs = makes.run, epochs or makes.run.epochs
     wanted = _as_json(vars(script(run).parser().parse_args(arguments(run))))
-    groups = {}
+    groups, seeds = {}, set()
     for place, config, rows in _together(run, log_dir) if makes.measure == TOGETHER else _runs(run, log_dir, wanted):
-        values = _column(rows, 'test_error' if makes.measure == TOGETHER else makes.measure, place)
+        values = ([rows[-1]['test_error']] if makes.measure == TOGETHER else _column(rows, makes.measure, place))
         broken = (config['outcome'] or {}).get('status') == 'not finite'
         if rows:
-            done = config['options']['epochs'] if config['outcome'] else len(rows)
-            key = _differences(config, done, wanted, run, epochs), done
-            groups.setdefault(key, []).append((place, np.inf if broken else values[-1], np.nanmin([np.inf] + values)))
-    return [Found([place for place, _, _ in group], differences, done, [last for _, last, _ in group],
-                  [best for _, _, best in group])
-            for (differences, done), group in sorted(groups.items(), key=lambda item: (len(item[0][0]), item[0]))]
+            differences = _differences(config, len(rows), wanted, run, epochs)
+            seed = config['options'].get('seed')
+            if (differences, seed) in seeds:
+                differences += ('seed %s once more' % seed,)
+            seeds.add((differences, seed))
+            groups.setdefault(differences, []).append(
+                (place, np.inf if broken else values[-1], np.nanmin([np.inf] + values)))
+    return [Found([place for place, _, _ in group], differences, [last for _, last, _ in group],
+                  [] if makes.measure == TOGETHER else [best for _, _, best in group])
+            for differences, group in sorted(groups.items(), key=lambda item: (len(item[0]), item[0]))]
 
 
 def _runs(run, log_dir, wanted):
     """Yield (directory, config, rows of metrics.csv) of the network's runs with the wanted identity."""
     folder = folder_of(run, log_dir)
-    for place in find_runs([folder]) if os.path.isdir(folder) and os.listdir(folder) else []:
+    there = os.listdir(folder) if os.path.isdir(folder) else []
+    for name in sorted(there, key=lambda name: (len(name), name)):  # the least options first
+        place = os.path.join(folder, name)
+        if not re.fullmatch(r'(.+-)?seed\d+', name) or not os.path.exists(os.path.join(place, 'config.json')):
+            continue
         config = read_config(place)
         if all(config['options'].get(name) == wanted.get(name) for name in IDENTITY):
             yield place, config, read_metrics(place)
@@ -118,14 +126,15 @@ def _together(run, log_dir):
     """As _runs, of the files that `eval.py --ensemble --save` wrote: the last epoch alone."""
     for place in together.find(folder_of(run, log_dir)):
         config = read_config(place)
-        yield place, config, [config['outcome']]
+        yield place, config, [{}] * (config['options']['epochs'] - 1) + [config['outcome']]
 
 
 def _column(rows, name, place):
-    for row in rows:
-        if name not in row:
-            raise UserError('%s has no column %s: is the run damaged?' % (os.path.join(place, 'metrics.csv'), name))
-    return [row[name] for row in rows]
+    try:
+        return [row[name] for row in rows]
+    except KeyError:
+        raise UserError('%s has no column %s: is the run damaged?' % (
+            os.path.join(place, 'metrics.csv'), name)) from None
 
 
 def _as_json(values):
@@ -135,8 +144,8 @@ def _as_json(values):
 def _differences(config, done, wanted, run, epochs):
     """What is not as in the paper, as texts."""
     options = {**job.LATER, **config['options']}
-    result = []
-    if not config['outcome']:
+    result, finished = [], (config['outcome'] or {}).get('status') == 'finished'
+    if not config['outcome'] or (finished and done != options['epochs']):
         result.append('stopped after %d of %d epochs' % (done, options['epochs']))
     if options['epochs'] != epochs:
         result.append('a schedule of %d epochs instead of %d' % (options['epochs'], epochs)
@@ -144,8 +153,9 @@ def _differences(config, done, wanted, run, epochs):
     devices = len(config['environment']['devices']) * config['environment'].get('workers', 1)
     if devices != run.devices:
         result.append('%d device%s instead of %d' % (devices, 's' * (devices > 1), run.devices))
+    ignored = IGNORED | ({'loss_scale'} if options['dtype'] == 'float32' else set())
     result += ['--%s %s' % (name.replace('_', '-'), options[name]) for name in sorted(wanted)
-               if name not in IGNORED and options.get(name, wanted[name]) != wanted[name]]
+               if name not in ignored and options.get(name, wanted[name]) != wanted[name]]
     if not all(split.get('verified') for split in config.get('dataset', {}).get('splits', {}).values()):
         result.append('files that are not the official ones')
     return tuple(result)
@@ -166,15 +176,23 @@ def computed(makes):
     return summary.depth if makes.measure == DEPTH else summary.parameters / 1e6
 
 
-def mean_and_deviation(values):
-    """Mean and population standard deviation, as in the paper; of one value the second is None."""
-    mean = float(np.mean(values))
-    return mean, float(np.std(values)) if len(values) > 1 and np.isfinite(mean) else None
+def split(errors):
+    """(errors up to 50 %, number of the others): the paper calls these "fail"."""
+    good = [error for error in errors if error <= FAIL]
+    return good, len(errors) - len(good)
 
 
-def text(values):
-    """Such as `6.48 ± 0.04 (5)`: mean, deviation and number; `fail` for a mean over 50 %."""
-    mean, deviation = mean_and_deviation(values)
-    if mean > FAIL:
-        return 'fail (%d)' % len(values)
-    return '%.2f%s (%d)' % (mean, '' if deviation is None else ' ± %.2f' % deviation, len(values))
+def mean_and_deviation(errors):
+    """Mean and population standard deviation, as in the paper, of those that did not fail; None where there is none.
+
+    Of one error there is no deviation.
+    """
+    good, _ = split(errors)
+    return float(np.mean(good)) if good else None, float(np.std(good)) if len(good) > 1 else None
+
+
+def text(errors):
+    """Such as `6.48 ± 0.04 (5)`: mean, deviation and number; `fail (2)` for those over 50 %."""
+    (mean, deviation), (good, failed) = mean_and_deviation(errors), split(errors)
+    parts = ['%.2f%s (%d)' % (mean, '' if deviation is None else ' ± %.2f' % deviation, len(good))] if good else []
+    return ', '.join(parts + (['fail (%d)' % failed] if failed else []))

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import paper
 from comparison import results
 from paper.runs import DEPTH, PARAMETERS, of_cell
-from training.loop import FAIL
 
 PAPERS_RUNS = 5  # behind a mean ± std of the paper
 NOTHING = '–'
@@ -26,7 +25,7 @@ class Group(NamedTuple):
     @property
     def best(self):
         """The smallest error of any epoch, as shown."""
-        return self._mark(results.text(self.found.best))
+        return self._mark(results.text(self.found.best)) if self.found.best else ''
 
     def _mark(self, text):
         return '[%s %s]' % (text, self.letter) if self.letter else text
@@ -48,7 +47,7 @@ class Shown(NamedTuple):
     @property
     def best(self):
         """Our number for the best epoch."""
-        return '; '.join(group.best for group in self.groups) or NOTHING
+        return '; '.join(group.best for group in self.groups if group.best) or NOTHING
 
 
 class Table(NamedTuple):
@@ -112,10 +111,10 @@ def _computed(cell, makes):
 
 def _differs(cell, errors):
     """Whether errors of runs as in the paper are not what it prints."""
-    mean, deviation = results.mean_and_deviation(errors)
-    if cell.fail or mean > FAIL:
-        return cell.fail != (mean > FAIL)
+    (mean, deviation), (good, failed) = results.mean_and_deviation(errors), results.split(errors)
+    if cell.fail or failed:
+        return bool(good) if cell.fail else True
     if cell.std is None or deviation is None:
         return False  # one run says nothing about how far two may be apart
-    error = math.sqrt(cell.std ** 2 / (PAPERS_RUNS - 1) + deviation ** 2 / (len(errors) - 1))
+    error = math.sqrt(cell.std ** 2 / (PAPERS_RUNS - 1) + deviation ** 2 / (len(good) - 1))
     return abs(mean - cell.value) > 2 * error

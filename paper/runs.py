@@ -3,8 +3,8 @@
     runs.of_cell(4, '110/56', 'CIFAR-10 DFN-MR')     # [Makes('test_error', Run('cifar10', 'dfn-mr', 56), seeds=5)]
 
 Errors are those of the last epoch. Table 4 says that it has five runs of each network and Table 5 that it has one; of
-the others the paper says nothing, and prints no deviation: one run. Figure 12 does not say which ResNet and DFN-MR it
-shows, only that they have the same number of layers: here those of Table 4 with 1.7M parameters.
+the others the paper says nothing, and prints no deviation: one run. Inferences are the depths of Figures 4 (those of
+Figure 2 from 20 on) and 5 (those of Tables 2 and 3), and that Figure 12, "for various depths", has those of Table 4.
 """
 from typing import NamedTuple
 
@@ -164,8 +164,10 @@ CURVES = {
               (('ImageNet', (Run('imagenet', 'resnet', 101), Run('imagenet', 'dfn-mr', 44))),),
               (('top-1 error (%)', ('train_error', ERROR)), ('top-5 error (%)', ('train_top5_error', ERROR5)))),
     12: Curves('training loss and test error of ResNet and DFN-MR',
-               tuple((title, (Run(dataset, 'resnet', 110), Run(dataset, 'dfn-mr', 56)))
-                     for title, dataset in (('CIFAR-10', 'cifar10'), ('CIFAR-100', 'cifar100'), ('SVHN', 'svhn'))),
+               tuple(('%s, %d/%d' % (title, 2 * depth - 2, depth),
+                      (Run(dataset, 'resnet', 2 * depth - 2), Run(dataset, 'dfn-mr', depth)))
+                     for title, dataset in (('CIFAR-10', 'cifar10'), ('CIFAR-100', 'cifar100'), ('SVHN', 'svhn'))
+                     for depth in (14, 20, 26, 32, 38, 50, 56, 98)),
                (('training loss', ('train_loss',)), ('test error (%)', (ERROR,)))),
 }
 

@@ -3,13 +3,10 @@
 A bar is the mean over the seeds found, with a line of ± their standard deviation. Where there is no finished run
 there is no bar, and the picture says so.
 """
-import numpy as np
-
 import plotting  # noqa: F401  chooses the backend before pyplot is imported
 from comparison import results
 from paper.runs import BARS
 from plotting.curves import COLOURS, describe
-from training.loop import FAIL
 
 from matplotlib import pyplot as plt  # isort: skip
 
@@ -55,10 +52,10 @@ def draw(number, log_dir, epochs=None, depths=None, dataset='cifar10'):
 
 
 def _bar(axis, x, width, errors, colour):
-    mean = np.mean(errors) if errors else None
-    if mean is None or mean > FAIL:
-        axis.text(x, 0.01, 'no run' if mean is None else 'fail', rotation=90, ha='center', va='bottom', fontsize=6.5,
+    (mean, deviation), (_, failed) = results.mean_and_deviation(errors or []), results.split(errors or [])
+    if mean is None:
+        axis.text(x, 0.01, 'fail' if failed else 'no run', rotation=90, ha='center', va='bottom', fontsize=6.5,
                   color='#888888', transform=axis.get_xaxis_transform())
         return
-    axis.bar(x, mean, width * 0.92, color=colour, yerr=np.std(errors) if len(errors) > 1 else None, capsize=2)
-    axis.text(x, mean, '%.2f' % mean, ha='center', va='bottom', fontsize=6.5)
+    axis.bar(x, mean, width * 0.92, color=colour, yerr=deviation, capsize=2)
+    axis.text(x, mean, '%.2f' % mean + (', %d fail' % failed if failed else ''), ha='center', va='bottom', fontsize=6.5)

@@ -26,12 +26,20 @@ def group(paths):
     """
     groups = []
     for run_dirs in group_runs(paths).values():
-        rows = [of_run for of_run in map(read_metrics, run_dirs) if of_run]
+        rows = [of_run for of_run in map(_rows, run_dirs) if of_run]
         if rows:
             groups.append((_title(run_dirs[0]), rows))
     if not groups:
         raise UserError('no run in %s has finished an epoch yet' % ' '.join(paths))
     return groups
+
+
+def _rows(run_dir):
+    rows = read_metrics(run_dir)
+    for column, _ in PANELS:
+        if rows and column not in rows[0]:
+            raise UserError('%s has no column %s: is the run damaged?' % (os.path.join(run_dir, 'metrics.csv'), column))
+    return rows
 
 
 def _title(run_dir):
@@ -58,33 +66,36 @@ def describe(found):
 
 
 def draw_figure(number, log_dir, epochs=None):
-    """(figure, texts of the runs that are missing, caption) of Figure 8 or 12; a row of axes for each data set.
+    """(figure, texts of the runs that are missing, caption) of Figure 8 or 12.
 
-    epochs: of the schedule, the paper's unless given. A run that is not finished is drawn as far as it is.
+    A row of axes for each panel that has a run; for the first where none has. epochs: of the schedule, the paper's
+    unless given. A run that is not finished is drawn as far as it is.
     """
-    wanted, shown, missing = CURVES[number], [], []
-    figure, grid = plt.subplots(len(wanted.panels), len(wanted.axes), squeeze=False,
-                                figsize=(5.5 * len(wanted.axes), 3.6 * len(wanted.panels)))
-    for row, (title, runs) in zip(grid, wanted.panels):
-        for colour, run in zip(COLOURS, runs):
-            found = find_curve(run, log_dir, epochs)
-            if found:
-                shown.append(found)
-                for axis, (_, columns) in zip(row, wanted.axes):
-                    _draw_run(axis, columns, found, colour)
-            else:
-                missing.append('%s %d on %s' % (symbols.NETWORKS[run.net].title, run.depth, title))
-            row[0].plot([], [], color=colour, label='%s %d: %s' % (
-                symbols.NETWORKS[run.net].title, run.depth, results.text(found.last) + ' %' if found else 'no run'))
-        row[0].legend(fontsize='small')
-        for axis, (label, _) in zip(row, wanted.axes):
+    wanted = CURVES[number]
+    found = {run: find_curve(run, log_dir, epochs) for _, runs in wanted.panels for run in runs}
+    panels = [panel for panel in wanted.panels if any(found[run] for run in panel[1])] or wanted.panels[:1]
+    figure, grid = plt.subplots(len(panels), len(wanted.axes), squeeze=False,
+                                figsize=(5.5 * len(wanted.axes), 3.6 * len(panels)))
+    for row, (title, runs) in zip(grid, panels):
+        for axis, (label, columns) in zip(row, wanted.axes):
+            for colour, run in zip(COLOURS, runs):
+                if found[run]:
+                    _draw_run(axis, columns, found[run], colour)
             axis.set(title=title, xlabel='epoch', ylabel=label, xlim=(0, epochs or runs[0].epochs), ylim=(0, None))
             axis.grid(alpha=0.3)
-            if not any(len(line.get_xdata()) for line in axis.get_lines()):
+            if not axis.get_lines():
                 axis.set_yticks([])
+        row[0].legend(handles=[plt.Line2D([], [], color=colour, label='%s: %s' % (
+            _name(run), results.text(found[run].last) + ' %' if found[run] else 'no run'))
+            for colour, run in zip(COLOURS, runs)], fontsize='small')
     figure.tight_layout()
     dashes = ' Dashed: training.' if any(len(columns) > 1 for _, columns in wanted.axes) else ''
-    return figure, missing, '%s%s.%s %s' % (wanted.title[0].upper(), wanted.title[1:], dashes, describe(shown))
+    return (figure, ['%s on %s' % (_name(run), run.dataset) for run in found if not found[run]],
+            '%s%s.%s %s' % (wanted.title[0].upper(), wanted.title[1:], dashes, describe(filter(None, found.values()))))
+
+
+def _name(run):
+    return '%s %d' % (symbols.NETWORKS[run.net].title, run.depth)
 
 
 def find_curve(run, log_dir, epochs=None):

@@ -83,8 +83,8 @@ def small_cifar(tmp_path, random):
 def write_run(log_dir, words, errors, status='finished', devices=2, script=train_cifar, verified=True, **columns):
     """A run directory without checkpoints as the script's command line has it; returns its path.
 
-    errors: test errors of its epochs. status: of its end, None for a run that is not at it. columns: more of
-    metrics.csv, {name: values}.
+    errors: test errors of its epochs; of a finished run those of the last ones, after others of 99 %. status: of its
+    end, None for a run that is not at it. columns: more of metrics.csv, {name: values}.
     """
     args = script.parser().parse_args([str(word) for word in words] + ['--log-dir', str(log_dir)])
     place = job.run_directory(args, vars(script.parser().parse_args([])), {**script.NAMED, **job.NAMED})
@@ -95,6 +95,8 @@ def write_run(log_dir, words, errors, status='finished', devices=2, script=train
                    'dataset': {'splits': {'train': {'verified': verified}}},
                    'outcome': status and {'status': status, 'epochs': args.epochs, 'test_error': errors[-1]}}, file)
     columns = {'train_loss': [1.0] * len(errors), 'test_error': errors, **columns}
+    before = args.epochs - len(errors) if status == 'finished' else 0
+    columns = {name: [99.0] * before + values for name, values in columns.items()}
     with open(os.path.join(place, 'metrics.csv'), 'w') as file:
         file.write('epoch,%s\n' % ','.join(columns))
         for epoch, values in enumerate(zip(*columns.values()), 1):

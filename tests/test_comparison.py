@@ -18,6 +18,7 @@ import compare
 from comparison import results
 from comparison.formats import as_csv, as_html, as_markdown, as_text
 from comparison.tables import table
+from errors import UserError
 import plot
 import reproduce
 import train_imagenet
@@ -45,6 +46,17 @@ def logs(tmp_path):
     write(tmp_path, '--epochs', 8, errors=[20.0] * 7 + [15.0], devices=1)
     write(tmp_path, '--pad-value', 'mean', errors=[5.0])
     write(tmp_path, '--seed', 8, errors=[], status=None)  # begun
+    write(tmp_path, '--cpus', 2, errors=[9.0])  # seed 1 again
+    write(tmp_path, '--seed', 9, errors=[5.0], status='finished')
+    path = tmp_path / 'cifar10' / 'dfn-mr-14' / 'seed9' / 'metrics.csv'
+    path.write_text('epoch,train_loss,test_error\n1,1,5\n')  # damaged
+    for scale in (8, 64):
+        write(tmp_path, '--dtype', 'float16', '--loss-scale', scale, errors=[4.0])
+    place = tmp_path / 'cifar10' / 'dfn-mr-14'
+    (place / '.DS_Store').write_text('')
+    (place / 'seed77').mkdir()
+    shutil.copytree(str(place / 'seed1'), str(place / 'seed1-backup'))
+    (tmp_path / 'cifar10' / 'dfn-mr-56').mkdir()
     return str(tmp_path)
 
 
@@ -56,7 +68,11 @@ def test_runs_are_grouped_by_what_differs_from_the_paper(logs):
         ('1 device instead of 2',): (1, [7.0]),
         ('files that are not the official ones',): (1, [8.0]),
         ('8 of 400 epochs', '1 device instead of 2'): (1, [15.0]),
-        ('--pad-value mean',): (1, [5.0])}
+        ('--pad-value mean',): (1, [5.0]),
+        ('seed 1 once more',): (1, [9.0]),
+        ('stopped after 1 of 400 epochs',): (1, [5.0]),
+        ('--dtype float16', '--loss-scale 8.0'): (1, [4.0]),
+        ('--dtype float16', '--loss-scale 64.0'): (1, [4.0])}
     assert [group.differences for group in results.find(DFN_MR, logs)][0] == ()
     assert [group.last for group in results.find(DFN_MR, logs, epochs=8) if group.only_devices_differ] == [[15.0]]
 
@@ -76,12 +92,12 @@ def test_formats_have_the_same_numbers(logs):
     ours = table(4, logs)
     rows = list(csv.DictReader(io.StringIO(as_csv(ours))))
     own = [row for row in rows if (row['row'], row['column']) == ('26/14', 'CIFAR-10 DFN-MR')]
-    assert len(own) == 6 and {row['printed'] for row in own} == {'6.48 ± 0.04'}
+    assert len(own) == 10 and {row['printed'] for row in own} == {'6.48 ± 0.04'}
     assert float(own[0]['here']) == pytest.approx(6.5) and own[0]['n'] == '3' and own[0]['differences'] == ''
-    assert len(rows) == 8 * 11 + 5
+    assert len(rows) == 8 * 11 + 9
     markdown = as_markdown(ours).splitlines()
     assert len({line.count('|') for line in markdown if line.startswith('|')}) == 1
-    assert '6.48 ± 0.04<br>**6.50 ± 0.08 (3); [5.00 (1)' in '\n'.join(markdown)
+    assert '6.48 ± 0.04<br>**6.50 ± 0.08 (3); [' in '\n'.join(markdown)
     cells = Cells(as_html(ours))
     assert [len(row) for row in cells.rows] == [1 + 2 * 11] * 9 and '6.50 ± 0.08 (3)' in cells.rows[1][10]
 
@@ -120,6 +136,15 @@ def test_what_is_farther_than_chance_is_marked(tmp_path, errors, disagrees):
     cell = table(4, str(tmp_path)).rows['26/14']['CIFAR-10 DFN-MR']
     assert cell.disagrees is disagrees and cell.last.startswith('≠ ') is disagrees
     assert ('fail (2)' in cell.last) == (errors[0] == 60)
+
+
+def test_a_run_that_diverged_is_counted_and_hides_no_other(tmp_path):
+    for seed, status, error in ((1, 'finished', 6.4), (2, 'finished', 6.6), (3, 'not finite', 12.0)):
+        write(tmp_path, '--seed', seed, errors=[error], status=status)
+    ours = table(4, str(tmp_path))
+    cell = ours.rows['26/14']['CIFAR-10 DFN-MR']
+    assert cell.last == '≠ 6.50 ± 0.10 (2), fail (1)' and cell.disagrees
+    assert 'data-value="6.5"' in as_html(ours) and 'inf' not in as_csv(ours)
 
 
 def test_a_fail_of_the_paper_is_one_here(tmp_path):
@@ -193,9 +218,12 @@ def test_what_is_done_is_left_out(capsys, monkeypatch, logs):
         return [re.search(r'--depth 14(.*) --gpus', line).group(1) for line in lines
                 if '--net dfn-mr --depth 14 ' in line and '--dataset' not in line and 'cifar' in line]
     assert of_dfn_mr() == [' --seed 4', ' --seed 5']  # stopped; the others are finished
+    _, err = printed(capsys, monkeypatch, 'table4', '--log-dir', logs, '--seeds', '1,6')
+    assert err.count('another number of devices') == 1 and 'dfn-mr-14/seed6 was made' in err
     assert of_dfn_mr('--epochs', 8, '--seeds', '1,9') == [' --epochs 8 --seed 9']
     lines, _ = printed(capsys, monkeypatch, 'table4', '--log-dir', logs, '--per-gpu', 3)
-    assert len(lines) == -(-(400 - 3) // 3) and lines[0].count('python train_') == 3 and lines[0].endswith(' & wait')
+    assert len(lines) == -(-400 // 3) - 1  # the same packs whatever is done, less one that is done
+    assert lines[1] == 'python reproduce.py table4 --run --per-gpu 3 --log-dir %s --pack 2' % logs
 
 
 def test_a_table_of_ensembles_is_evaluated_when_its_members_are_there(capsys, monkeypatch, tmp_path):
@@ -206,10 +234,14 @@ def test_a_table_of_ensembles_is_evaluated_when_its_members_are_there(capsys, mo
         write_run(tmp_path, ['--net', 'ensemble', '--depth', depth, '--cpus', 2], errors=[9])
         for path in ('LLL', 'RLL', 'LRL', 'LLR', 'RRL', 'RLR', 'LRR', 'RRR'):
             write_run(tmp_path, ['--net', 'component', '--path', path, '--depth', depth, '--cpus', 2], errors=[9])
-    lines, _ = printed(capsys, monkeypatch, *words)
-    assert len(lines) == 7
+    lines, err = printed(capsys, monkeypatch, *words)
+    assert len(lines) == 7 and err == ''
     assert lines[0].startswith(
         'python eval.py --ensemble --save %s/cifar10/component-26/pathLLL-cpus2-seed1 ' % tmp_path)
+    path = tmp_path / 'cifar10' / 'component-98' / 'pathRRR-cpus2-seed1' / 'config.json'
+    path.write_text(path.read_text().replace('"status": "finished"', '"status": "not finite"'))
+    lines, err = printed(capsys, monkeypatch, *words)
+    assert len(lines) == 6 and 'component-98/pathRRR-cpus2-seed1 diverged' in err
 
 
 def test_run_executes_resumes_and_reports(monkeypatch, tmp_path, capfd):
@@ -226,7 +258,33 @@ def test_run_executes_resumes_and_reports(monkeypatch, tmp_path, capfd):
     assert 'train_cifar.py' not in capfd.readouterr().out
     shutil.rmtree(str(tmp_path / 'digits' / 'plain-8' / 'epochs1-seed2'))
     (tmp_path / 'digits' / 'plain-8' / 'epochs1-seed2').write_text('in the way')
-    assert reproduce.main() == 1 and '1 of the runs failed' in capfd.readouterr().err
+    assert reproduce.main() == 1 and '1 of the runs did not come to their end' in capfd.readouterr().err
+    monkeypatch.setattr(sys, 'argv', sys.argv + ['--pack', '2'])
+    with pytest.raises(UserError, match='--pack 2: there are 1'):
+        reproduce.main()
+
+
+def test_the_lines_go_through_xargs_as_the_help_says(tmp_path):
+    """With a directory that a shell would take apart; each line is told to a program that prints its words."""
+    pipe = re.search(r"\| (xargs -d '\\n'.*? sh -c RUN)", reproduce.__doc__).group(1)
+    log_dir = str(tmp_path / "it's a place")
+    done = subprocess.run(['bash', '-o', 'pipefail', '-c', '%s reproduce.py table6 --log-dir "%s" | %s' % (
+        sys.executable, log_dir, pipe)], cwd=ROOT, stdout=subprocess.PIPE, universal_newlines=True, check=True,
+        env={**os.environ, 'PATH': '%s:%s' % (fake_python(tmp_path), os.environ['PATH'])})
+    assert sorted(done.stdout.splitlines()) == sorted(
+        repr(['train_imagenet.py', '--net', net, '--depth', depth, '--gpus', '0,1,2,3,4,5,6,7', '--log-dir', log_dir])
+        for net, depth in (('resnet', '101'), ('dfn-mr', '44')))
+
+
+def fake_python(tmp_path):
+    """A folder with a `python` that prints its arguments."""
+    folder = tmp_path / 'bin'
+    folder.mkdir()
+    (folder / 'python').write_text('#!%s\nimport sys\nprint(sys.argv[1:])\n' % sys.executable)
+    (folder / 'python').chmod(0o755)
+    return str(folder)
+
+
 
 
 SMALL_RUN = """
@@ -280,7 +338,7 @@ def chromium(*words):
     return done.stdout, done.stderr
 
 
-# Run in the page after it: sorts, opens a run, and writes what a reader would then see into the title.
+# Run in the page after it: sorts, opens a run, and tells what a reader would then see.
 READER = '''
 <script>
 const table = document.querySelector('#table4 + .wide table');
@@ -289,7 +347,7 @@ const column = () => [...table.tBodies[0].rows].map(row => row.cells[head.cellIn
 head.click();
 const up = column();
 head.click();
-const seen = {up, down: column(), sort: head.getAttribute('aria-sort'), images: [], runs: {}};
+const seen = {up, down: column(), sort: head.getAttribute('aria-sort'), images: [], runs: {}, width: innerWidth};
 for (const image of document.images) if (!image.naturalWidth) seen.images.push(image.alt);
 for (const link of document.querySelectorAll('td a'))
   seen.runs[link.textContent] = !!document.querySelector('details' + link.getAttribute('href'));
@@ -297,7 +355,7 @@ location.hash = document.querySelector('td a').getAttribute('href');
 addEventListener('hashchange', () => {
   seen.open = document.querySelectorAll('details[open]').length;
   seen.wide = document.documentElement.scrollWidth <= innerWidth;
-  document.title = JSON.stringify(seen);
+  parent.document.title = JSON.stringify(seen);
 });
 </script>
 '''
@@ -309,16 +367,19 @@ def test_the_report_in_a_browser(command, tmp_path, logs):
     assert out.strip() == str(page)
     text = page.read_text(encoding='utf-8')
     assert not re.search(r'(src|href)="(?!data:|#|https://arxiv)', text)  # nothing from elsewhere is needed
-    page.write_text(text + READER, encoding='utf-8')
-    dom, log = chromium('--window-size=400,900', '--virtual-time-budget=10000', '--dump-dom', page.as_uri())
+    # a phone's width, which no window of Chromium has
+    phone = tmp_path / 'phone.html'
+    phone.write_text('<meta charset="utf-8"><iframe width="360" height="800" style="border: 0" srcdoc="%s"></iframe>'
+                     % html.escape(text + READER), encoding='utf-8')
+    dom, log = chromium('--window-size=800,900', '--virtual-time-budget=10000', '--dump-dom', phone.as_uri())
     assert 'CONSOLE' not in log, log
     seen = json.loads(html.unescape(re.search('<title>(.*?)</title>', dom).group(1)))
     errors = [float(text.split()[0]) for text in seen['up']]
     assert errors == sorted(errors) and seen['down'] == seen['up'][::-1] and seen['sort'] == 'descending'
     assert min(errors) == 5.24 and len(errors) == 8
-    assert seen['images'] == [] and seen['open'] == 1 and seen['wide']
+    assert seen['images'] == [] and seen['open'] == 1 and seen['wide'] and seen['width'] == 360
     assert '6.50 ± 0.08 (3)' in seen['runs'] and all(seen['runs'].values())
-    rows = Cells(dom[dom.index('id="table6"'):]).rows
+    rows = Cells(text[text.index('id="table6"'):]).rows
     assert ['Top-5 validation error', '7.10', '', '8.50', '', '6.81', ''] in rows[:6]
 
 
@@ -333,10 +394,18 @@ def test_mistakes_are_one_line(mistake, tmp_path, logs):
     assert 'invalid choice: 8' in mistake(compare.main, 'compare.py', 8)
     assert 'there is no such folder' in mistake(compare.main, 'compare.py', 4, '--log-dir', tmp_path / 'none')
     assert 'invalid choice' in mistake(reproduce.main, 'reproduce.py', 'table9')
+    assert 'no CUDA' in mistake(reproduce.main, 'reproduce.py', 'figure8', '--run')  # once, not for every run
+    assert 'numbers of the GPUs' in mistake(reproduce.main, 'reproduce.py', 'figure8', '--gpus', 'x')
+    assert 'there is no such folder' in mistake(reproduce.main, 'reproduce.py', 'figure8', '--log-dir', 'README.md')
+    assert '--pack is for --run' in mistake(reproduce.main, 'reproduce.py', 'figure8', '--pack', 1)
     assert 'one of --run and --estimate' in mistake(reproduce.main, 'reproduce.py', 'table4', '--run', '--estimate')
     assert 'is not a whole number' in mistake(reproduce.main, 'reproduce.py', 'table4', '--seeds', '1,x')
     assert '--depth and --dataset are for' in mistake(plot.main, 'plot.py', 'figure', 8, '--depth', 14)
     assert '--epochs is for' in mistake(plot.main, 'plot.py', 'figure', 7, '--epochs', 8)
-    with open(os.path.join(logs, 'cifar10', 'dfn-mr-14', 'seed1', 'config.json'), 'w') as file:
-        file.write('{')
-    assert 'is damaged' in mistake(compare.main, 'compare.py', 4, '--log-dir', logs)
+    place = os.path.join(logs, 'cifar10', 'dfn-mr-14', 'seed1')
+    for name, damaged in (('metrics.csv', 'epoch,test_error\n1,x\n'), ('metrics.csv', 'epoch,test_error\n1,2,3\n'),
+                          ('config.json', '{'), ('config.json', '{"options": [], "environment": {}, "outcome": null}'),
+                          ('config.json', '{"options": {"epochs": 1}, "environment": {}, "outcome": null}')):
+        with open(os.path.join(place, name), 'w') as file:
+            file.write(damaged)
+        assert 'is damaged' in mistake(compare.main, 'compare.py', 4, '--log-dir', logs)

@@ -53,7 +53,7 @@ def read_config(run_dir):
     try:
         with open(path) as file:
             config = json.load(file)
-        config['options'], config['environment'], config['outcome']
+        config['options']['epochs'], config['environment']['devices'], (config['outcome'] or {'status': ''})['status']
     except FileNotFoundError:
         raise UserError('%s is not a run directory: it has no config.json' % run_dir) from None
     except (ValueError, KeyError, TypeError):
@@ -62,7 +62,10 @@ def read_config(run_dir):
 
 
 def read_metrics(run_dir):
-    """Rows of metrics.csv as dicts of numbers, an empty cell as nan; none before the first epoch is finished."""
+    """Rows of metrics.csv as dicts of numbers, an empty cell as nan; none before the first epoch is finished.
+
+    UserError where it is damaged.
+    """
     path = os.path.join(run_dir, 'metrics.csv')
     try:
         with open(path, newline='') as file:
@@ -70,6 +73,8 @@ def read_metrics(run_dir):
                     for row in csv.DictReader(file)]
     except FileNotFoundError:
         return []
+    except (ValueError, TypeError):
+        raise UserError('%s is damaged: it is not a table of numbers' % path) from None
 
 
 def find_runs(paths):

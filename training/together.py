@@ -16,13 +16,18 @@ PREFIX = 'together'
 
 
 def path_of(configs):
-    """The file for runs {run directory: config}; UserError unless they are the eight, finished, and alike."""
+    """The file for runs {run directory: config}; UserError unless they are the eight, finished, and alike.
+
+    A directory's name has the options and the seed; on how many devices a run was made it does not say.
+    """
+    devices = {len(config['environment']['devices']) * config['environment'].get('workers', 1)
+               for config in configs.values()}
     paths = [config['options'].get('path') for config in configs.values()]
     shared = {re.sub('^path[LR]{3}-', PREFIX + '-', os.path.basename(os.path.abspath(run_dir))) for run_dir in configs}
     folders = {os.path.dirname(os.path.abspath(run_dir)) for run_dir in configs}
-    if sorted(map(str, paths)) != sorted(COMPONENTS) or len(shared) > 1 or len(folders) > 1:
-        raise UserError('--save is for the eight component networks of one depth, trained with the same options and '
-                        'seed: name their run directories')
+    if sorted(map(str, paths)) != sorted(COMPONENTS) or max(map(len, (shared, folders, devices))) > 1:
+        raise UserError('--save is for the eight component networks of one depth, trained with the same options, '
+                        'seed and number of devices: name their run directories')
     for run_dir, config in configs.items():
         if (config['outcome'] or {}).get('status') != 'finished':
             raise UserError('%s is not finished: --save is for finished runs' % run_dir)
@@ -42,4 +47,5 @@ def save(path, configs, error):
 def find(folder):
     """Paths of the files in a folder, if it is there."""
     there = os.listdir(folder) if os.path.isdir(folder) else []
-    return [os.path.join(folder, name) for name in sorted(there) if re.fullmatch(PREFIX + r'-.*\.json', name)]
+    return [os.path.normpath(os.path.join(folder, name)) for name in sorted(there)
+            if re.fullmatch(PREFIX + r'-.*\.json', name)]
