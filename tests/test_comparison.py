@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import compare
-from comparison import results
+from comparison import commands, results
 from comparison.formats import as_csv, as_html, as_markdown, as_text
 from comparison.tables import table
 from errors import UserError
@@ -246,7 +246,7 @@ def test_a_table_of_ensembles_is_evaluated_when_its_members_are_there(capsys, mo
 
 def test_run_executes_resumes_and_reports(monkeypatch, tmp_path, capfd):
     small = runs.Makes('test_error', runs.Run('digits', 'plain', 8))
-    monkeypatch.setattr(reproduce, 'makes_of', lambda target: [small])
+    monkeypatch.setattr(commands, 'makes_of', lambda target: [small])
     words = ['table4', '--epochs', 1, '--seeds', '1,2', '--cpus', 1, '--per-gpu', 2, '--log-dir', tmp_path]
     monkeypatch.setattr(sys, 'argv', ['reproduce.py', '--run'] + [str(word) for word in words])
     monkeypatch.chdir(ROOT)
@@ -290,8 +290,9 @@ def fake_python(tmp_path):
 SMALL_RUN = """
 import sys
 import errors, reproduce
+from comparison import commands
 from paper.runs import Makes, Run
-reproduce.makes_of = lambda target: [Makes('test_error', Run('digits', 'plain', 8))]
+commands.makes_of = lambda target: [Makes('test_error', Run('digits', 'plain', 8))]
 sys.argv = ['reproduce.py', 'table4', '--run', '--cpus', '1', '--epochs', '300', '--log-dir', sys.argv[1]]
 errors.run(reproduce.main)
 """
@@ -314,7 +315,7 @@ def test_a_signal_lets_the_runs_save_and_end_first(tmp_path, number, status):
 
 
 def test_an_estimate_is_epochs_times_images_by_the_measured_speed(capsys, monkeypatch):
-    monkeypatch.setattr(reproduce, 'makes_of', lambda target: [DFN_MR, DFN_MR._replace(
+    monkeypatch.setattr(commands, 'makes_of', lambda target: [DFN_MR, DFN_MR._replace(
         run=runs.Run('svhn', 'dfn-mr', 14), seeds=1)])
     monkeypatch.setattr(reproduce, 'images_per_second', lambda run, contexts: 100.0)
     lines, _ = printed(capsys, monkeypatch, 'table4', '--estimate', '--log-dir', '/nowhere')

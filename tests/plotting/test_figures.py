@@ -27,7 +27,8 @@ def test_curves_of_figure_12_are_the_mean_of_the_runs_as_in_the_paper(tmp_path):
         write_run(tmp_path, ['--net', 'dfn-mr', '--depth', 56, '--seed', seed], errors=errors)
     write_run(tmp_path, ['--net', 'dfn-mr', '--depth', 56, '--epochs', 8, '--seed', 1], errors=[99.0] * 8)
     figure, missing = draw(12, str(tmp_path))
-    assert len(missing) == 3 * 8 * 2 - 1 and 'ResNet 110 on cifar10' in missing and 'DFN-MR 56 on cifar10' not in missing
+    assert len(missing) == 3 * 8 * 2 - 1
+    assert 'ResNet 110 on cifar10' in missing and 'DFN-MR 56 on cifar10' not in missing
     loss, error = figure.axes  # a row for the one pair that has a run
     assert error.get_title() == 'CIFAR-10, 110/56'
     line, = error.get_lines()

@@ -1,0 +1,108 @@
+"""The commands whose runs make a table or a figure of the paper."""
+import os
+import re
+import shlex
+import sys
+from typing import NamedTuple
+
+from comparison import results
+import paper
+from paper import runs
+from symbols.ensemble import COMPONENTS
+from training.runlog import read_config
+
+TARGETS = ['table%d' % number for number in paper.TABLES] + ['figure%d' % number for number in runs.FIGURES]
+
+
+def parsed(target):
+    """`table4` → ('table', 4)."""
+    kind, number = re.fullmatch(r'([a-z]+)(\d+)', target).groups()
+    return kind, int(number)
+
+
+def makes_of(target):
+    """The paper.runs.Makes of a table or figure that need a run."""
+    kind, number = parsed(target)
+    makes = runs.of_figure(number) if kind == 'figure' else runs.of_table(number, paper.cells(number))
+    return [one for one in makes if one.measure not in (runs.DEPTH, runs.PARAMETERS)]
+
+
+class Command(NamedTuple):
+    """A run and the words of its command line after `python`."""
+
+    run: runs.Run
+    words: list
+    directory: str
+
+    @property
+    def has_ended(self):
+        """Whether the run in its directory is over."""
+        return (os.path.exists(os.path.join(self.directory, 'config.json'))
+                and bool(read_config(self.directory)['outcome']))
+
+    def line(self):
+        """For a shell."""
+        return shlex.join(['python'] + self.words)
+
+
+def commands(args):
+    """All Commands of a table or figure, a run once, and those of what is evaluated of runs together."""
+    todo, after = {}, {}
+    for makes in makes_of(args.target):
+        for seed in args.seeds or range(1, makes.seeds + 1):
+            if makes.measure == runs.TOGETHER:
+                members = [_command(runs.component(makes.run.depth, path), seed, args) for path in COMPONENTS]
+                place = re.sub('path[LR]{3}-', 'together-', members[0].directory) + '.json'
+                words = ['eval.py', '--ensemble', '--save'] + [member.directory for member in members]
+                after[place] = Command(makes.run, words, place)
+            else:
+                command = _command(makes.run, seed, args)
+                todo[command.directory] = command
+    return list(todo.values()), list(after.values())
+
+
+def _command(run_, seed, args):
+    words = results.arguments(run_, seed, args.epochs)
+    if args.cpus is None:
+        words += ['--gpus', args.gpus or ','.join(map(str, range(run_.devices)))]
+    elif args.cpus > 1:
+        words += ['--cpus', str(args.cpus)]
+    words += ['--data-dir', args.data_dir] if args.data_dir else []
+    words += ['--log-dir', args.log_dir] if args.log_dir != 'logs' else []
+    return Command(run_, [results.script(run_).__name__ + '.py'] + words, results.directory(run_, words))
+
+
+def to_evaluate(after):
+    """The evaluations that can be made and are not there yet; a member that diverged has nothing to evaluate."""
+    result = []
+    for command in after:
+        members = command.words[3:]
+        outcomes = [_outcome(member) for member in members]
+        if 'not finite' in outcomes:
+            print('%s diverged: the eight cannot be evaluated together' % members[outcomes.index('not finite')],
+                  file=sys.stderr)
+        elif not os.path.exists(command.directory) and outcomes == ['finished'] * len(members):
+            result.append(command)
+    return result
+
+
+def _outcome(place):
+    there = os.path.exists(os.path.join(place, 'config.json'))
+    return ((read_config(place)['outcome'] or {}) if there else {}).get('status')
+
+
+def other_devices(commands_, args):
+    """Directories of runs that have ended on another number of devices than their commands have."""
+    found = []
+    for command in commands_:
+        if command.has_ended:
+            environment = read_config(command.directory)['environment']
+            there = len(environment['devices']) * environment.get('workers', 1)
+            wanted = args.cpus or len((args.gpus or ',' * (command.run.devices - 1)).split(','))
+            found += [command.directory] if there != wanted else []
+    return found
+
+
+def packs(commands_, size):
+    """The commands, so many together."""
+    return [commands_[first:first + size] for first in range(0, len(commands_), size)]
