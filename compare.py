@@ -6,10 +6,10 @@
 
 Under the paper's number stand the last epoch's error of the runs found, mean ± standard deviation (number of
 runs), and the smallest of any epoch. Runs that are not as in the paper (fewer epochs, another number of devices, an
-option) stand apart, [in brackets] with a letter that a note below explains, and are never part of a mean. Parameters
+option) stand apart, [in brackets] with a letter that a note below explains, each kind by itself. Parameters
 and depths are computed from the networks. ≠ marks what disagrees with the paper: a computed number that is not the
-printed one when it is rounded, an error where one of the two is a "fail", and a mean that is farther from the paper's
-than twice the standard error of their difference.
+printed one when it is rounded, an error where one of the two is a "fail" (over 50 %), and a mean that is farther from
+the paper's than twice the standard error of their difference.
 """
 from comparison import results
 from comparison.formats import FORMATS

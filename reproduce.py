@@ -4,7 +4,7 @@
     python reproduce.py table4 | xargs -d '\\n' -P 2 -I RUN sh -c RUN     # or a line for each task of an array job
     python reproduce.py figure12 --run                             # does them one after another, and resumes
     python reproduce.py table4 --estimate --cpus 1                 # hours of each run, by the speed of this machine
-    python reproduce.py table4 --epochs 8 --seeds 1 --cpus 1       # a short form of it
+    python reproduce.py table4 --epochs 8 --cpus 1 --only cifar10/resnet-26 cifar10/dfn-mr-14     # a little of it
 
 Without --gpus or --cpus the commands have the paper's number of GPUs. Each run is one command whose log says all;
 the same command takes up what was interrupted. compare.py and plot.py show what there is.
@@ -43,6 +43,8 @@ def parser():
                         help='the hours that each takes, from a few steps of each network on these devices')
     parser.add_argument('--epochs', type=positive_int, help="the schedule of the runs (default: the paper's)")
     parser.add_argument('--seeds', type=seeds, metavar='K,K,…', help="seeds (default: as many as the paper's, from 1)")
+    parser.add_argument('--only', nargs='+', metavar='TEXT', default=[],
+                        help='runs with one of these in their directory, such as cifar10/dfn-mr-14')
     parser.add_argument('--per-gpu', type=positive_int, default=1, metavar='K',
                         help='runs at a time on the same GPUs, which small networks leave idle: a line is a pack of K')
     parser.add_argument('--pack', type=positive_int, metavar='I', help='with --run, the I-th pack alone')
@@ -74,7 +76,8 @@ def _given(args):
     for name in ('epochs', 'per_gpu', 'log_dir', 'data_dir', 'gpus', 'cpus'):
         value = getattr(args, name)
         words += ['--' + name.replace('_', '-'), str(value)] if value is not None else []
-    return words + (['--seeds', ','.join(map(str, args.seeds))] if args.seeds else [])
+    words += ['--seeds', ','.join(map(str, args.seeds))] if args.seeds else []
+    return words + (['--only'] + args.only if args.only else [])
 
 
 def execute(commands_, at_once=1):
@@ -162,6 +165,8 @@ def main():
     check(args)
     kind, number = parsed(args.target)
     todo, after = commands(args)
+    if args.only and not todo:
+        raise UserError('--only %s: %s has no such run' % (' '.join(args.only), args.target))
     if not todo:
         print('%s needs no run: python plot.py figure %d draws it' % (args.target, number), file=sys.stderr)
         return 0

@@ -46,7 +46,10 @@ class Command(NamedTuple):
 
 
 def commands(args):
-    """All Commands of a table or figure, a run once, and those of what is evaluated of runs together."""
+    """[all Commands of a table or figure, a run once; those of what is evaluated of runs together].
+
+    args: what reproduce.py was given.
+    """
     todo, after = {}, {}
     for makes in makes_of(args.target):
         for seed in args.seeds or range(1, makes.seeds + 1):
@@ -58,7 +61,8 @@ def commands(args):
             else:
                 command = _command(makes.run, seed, args)
                 todo[command.directory] = command
-    return list(todo.values()), list(after.values())
+    return [[command for place, command in found.items() if not args.only or any(text in place for text in args.only)]
+            for found in (todo, after)]
 
 
 def _command(run_, seed, args):

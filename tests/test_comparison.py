@@ -218,6 +218,11 @@ def test_what_is_done_is_left_out(capsys, monkeypatch, logs):
         return [re.search(r'--depth 14(.*) --gpus', line).group(1) for line in lines
                 if '--net dfn-mr --depth 14 ' in line and '--dataset' not in line and 'cifar' in line]
     assert of_dfn_mr() == [' --seed 4', ' --seed 5']  # stopped; the others are finished
+    lines, _ = printed(capsys, monkeypatch, 'table4', '--log-dir', logs, '--seeds', '4,5', '--only', 'svhn/dfn-mr-98',
+                       'cifar10/dfn-mr-14/', '--cpus', 1)
+    assert lines == ['python train_cifar.py --net dfn-mr --depth 14 --seed %d --log-dir %s' % (seed, logs)
+                     for seed in (4, 5)] + ['python train_svhn.py --net dfn-mr --depth 98 --seed %d --log-dir %s' % (
+                         seed, logs) for seed in (4, 5)]
     _, err = printed(capsys, monkeypatch, 'table4', '--log-dir', logs, '--seeds', '1,6')
     assert err.count('another number of devices') == 1 and 'dfn-mr-14/seed6 was made' in err
     assert of_dfn_mr('--epochs', 8, '--seeds', '1,9') == [' --epochs 8 --seed 9']
@@ -398,6 +403,7 @@ def test_mistakes_are_one_line(mistake, tmp_path, logs):
     assert 'no CUDA' in mistake(reproduce.main, 'reproduce.py', 'figure8', '--run')  # once, not for every run
     assert 'numbers of the GPUs' in mistake(reproduce.main, 'reproduce.py', 'figure8', '--gpus', 'x')
     assert 'there is no such folder' in mistake(reproduce.main, 'reproduce.py', 'figure8', '--log-dir', 'README.md')
+    assert 'has no such run' in mistake(reproduce.main, 'reproduce.py', 'table4', '--only', 'cifar10/dfn-mr-15')
     assert '--pack is for --run' in mistake(reproduce.main, 'reproduce.py', 'figure8', '--pack', 1)
     assert 'one of --run and --estimate' in mistake(reproduce.main, 'reproduce.py', 'table4', '--run', '--estimate')
     assert 'is not a whole number' in mistake(reproduce.main, 'reproduce.py', 'table4', '--seeds', '1,x')
