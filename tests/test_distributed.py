@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 import train_cifar
+from compat import mx
 from errors import UserError
 from tests.conftest import ROOT
 from tests.test_train_cifar import MEASURED, only_run, read_bytes, read_csv, read_json, words
@@ -85,6 +87,18 @@ def test_a_worker_that_dies_and_a_signal_end_the_job_and_it_goes_on_to_the_bits_
         pytest.approx([float(row[name]) for name in MEASURED], rel=1e-6) for row in read_csv(two)]
     config = read_json(two)
     assert config['environment']['workers'] == 2 and config['outcome']['status'] == 'finished'
+
+
+def test_two_workers_with_two_devices_each_are_four_devices(command, small_cifar, tmp_path):
+    """To rounding: with four the order of summation is another. One step, which is a whole epoch."""
+    options = ['--epochs', 1, '--batch-size', 60]
+    command(*words(small_cifar, tmp_path / 'one', '--cpus', 4, *options), check=0)
+    command(*job(small_cifar, tmp_path / 'two', '--cpus', 2, *options), check=0)
+    one, two = (mx.nd.load(os.path.join(only_run(folder), 'checkpoint-0001', 'model-0001.params'))
+                for folder in (tmp_path / 'one', tmp_path / 'two'))
+    assert set(one) == set(two)
+    for name in one:
+        np.testing.assert_allclose(two[name].asnumpy(), one[name].asnumpy(), rtol=1e-6, atol=1e-7, err_msg=name)
 
 
 WORKER = '''
