@@ -52,6 +52,15 @@ def _iterator(prefix, batch_size, **options):
         **dict(zip(('mean_r', 'mean_g', 'mean_b', 'std_r', 'std_g', 'std_b'), MEAN + STD)), **options)
 
 
+def _batches(prefix, batch_size, **options):
+    """Yield the batches of a new iterator; UserError where a record cannot be decoded."""
+    try:
+        yield from _iterator(prefix, batch_size, **options)
+    except mx.MXNetError as error:
+        raise UserError('%s.rec is damaged, or the disk that it is on: delete it, and it is made again (%s)' % (
+            prefix, str(error).strip().splitlines()[-1])) from error
+
+
 class TrainRecords:
     """A training split, an epoch at a time, in batches of one size.
 
@@ -92,11 +101,11 @@ class TrainRecords:
     def _windows(self, epoch, device):
         """A device's images of an epoch, WINDOW steps at a time."""
         order, crops = np.random.RandomState([self.seed, epoch, device]).randint(0, 2 ** 30, 2)
-        iterator = _iterator(
+        batches = _batches(
             self.prefix, WINDOW * self.share, shuffle=True, seed=int(order), seed_aug=int(crops), rand_crop=True,
             rand_mirror=True, num_parts=self.place.total, part_index=(device + epoch) % self.place.total,
             preprocess_threads=max(1, share_of_cores() // self.place.count), prefetch_buffer=1, **self.augmentation)
-        for batch in iterator:
+        for batch in batches:
             yield batch.data[0], batch.label[0].asnumpy()
 
 
@@ -111,8 +120,8 @@ def evaluation_batches(prefix, records, batch_size):
 
     The iterator uses the memory of `data` again for later batches.
     """
-    iterator = _iterator(prefix, batch_size, preprocess_threads=share_of_cores())
-    for first, batch in zip(range(0, records, batch_size), iterator):
+    batches = _batches(prefix, batch_size, preprocess_threads=share_of_cores())
+    for first, batch in zip(range(0, records, batch_size), batches):
         there = min(batch_size, records - first)
         yield batch.data[0][:there], batch.label[0].asnumpy()[:there]
 

@@ -1,4 +1,7 @@
 """Every trap of ImageRecordIter that data/image_records.py names, on files whose records are known."""
+import os
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -135,6 +138,20 @@ def test_an_evaluation_has_every_centre_crop_once(prefix, originals, batch_size)
         top, left = (image.shape[0] - 224) // 2, (image.shape[1] - 224) // 2
         crop = image[top:top + 224, left:left + 224].astype(np.float64)
         np.testing.assert_allclose(ours, ((crop - MEAN) / STD).transpose(2, 0, 1), rtol=1e-5, atol=1e-5)
+
+
+def test_a_damaged_image_is_one_error(prefix, tmp_path):
+    """Where the record's own header is damaged MXNet aborts the process, which nobody can catch."""
+    damaged = str(tmp_path / 'x')
+    for kind in ('.rec', '.idx'):
+        shutil.copy(prefix + kind, damaged + kind)
+    with open(damaged + '.rec', 'r+b') as file:
+        file.seek(40)  # behind the first record's headers: its PNG's signature
+        file.write(bytes(100))
+    with pytest.raises(UserError, match='x.rec is damaged'):
+        list(evaluation_batches(damaged, RECORDS, 8))
+    with pytest.raises(UserError, match='x.rec is damaged'):
+        read(damaged, 1)
 
 
 def test_an_option_that_mxnet_does_not_know_is_refused(prefix):
