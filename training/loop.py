@@ -162,10 +162,9 @@ class Trainer:
         row = self._evaluate() if self.store.rank == 0 else None
         if not self.store.tell(row is not None and math.isfinite(row['test_loss'])):
             raise Diverged('the test loss is not finite after epoch %d: try a smaller --lr' % (self.progress.epoch + 1))
-        rows = [row] if row else []
-        for row in rows:
+        if row:
             self._log_epoch(row)
-        self.progress = Progress(self.progress.epoch + 1, rows=self.progress.rows + rows)
+        self.progress = Progress(self.progress.epoch + 1, rows=self.progress.rows + ([row] if row else []))
         self._save()
         self.log.write_metrics(self.progress.rows)
 
