@@ -36,7 +36,7 @@ demo: .venv
 	@echo "curves      figures/digits.png, figures/digits.svg"
 
 report: .venv
-	$(RUN) -m comparison.report
+	$(RUN) report.py
 
 test: .venv
 	$(RUN) -m pytest

@@ -1,1 +1,2 @@
-"""The paper beside our logs: results.py finds runs, tables.py and formats.py have the tables, report.py the page."""
+"""The paper beside our logs: results.py finds runs, tables.py and formats.py have the tables, commands.py what
+makes them."""

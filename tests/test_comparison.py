@@ -369,7 +369,7 @@ addEventListener('hashchange', () => {
 
 def test_the_report_in_a_browser(command, tmp_path, logs):
     page = tmp_path / 'page' / 'report.html'
-    _, out, _ = command('-m', 'comparison.report', '--log-dir', logs, '--out', page, check=0)
+    _, out, _ = command('report.py', '--log-dir', logs, '--out', page, check=0)
     assert out.strip() == str(page)
     text = page.read_text(encoding='utf-8')
     assert not re.search(r'(src|href)="(?!data:|#|https://arxiv)', text)  # nothing from elsewhere is needed
@@ -390,7 +390,7 @@ def test_the_report_in_a_browser(command, tmp_path, logs):
 
 
 def test_a_report_without_runs_is_one_too(command, tmp_path):
-    command('-m', 'comparison.report', '--log-dir', tmp_path, '--out', tmp_path / 'r.html', check=0)
+    command('report.py', '--log-dir', tmp_path, '--out', tmp_path / 'r.html', check=0)
     assert '0 runs' in (tmp_path / 'r.html').read_text(encoding='utf-8')
 
 

@@ -3,7 +3,8 @@
 Tables are those of compare.py, figures those of plot.py, inside the page; behind each number of ours are its runs'
 options, results and curve.
 
-    python -m comparison.report
+    python report.py                             # figures/report.html
+    python report.py --log-dir elsewhere --out page.html
 """
 import base64
 import html
@@ -25,7 +26,7 @@ from paper.runs import FIGURES
 from plotting import curves, figures
 from training.runlog import group_runs, read_config, read_metrics, without_seed
 
-TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'report.html')
+TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'comparison', 'report.html')
 SHOWN = ('status', 'epochs', 'test_error', 'best_test_error', 'peak_memory_mib')  # of a run's outcome
 
 
@@ -96,7 +97,7 @@ def _short(value):
 
 def main():
     """Write the page."""
-    parser = Parser(prog='python -m comparison.report', description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument('--log-dir', default='logs', help='where the run directories are')
     parser.add_argument('--out', metavar='FILE', default='figures/report.html', help='the page')
     args = parser.parse_args()
