@@ -1,5 +1,4 @@
 """Every trap of ImageRecordIter that data/image_records.py names, on files whose records are known."""
-import os
 import shutil
 
 import cv2
