@@ -182,7 +182,7 @@ def test_the_committed_runs_are_in_the_tables(command):
     rows = [row for row in csv.DictReader(io.StringIO(out)) if row['runs']]
     assert {row['column'] for row in rows} >= {'CIFAR-10 DFN-MR'}
     for row in rows:
-        last = [read_csv(os.path.join(ROOT, run))[-1] for run in row['runs'].split()]
+        last = [read_csv(os.path.join(ROOT, run))[-1] for run in row['runs'].split('; ')]
         assert float(row['here']) == pytest.approx(np.mean([float(own['test_error']) for own in last]), abs=1e-4)
         assert row['differences'] == '8 of 400 epochs; 1 device instead of 2' and int(row['n']) == len(last)
     # eight components, trained apart, evaluated together: the number that eval.py printed
