@@ -285,7 +285,7 @@ def fake_python(tmp_path):
     """A folder with a `python` that prints its arguments."""
     folder = tmp_path / 'bin'
     folder.mkdir()
-    (folder / 'python').write_text('#!%s\nimport sys\nprint(sys.argv[1:])\n' % sys.executable)
+    (folder / 'python').write_text('#!%s\nimport os, sys\nos.write(1, b"%%r\\n" %% sys.argv[1:])\n' % sys.executable)
     (folder / 'python').chmod(0o755)
     return str(folder)
 
