@@ -191,6 +191,16 @@ def test_the_committed_runs_are_in_the_tables(command):
     assert found.last == [17.71] and found.differences == ('8 of 400 epochs', '1 device instead of 2')
 
 
+def test_the_readme_shows_what_compare_prints(command):
+    _, out, _ = command('compare.py', 4, check=0, env={**os.environ, 'COLUMNS': '130'})
+    with open(os.path.join(ROOT, 'README.md'), encoding='utf-8') as file:
+        readme = file.read()
+    shown = readme[readme.index('The second prints'):]
+    shown = [line[4:] for line in shown[:shown.index('![')].splitlines() if line.startswith('    ')]
+    assert len(shown) >= 6 and '15.41 ± 0.29 (2)' in '\n'.join(shown)
+    assert not set(shown) - set(out.splitlines())
+
+
 # reproduce.py
 
 def printed(capsys, monkeypatch, *words):
