@@ -236,7 +236,7 @@ class Reporter:
 
 def is_finished(config):
     """Whether a run came to its last epoch."""
-    return (config['outcome'] or {}).get('status') == 'finished'
+    return runlog.status(config) == 'finished'
 
 
 def tables_order(config):

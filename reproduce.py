@@ -19,7 +19,7 @@ import time
 import numpy as np
 
 from comparison import results
-from comparison.commands import TARGETS, commands, other_devices, packs, parsed, to_evaluate
+from comparison.commands import TARGETS, commands, gpus_of, other_devices, packs, parsed, to_evaluate
 from compat import mx
 from errors import Parser, UserError, positive_int, run
 from symbols.summary import parameter_shapes, statistics_shapes
@@ -97,13 +97,10 @@ def _wait(processes):
     """Their statuses. Where this process is to end they are let save and end first."""
     try:
         return [process.wait() for process in processes]
-    except KeyboardInterrupt:  # at a terminal they have had it as well
+    except (KeyboardInterrupt, SystemExit) as end:
         for process in processes:
-            process.wait()
-        raise
-    except SystemExit:
-        for process in processes:
-            process.terminate()
+            if isinstance(end, SystemExit):  # Ctrl-C they have had as well
+                process.terminate()
         for process in processes:
             process.wait()
         raise
@@ -194,12 +191,14 @@ def main():
 
 def run_all(todo, after, args):
     """Execute what is not done; returns the exit status."""
-    for number in sorted({len(args.gpus.split(',')) if args.gpus else command.run.devices for command in todo}):
-        devices.contexts(None if args.cpus else args.gpus or ','.join(map(str, range(number))))  # or one line for all
-    chosen = packs(todo, args.per_gpu)[args.pack - 1:args.pack] if args.pack else packs(todo, args.per_gpu)
-    if not chosen:
-        raise UserError('--pack %d: there are %d' % (args.pack, len(packs(todo, args.per_gpu))))
-    failed = execute([command for pack in chosen for command in pack], args.per_gpu) + execute(to_evaluate(after))
+    for gpus in sorted({None if args.cpus else gpus_of(command.run, args) for command in todo}):
+        devices.contexts(gpus)  # or one line for all
+    if args.pack:
+        chosen = packs(todo, args.per_gpu)
+        if args.pack > len(chosen):
+            raise UserError('--pack %d: there are %d' % (args.pack, len(chosen)))
+        todo = chosen[args.pack - 1]
+    failed = execute(todo, args.per_gpu) + execute(to_evaluate(after))
     if failed:
         print('%d of the runs did not come to their end; the same command takes them up again' % failed,
               file=sys.stderr)

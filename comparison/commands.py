@@ -9,7 +9,8 @@ from comparison import results
 import paper
 from paper import runs
 from symbols.ensemble import COMPONENTS
-from training.runlog import read_config
+from training import together
+from training.runlog import count_devices, read_config, status
 
 TARGETS = ['table%d' % number for number in paper.TABLES] + ['figure%d' % number for number in runs.FIGURES]
 
@@ -37,8 +38,7 @@ class Command(NamedTuple):
     @property
     def has_ended(self):
         """Whether the run in its directory is over."""
-        return (os.path.exists(os.path.join(self.directory, 'config.json'))
-                and bool(read_config(self.directory)['outcome']))
+        return _status(self.directory) is not None
 
     def line(self):
         """For a shell."""
@@ -55,7 +55,7 @@ def commands(args):
         for seed in args.seeds or range(1, makes.seeds + 1):
             if makes.measure == runs.TOGETHER:
                 members = [_command(runs.component(makes.run.depth, path), seed, args) for path in COMPONENTS]
-                place = re.sub('path[LR]{3}-', 'together-', members[0].directory) + '.json'
+                place = together.path_beside(members[0].directory)
                 words = ['eval.py', '--ensemble', '--save'] + [member.directory for member in members]
                 after[place] = Command(makes.run, words, place)
             else:
@@ -68,7 +68,7 @@ def commands(args):
 def _command(run_, seed, args):
     words = results.arguments(run_, seed, args.epochs)
     if args.cpus is None:
-        words += ['--gpus', args.gpus or ','.join(map(str, range(run_.devices)))]
+        words += ['--gpus', gpus_of(run_, args)]
     elif args.cpus > 1:
         words += ['--cpus', str(args.cpus)]
     words += ['--data-dir', args.data_dir] if args.data_dir else []
@@ -76,12 +76,17 @@ def _command(run_, seed, args):
     return Command(run_, [results.script(run_).__name__ + '.py'] + words, results.directory(run_, words))
 
 
+def gpus_of(run_, args):
+    """--gpus of a run's command: those given, or as many as the paper has."""
+    return args.gpus or ','.join(map(str, range(run_.devices)))
+
+
 def to_evaluate(after):
     """The evaluations that can be made and are not there yet; a member that diverged has nothing to evaluate."""
     result = []
     for command in after:
         members = command.words[3:]
-        outcomes = [_outcome(member) for member in members]
+        outcomes = [_status(member) for member in members]
         if 'not finite' in outcomes:
             print('%s diverged: the eight cannot be evaluated together' % members[outcomes.index('not finite')],
                   file=sys.stderr)
@@ -90,9 +95,9 @@ def to_evaluate(after):
     return result
 
 
-def _outcome(place):
+def _status(place):
     there = os.path.exists(os.path.join(place, 'config.json'))
-    return ((read_config(place)['outcome'] or {}) if there else {}).get('status')
+    return status(read_config(place)) if there else None
 
 
 def other_devices(commands_, args):
@@ -100,10 +105,8 @@ def other_devices(commands_, args):
     found = []
     for command in commands_:
         if command.has_ended:
-            environment = read_config(command.directory)['environment']
-            there = len(environment['devices']) * environment.get('workers', 1)
-            wanted = args.cpus or len((args.gpus or ',' * (command.run.devices - 1)).split(','))
-            found += [command.directory] if there != wanted else []
+            wanted = args.cpus or len(gpus_of(command.run, args).split(','))
+            found += [command.directory] if count_devices(read_config(command.directory)) != wanted else []
     return found
 
 

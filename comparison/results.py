@@ -23,7 +23,7 @@ from symbols import imagenet
 from symbols.summary import summarise
 from training import together
 from training.loop import FAIL
-from training.runlog import read_config, read_metrics
+from training.runlog import check_columns, count_devices, read_config, read_metrics, status
 
 SCRIPTS = {'svhn': train_svhn, 'imagenet': train_imagenet}  # train_cifar for all others
 # Options that do not make a run another one: besides those that a resumed run may change, what other columns tell
@@ -93,48 +93,40 @@ def find(makes, log_dir, epochs=None):
     run, epochs = makes.run, epochs or makes.run.epochs
     wanted = _as_json(vars(script(run).parser().parse_args(arguments(run))))
     groups, seeds = {}, set()
-    for place, config, rows in _together(run, log_dir) if makes.measure == TOGETHER else _runs(run, log_dir, wanted):
-        values = ([rows[-1]['test_error']] if makes.measure == TOGETHER else _column(rows, makes.measure, place))
-        broken = (config['outcome'] or {}).get('status') == 'not finite'
-        if rows:
-            differences = _differences(config, len(rows), wanted, run, epochs)
-            seed = config['options'].get('seed')
-            if (differences, seed) in seeds:
-                differences += ('seed %s once more' % seed,)
-            seeds.add((differences, seed))
-            groups.setdefault(differences, []).append(
-                (place, np.inf if broken else values[-1], np.nanmin([np.inf] + values)))
+    read = _together if makes.measure == TOGETHER else _runs
+    for place, config, done, last, best in read(makes, log_dir, wanted):
+        differences = _differences(config, done, wanted, run, epochs)
+        seed = config['options'].get('seed')
+        if (differences, seed) in seeds:
+            differences += ('seed %s once more' % seed,)
+        seeds.add((differences, seed))
+        groups.setdefault(differences, []).append((place, last, best))
     return [Found([place for place, _, _ in group], differences, [last for _, last, _ in group],
-                  [] if makes.measure == TOGETHER else [best for _, _, best in group])
+                  [best for _, _, best in group if best is not None])
             for differences, group in sorted(groups.items(), key=lambda item: (len(item[0]), item[0]))]
 
 
-def _runs(run, log_dir, wanted):
-    """Yield (directory, config, rows of metrics.csv) of the network's runs with the wanted identity."""
-    folder = folder_of(run, log_dir)
+def _runs(makes, log_dir, wanted):
+    """Yield (directory, config, epochs done, last error, smallest) of the network's runs with the wanted identity."""
+    folder = folder_of(makes.run, log_dir)
     there = os.listdir(folder) if os.path.isdir(folder) else []
     for name in sorted(there, key=lambda name: (len(name), name)):  # the least options first
         place = os.path.join(folder, name)
         if not re.fullmatch(r'(.+-)?seed\d+', name) or not os.path.exists(os.path.join(place, 'config.json')):
             continue
+        config, rows = read_config(place), read_metrics(place)
+        if rows and all(config['options'].get(name) == wanted.get(name) for name in IDENTITY):
+            check_columns(place, rows, [makes.measure])
+            values = [row[makes.measure] for row in rows]
+            last = np.inf if status(config) == 'not finite' else values[-1]
+            yield place, config, len(rows), last, np.nanmin([np.inf] + values)
+
+
+def _together(makes, log_dir, wanted):
+    """As _runs, of the files that `eval.py --ensemble --save` wrote, which have the last epoch alone."""
+    for place in together.find(folder_of(makes.run, log_dir)):
         config = read_config(place)
-        if all(config['options'].get(name) == wanted.get(name) for name in IDENTITY):
-            yield place, config, read_metrics(place)
-
-
-def _together(run, log_dir):
-    """As _runs, of the files that `eval.py --ensemble --save` wrote: the last epoch alone."""
-    for place in together.find(folder_of(run, log_dir)):
-        config = read_config(place)
-        yield place, config, [{}] * (config['options']['epochs'] - 1) + [config['outcome']]
-
-
-def _column(rows, name, place):
-    try:
-        return [row[name] for row in rows]
-    except KeyError:
-        raise UserError('%s has no column %s: is the run damaged?' % (
-            os.path.join(place, 'metrics.csv'), name)) from None
+        yield place, config, config['options']['epochs'], config['outcome']['test_error'], None
 
 
 def _as_json(values):
@@ -144,13 +136,13 @@ def _as_json(values):
 def _differences(config, done, wanted, run, epochs):
     """What is not as in the paper, as texts."""
     options = {**job.LATER, **config['options']}
-    result, finished = [], (config['outcome'] or {}).get('status') == 'finished'
-    if not config['outcome'] or (finished and done != options['epochs']):
+    result = []
+    if not status(config) or (status(config) == 'finished' and done != options['epochs']):
         result.append('stopped after %d of %d epochs' % (done, options['epochs']))
     if options['epochs'] != epochs:
         result.append('a schedule of %d epochs instead of %d' % (options['epochs'], epochs)
-                      if not config['outcome'] else '%d of %d epochs' % (options['epochs'], epochs))
-    devices = len(config['environment']['devices']) * config['environment'].get('workers', 1)
+                      if not status(config) else '%d of %d epochs' % (options['epochs'], epochs))
+    devices = count_devices(config)
     if devices != run.devices:
         result.append('%d device%s instead of %d' % (devices, 's' * (devices > 1), run.devices))
     ignored = IGNORED | ({'loss_scale'} if options['dtype'] == 'float32' else set())

@@ -11,7 +11,7 @@ import symbols
 from errors import UserError
 from paper.runs import CURVES, ERROR, Makes
 from symbols import imagenet
-from training.runlog import group_runs, read_config, read_metrics, without_seed
+from training.runlog import check_columns, group_runs, read_config, read_metrics, without_seed
 
 from matplotlib import pyplot as plt  # isort: skip
 
@@ -36,9 +36,7 @@ def group(paths):
 
 def _rows(run_dir):
     rows = read_metrics(run_dir)
-    for column, _ in PANELS:
-        if rows and column not in rows[0]:
-            raise UserError('%s has no column %s: is the run damaged?' % (os.path.join(run_dir, 'metrics.csv'), column))
+    check_columns(run_dir, rows, [column for column, _ in PANELS])
     return rows
 
 

@@ -77,6 +77,23 @@ def read_metrics(run_dir):
         raise UserError('%s is damaged: it is not a table of numbers' % path) from None
 
 
+def check_columns(run_dir, rows, columns):
+    """UserError where the rows that read_metrics gave for a run lack one of the columns."""
+    for column in columns:
+        if any(column not in row for row in rows):
+            raise UserError('%s has no column %s: is the run damaged?' % (os.path.join(run_dir, 'metrics.csv'), column))
+
+
+def status(config):
+    """How a run ended, `finished` or `not finite`; None where it has not. config: as read_config gives it."""
+    return (config['outcome'] or {}).get('status')
+
+
+def count_devices(config):
+    """On how many devices a run was made, of all its workers."""
+    return len(config['environment']['devices']) * config['environment'].get('workers', 1)
+
+
 def find_runs(paths):
     """Run directories among `paths` and in the directories above them (all seeds), in order."""
     runs = []

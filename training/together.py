@@ -11,6 +11,7 @@ import re
 from errors import UserError
 from files import write_atomically
 from symbols.ensemble import COMPONENTS
+from training.runlog import count_devices, status
 
 PREFIX = 'together'
 
@@ -20,18 +21,22 @@ def path_of(configs):
 
     A directory's name has the options and the seed; on how many devices a run was made it does not say.
     """
-    devices = {len(config['environment']['devices']) * config['environment'].get('workers', 1)
-               for config in configs.values()}
+    devices = {count_devices(config) for config in configs.values()}
     paths = [config['options'].get('path') for config in configs.values()]
-    shared = {re.sub('^path[LR]{3}-', PREFIX + '-', os.path.basename(os.path.abspath(run_dir))) for run_dir in configs}
-    folders = {os.path.dirname(os.path.abspath(run_dir)) for run_dir in configs}
-    if sorted(map(str, paths)) != sorted(COMPONENTS) or max(map(len, (shared, folders, devices))) > 1:
+    files = {path_beside(os.path.abspath(run_dir)) for run_dir in configs}
+    if sorted(map(str, paths)) != sorted(COMPONENTS) or len(files) > 1 or len(devices) > 1:
         raise UserError('--save is for the eight component networks of one depth, trained with the same options, '
                         'seed and number of devices: name their run directories')
     for run_dir, config in configs.items():
-        if (config['outcome'] or {}).get('status') != 'finished':
+        if status(config) != 'finished':
             raise UserError('%s is not finished: --save is for finished runs' % run_dir)
-    return os.path.join(os.path.dirname(os.path.normpath(next(iter(configs)))), shared.pop() + '.json')
+    return path_beside(os.path.normpath(next(iter(configs))))
+
+
+def path_beside(run_dir):
+    """The file for the run of a component network and its seven fellows."""
+    folder, name = os.path.split(run_dir)
+    return os.path.join(folder, re.sub('^path[LR]{3}-', PREFIX + '-', name) + '.json')
 
 
 def save(path, configs, error):
