@@ -168,7 +168,7 @@ def restore(folder, replicas, optimiser):
         for replica in replicas.replicas:
             for name, value in replica.parameters.items():
                 parameters[name].copyto(value)
-    replicas.share([replica.parameters for replica in replicas.replicas])
+    replicas.share([replica.flat for replica in replicas.replicas])
     replicas.restore_statistics(statistics)
     optimiser.restore(momentum)
     return progress

@@ -17,28 +17,26 @@ class NesterovSGD:
         self.replicas, self.momentum, self.weight_decay = replicas, momentum, weight_decay
         self.loss_scale = loss_scale  # what the gradients have been multiplied by
         self.rate = None  # of the last step, which the buffers are scaled by
-        self.buffers = [{name: mx.nd.zeros_like(weight) for name, weight in replica.parameters.items()}
-                        for replica in replicas.replicas]
-        self._results = [{name: mx.nd.zeros_like(weight) for name, weight in replica.parameters.items()}
-                         for replica in replicas.replicas]
+        self.buffers = [replica.flat.like() for replica in replicas.replicas]
+        self._results = [replica.flat.like() for replica in replicas.replicas]
 
     def step(self, rate, images):
         """Update every replica from the gradients it holds, which are sums over `images` images."""
         if self.rate is not None and rate != self.rate:
             for buffers in self.buffers:
-                for buffer in buffers.values():
+                for buffer in buffers.buckets:
                     buffer *= rate / self.rate
         self.rate = rate
         for replica, buffers, results in zip(self.replicas.replicas, self.buffers, self._results):
-            for name, weight in replica.parameters.items():
-                result = mx.nd.nag_mom_update(weight, replica.gradients[name], buffers[name], out=results[name],
-                                              lr=rate, wd=self.weight_decay, momentum=self.momentum,
-                                              rescale_grad=1 / (images * self.loss_scale))
+            for weight, gradient, buffer, result in zip(replica.flat.buckets, replica.flat_gradients.buckets,
+                                                        buffers.buckets, results.buckets):
+                mx.nd.nag_mom_update(weight, gradient, buffer, out=result, lr=rate, wd=self.weight_decay,
+                                     momentum=self.momentum, rescale_grad=1 / (images * self.loss_scale))
                 result.copyto(weight)
 
     def state(self):
         """What a resume needs: the rate, and {name: NDArray} of the buffers, the same on every device."""
-        return self.rate, self.buffers[0]
+        return self.rate, self.buffers[0].arrays
 
     def restore(self, state):
         """Take up a state; of several workers all call it, and rank 0's counts."""
@@ -46,6 +44,6 @@ class NesterovSGD:
         self.rate = store.tell(state and state[0])
         if store.rank == 0:
             for own in self.buffers:
-                for name, buffer in own.items():
+                for name, buffer in own.arrays.items():
                     state[1][name].copyto(buffer)
         self.replicas.share(self.buffers)

@@ -16,17 +16,30 @@ import numpy as np
 
 from compat import mx
 from errors import UserError
+from training.flat import Flat
 from training.store import Store, shares
 
 
 class Replica:
-    """The network's arrays on one device, and its executors, one for each number of images."""
+    """The network's arrays on one device, and its executors, one for each number of images.
+
+    parameters: {name: array}. In training `gradients` has the same names, and `flat` and `flat_gradients` hold
+    both side by side (flat.py); not in evaluation, because what MXNet does to the weights' layout there (above)
+    it cannot do to a part of an array.
+    """
 
     def __init__(self, symbol, device, image_shape, parameters, statistics, train):
         self.symbol, self.device, self.image_shape = symbol, device, tuple(image_shape)
-        self.parameters = {name: mx.nd.array(value, device) for name, value in parameters.items()}
         self.statistics = {name: mx.nd.array(value, device) for name, value in statistics.items()}
-        self.gradients = {name: mx.nd.zeros_like(value) for name, value in self.parameters.items()} if train else None
+        if train:
+            self.flat = Flat({name: value.shape for name, value in parameters.items()}, device)
+            self.flat_gradients = self.flat.like()
+            self.parameters, self.gradients = self.flat.arrays, self.flat_gradients.arrays
+            for name, value in parameters.items():
+                self.parameters[name][:] = value
+        else:
+            self.parameters = {name: mx.nd.array(value, device) for name, value in parameters.items()}
+            self.gradients = None
         self._executors = {}
 
     def forward(self, data, labels=None):
@@ -71,14 +84,14 @@ class Replicas:
         self._evaluated = symbol if evaluated is None else evaluated
         self.replicas = [Replica(symbol, device, image_shape, parameters, statistics, train=True)
                          for device in devices]
-        self._keys = {name: self.store.reserve(weight.shape) for name, weight in self.replicas[0].parameters.items()}
-        self.share([replica.parameters for replica in self.replicas])
+        self._keys = [self.store.reserve(bucket.shape) for bucket in self.replicas[0].flat.buckets]
+        self.share([replica.flat for replica in self.replicas])
 
     def share(self, per_device):
-        """Make arrays that are as the parameters, a {name: NDArray} for each device, those of rank 0 everywhere."""
+        """Make arrays that are as the parameters, a Flat for each device, those of rank 0 everywhere."""
         if self.store.workers > 1:
-            for name, key in self._keys.items():
-                self.store.share(key, [arrays[name] for arrays in per_device])
+            for key, *buckets in zip(self._keys, *(flat.buckets for flat in per_device)):
+                self.store.share(key, buckets)
             mx.nd.waitall()
 
     def check_batches(self, images, batch_size):
@@ -98,8 +111,8 @@ class Replicas:
         executors = [replica.forward(*part) for replica, part in zip(self.replicas, parts)]
         for executor in executors:
             executor.backward()
-        for name, key in self._keys.items():
-            self.store.sum(key, [replica.gradients[name] for replica in self.replicas])
+        for key, *buckets in zip(self._keys, *(replica.flat_gradients.buckets for replica in self.replicas)):
+            self.store.sum(key, buckets)
         return executors
 
     def statistics(self):

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from compat import mx
+from training.flat import Flat
 from training.optimiser import NesterovSGD
 from training.schedule import learning_rate
 
@@ -11,8 +12,11 @@ class OneReplica:
     """The part of a replica that the optimiser uses."""
 
     def __init__(self, weights):
-        self.parameters = {name: mx.nd.array(value) for name, value in weights.items()}
-        self.gradients = {name: mx.nd.zeros(value.shape) for name, value in weights.items()}
+        self.flat = Flat({name: value.shape for name, value in weights.items()}, mx.cpu())
+        self.flat_gradients = self.flat.like()
+        self.parameters, self.gradients = self.flat.arrays, self.flat_gradients.arrays
+        for name, value in weights.items():
+            self.parameters[name][:] = value
 
 
 class Group:
