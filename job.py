@@ -105,6 +105,17 @@ def short(about):
             for split, of_split in about.items()}
 
 
+def start(network, contexts, image_shape, seed=1, store=None, loss_scale=None):
+    """Replicas of a network at its initial weights, in the form for training on these devices (symbols/layers.py).
+
+    network: a function from loss_scale, in float16, and fused, or nothing to the symbol.
+    """
+    drawn, on_cpu = network(), contexts[0].device_type == 'cpu'
+    return Replicas(network(loss_scale=loss_scale, fused=on_cpu), contexts, image_shape,
+                    initial_parameters(parameter_shapes(drawn, image_shape), seed),
+                    initial_statistics(statistics_shapes(drawn, image_shape)), store, drawn)
+
+
 class Run:
     """One run of a training script: its options, its devices, its directory.
 
@@ -150,7 +161,7 @@ class Run:
     def train(self, network, dataset, batches, rate):
         """Train to the end, testing after each epoch; returns the exit status.
 
-        network: a function from loss_scale, in float16, or nothing to the symbol. dataset: of data.load or
+        network: as of `start`. dataset: of data.load or
         load_imagenet; batches: those to train on; rate: from an epoch to its learning rate.
         """
         self.config.update(parameters=count_parameters(network(), dataset.image_shape),
@@ -184,11 +195,9 @@ class Run:
             raise UserError('worker %d has other images to train on than worker 0' % self.store.rank)
 
     def _trainer(self, network, dataset, batches, rate):
-        args, symbol, shape = self.args, network(), dataset.image_shape
+        args = self.args
         loss_scale = args.loss_scale if args.dtype == 'float16' else None
-        replicas = Replicas(network(loss_scale=loss_scale), self.contexts, shape,
-                            initial_parameters(parameter_shapes(symbol, shape), args.seed),
-                            initial_statistics(statistics_shapes(symbol, shape)), self.store, symbol)
+        replicas = start(network, self.contexts, dataset.image_shape, args.seed, self.store, loss_scale)
         replicas.check_batches(batches.images_per_epoch, args.batch_size)
         optimiser = NesterovSGD(replicas, args.momentum, args.weight_decay, loss_scale or 1)
         log = (runlog.RunLog(self.directory, self.config, same_run) if self.store.rank == 0 else
@@ -196,4 +205,4 @@ class Run:
         split, at_once = dataset.test_split, dataset.test_batch * self.place.count
         plan = Plan(batches, lambda: dataset.evaluation_batches(split, at_once), dataset.about[split]['records'],
                     args.epochs, rate, 60 * args.checkpoint_minutes, dataset.has_top5)
-        return Trainer(symbol, replicas, optimiser, plan, log)
+        return Trainer(network(), replicas, optimiser, plan, log)

@@ -18,15 +18,13 @@ import time
 
 import numpy as np
 
+import job
 from comparison import results
 from comparison.commands import TARGETS, commands, gpus_of, other_devices, packs, parsed, to_evaluate
 from compat import mx
 from errors import Parser, UserError, positive_int, run
-from symbols.summary import parameter_shapes, statistics_shapes
 from training import devices
-from training.initialiser import initial_parameters, initial_statistics
 from training.optimiser import NesterovSGD
-from training.replicas import Replicas
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
 IMAGES = {'cifar10': 50000, 'cifar100': 50000, 'svhn': 598388, 'imagenet': 1281167}  # to train on
@@ -108,9 +106,8 @@ def _wait(processes):
 
 def images_per_second(run_, contexts):
     """The speed of training steps of a network on synthetic batches, without reading, evaluating or saving."""
-    symbol, shape = results.network(run_)
-    replicas = Replicas(symbol, contexts, shape, initial_parameters(parameter_shapes(symbol, shape), 1),
-                        initial_statistics(statistics_shapes(symbol, shape)))
+    network, shape = results.network(run_)
+    replicas = job.start(network, contexts, shape)
     optimiser = NesterovSGD(replicas, 0.9, 1e-4)
     batch = BATCH.get(run_.dataset, BATCH['others'])
     random = np.random.RandomState(0)

@@ -5,6 +5,7 @@
 
 compare.py, plot.py, reproduce.py and the report read the logs through this alone.
 """
+import functools
 import json
 import os
 import re
@@ -154,17 +155,19 @@ def _differences(config, done, wanted, run, epochs):
 
 
 def network(run):
-    """(symbol, image shape) of a run's network; CIFAR-100's, which differs in its last layer, as on CIFAR-10."""
+    """(function to the symbol, image shape) of a run's network; CIFAR-100's, which differs in its last layer, as on
+    CIFAR-10."""
     if run.dataset == 'imagenet':
-        return imagenet.get_symbol(run.net, run.depth), imagenet.IMAGE_SHAPE
+        return functools.partial(imagenet.get_symbol, run.net, run.depth), imagenet.IMAGE_SHAPE
     parsed = train_cifar.parser().parse_args(arguments(run._replace(dataset='cifar10')))
-    return symbols.get_symbol(run.net, run.depth, widen=run.widen, path=parsed.path,
-                              components=parsed.components), symbols.IMAGE_SHAPE
+    return functools.partial(symbols.get_symbol, run.net, run.depth, widen=run.widen, path=parsed.path,
+                             components=parsed.components), symbols.IMAGE_SHAPE
 
 
 def computed(makes):
     """A measure of the network alone: its depth in layers, or its parameters in millions."""
-    summary = summarise(*network(makes.run))
+    build, image_shape = network(makes.run)
+    summary = summarise(build(), image_shape)
     return summary.depth if makes.measure == DEPTH else summary.parameters / 1e6
 
 

@@ -3,34 +3,48 @@
 Two streams run from C's output to FC. A unit merges them, m = ½·(shortcut1(a) + shortcut2(b)), and
 runs on: a' = relu(m + branch1(a)), b' = relu(m + branch2(b)). Where the width changes each stream
 has its own projection. The last unit gives one output, relu(m + branch1(a) + branch2(b)).
+
+The fused form (layers.py) does not halve: its streams are 2, 4, 8, … times as large after each unit, until a
+projection or the classifier brings them back, and so are the branches that are added to them, by their last gamma and
+beta. Halving would cost four passes over memory each way, two of them to take the values out of the layout in which
+MXNet's convolutions have them and back.
 """
-from symbols.layers import relu
+from symbols.layers import relu, times
+
+LARGEST = 2 ** 16  # how many times as large streams become before they are halved all the same
 
 
 def build(layers, n):
     """Symbol of DFN-MR of depth 6n + 2."""
-    merged, branch1, branch2 = streams_to_the_last_sum(layers, n)
-    return layers.classifier(relu(merged + branch1 + branch2))
+    merged, branch1, branch2, grown = streams_to_the_last_sum(layers, n)
+    return layers.classifier(relu(merged + branch1 + branch2), grown)
 
 
 def streams_to_the_last_sum(layers, n):
-    """All units but the sum of the last one; returns that one's (merged, branch1, branch2)."""
+    """All units but the sum of the last one; returns that one's (merged, branch1, branch2), and how many times as
+    large these are as drawn."""
     a = b = layers.first()
+    grown = 1
     *before, last = layers.units(n)
     for unit in before:
-        a, b = fuse(layers, a, b, unit)
-    return _merge_and_run(layers, a, b, last)
+        a, b, grown = fuse(layers, a, b, unit, grown)
+    return _merge_and_run(layers, a, b, last, grown)
 
 
-def fuse(layers, a, b, unit):
-    """One unit but the last: both streams."""
-    merged, branch1, branch2 = _merge_and_run(layers, a, b, unit)
-    return relu(merged + branch1), relu(merged + branch2)
+def fuse(layers, a, b, unit, grown=1):
+    """One unit but the last: both streams, and how many times as large they are as drawn."""
+    merged, branch1, branch2, grown = _merge_and_run(layers, a, b, unit, grown)
+    return relu(merged + branch1), relu(merged + branch2), grown
 
 
-def _merge_and_run(layers, a, b, unit):
-    merged = 0.5 * (layers.shortcut(a, unit, 'shortcut1') + layers.shortcut(b, unit, 'shortcut2'))
-    return merged, layers.branch(a, unit, 'branch1'), layers.branch(b, unit, 'branch2')
+def _merge_and_run(layers, a, b, unit, given):
+    halved = 0.5 if not layers.fused or given == LARGEST else 1
+    grown = 1 if unit.projects else given * 2 * halved
+    half = grown / 2 / halved  # what of the merge each shortcut gives
+    merged = times(layers.shortcut(a, unit, 'shortcut1', given, half) +
+                   layers.shortcut(b, unit, 'shortcut2', given, half), halved)
+    return (merged, layers.branch(a, unit, 'branch1', given, grown), layers.branch(b, unit, 'branch2', given, grown),
+            grown)
 
 
 def paths_of_units(layers, n):

@@ -28,8 +28,8 @@ class ImageNetLayers(Layers):
 
     branch_length = 3
 
-    def __init__(self, num_classes=1000, bn_momentum=0.9, loss_scale=None):
-        super().__init__(num_classes, bn_momentum=bn_momentum, loss_scale=loss_scale)
+    def __init__(self, num_classes=1000, bn_momentum=0.9, loss_scale=None, fused=False):
+        super().__init__(num_classes, bn_momentum=bn_momentum, loss_scale=loss_scale, fused=fused)
         self.widths = dict(enumerate(WIDTHS, 1))
 
     def first(self):
@@ -47,18 +47,18 @@ class ImageNetLayers(Layers):
                 stride = 2 if group > 1 and unit == 1 else 1
                 yield Unit('group%d_unit%d' % (group, unit), self.widths[group], stride, unit == 1)
 
-    def branch(self, x, unit, name='branch'):
+    def branch(self, x, unit, name='branch', given=1, wanted=1):
         """A bottleneck: 1×1, 3×3 with the unit's stride, 1×1 without ReLU; a quarter of the channels inside."""
         name, inside = '%s_%s' % (unit.name, name), unit.channels // 4
-        x = self.basic(x, name + '_layer1', inside, kernel=1)
+        x = self.basic(x, name + '_layer1', inside, kernel=1, given=given)
         x = self.basic(x, name + '_layer2', inside, unit.stride)
-        return self.linear(x, name + '_layer3', unit.channels, kernel=1)
+        return self.linear(x, name + '_layer3', unit.channels, kernel=1, wanted=wanted)
 
 
 def build_dfn_mr(layers, n):
     """DFN-MR; its last unit sums both streams, so that the merge is in the sum twice."""
-    merged, branch1, branch2 = dfn_mr.streams_to_the_last_sum(layers, n)
-    return layers.classifier(relu((merged + branch1) + (merged + branch2)))
+    merged, branch1, branch2, grown = dfn_mr.streams_to_the_last_sum(layers, n)
+    return layers.classifier(relu((merged + branch1) + (merged + branch2)), grown)
 
 
 def build_dfn1(layers, n):
@@ -115,14 +115,14 @@ def title(net, depth):
     return name if str(depth) in name else '%s %d' % (name, depth)
 
 
-def get_symbol(net, depth, num_classes=1000, bn_momentum=0.9, loss_scale=None):
+def get_symbol(net, depth, num_classes=1000, bn_momentum=0.9, loss_scale=None, fused=False):
     """The network for ImageNet as an `mx.sym.Symbol`.
 
     (net, depth): ('resnet', 50), ('resnet', 101), ('dfn-mr', 44), ('dfn1', 50) or ('dfn2', 50). loss_scale: for
-    training in float16; see layers.py.
+    training in float16; fused: the form for training on the CPU; see layers.py for both.
     Inputs: `data` (batch, 3, 224, 224), normalised; `softmax_label` (batch,), 0 … num_classes - 1.
     Output: one SoftmaxOutput `softmax` (batch, num_classes), whose gradient is summed over the batch.
     Raises UserError (a ValueError) for any other network.
     """
     known = network(net, depth)
-    return known.build(ImageNetLayers(num_classes, bn_momentum, loss_scale), known.n)
+    return known.build(ImageNetLayers(num_classes, bn_momentum, loss_scale, fused), known.n)

@@ -4,6 +4,11 @@ Names: a layer `x` has the parameters `x_conv_weight`, `x_bn_gamma`, `x_bn_beta`
 statistics `x_bn_moving_mean`, `x_bn_moving_var`; the last layer has `fc_weight` and `fc_bias`. Where a
 layer is used again on another input (`Layers.copy`), the parameters are the same ones and the running
 statistics have the copy's name in front: `RL_x_bn_moving_mean`.
+
+Every network has two forms, because MXNet 1.9.1 does on the CPU what is written, operator by operator: *as drawn*,
+which is saved, evaluated and trained on GPUs; and *fused*, for training on the CPU, the same function of the same
+parameters to the last bit in fewer passes over memory. The fused form has BatchNorm and the ReLU behind it in one
+operator, and, in merge-and-run, sums of streams that nothing halves (dfn_mr.py).
 """
 import copy
 from typing import NamedTuple
@@ -17,6 +22,11 @@ BN_EPSILON = 2e-5
 def relu(x):
     """ReLU, without a name of its own."""
     return mx.sym.Activation(x, act_type='relu')
+
+
+def times(x, factor):
+    """x multiplied, where the factor is not 1."""
+    return x if factor == 1 else x * factor
 
 
 class Unit(NamedTuple):
@@ -34,13 +44,17 @@ class Layers:
     branch_length: layers of a unit's branch. widths: channels of the three groups, 16, 32, 64 times `widen`
     (Table 5 has 4). bn_momentum: of BatchNorm's running statistics; the authors' code has 0.9, and in the
     paper's month 0.99. loss_scale: where given, everything between `data` and FC is computed in float16, with
-    parameters, statistics, FC and softmax in float32, and the gradients are that many times as large.
+    parameters, statistics, FC and softmax in float32, and the gradients are that many times as large. fused: the form
+    for training on the CPU.
+
+    Where `given` and `wanted` are arguments, the input is `given` times what it is as drawn, and the output is to be
+    `wanted` times; both powers of two, so that no digit is lost. The parameters are multiplied, which are small.
     """
 
     branch_length = 2
 
-    def __init__(self, num_classes=10, widen=1, bn_momentum=0.9, loss_scale=None):
-        self.num_classes, self.loss_scale = num_classes, loss_scale
+    def __init__(self, num_classes=10, widen=1, bn_momentum=0.9, loss_scale=None, fused=False):
+        self.num_classes, self.loss_scale, self.fused = num_classes, loss_scale, fused
         self.widths = {group: widen * 16 * 2 ** (group - 1) for group in GROUPS}
         self.bn_momentum = bn_momentum
         self._prefix, self._variables = '', {}
@@ -72,42 +86,52 @@ class Layers:
                 changes = group > 1 and unit == 1
                 yield Unit('group%d_unit%d' % (group, unit), self.widths[group], 2 if changes else 1, changes)
 
-    def linear(self, x, name, channels, stride=1, kernel=3):
+    def linear(self, x, name, channels, stride=1, kernel=3, given=1, wanted=1):
         """Convolution without bias → BatchNorm: a basic layer before its ReLU."""
-        x = mx.sym.Convolution(x, self.half(self.variable(name + '_conv_weight')), num_filter=channels,
-                               kernel=(kernel, kernel), stride=(stride, stride), pad=(kernel // 2, kernel // 2),
-                               no_bias=True, name=self._prefix + name + '_conv')
-        return mx.sym.BatchNorm(x, self.variable(name + '_bn_gamma'), self.variable(name + '_bn_beta'),
-                                fix_gamma=False, eps=BN_EPSILON, momentum=self.bn_momentum,
-                                name=self._prefix + name + '_bn')
+        return self._normalise(mx.sym.BatchNorm, self._convolve(x, name, channels, stride, kernel, given), name, wanted)
 
-    def basic(self, x, name, channels, stride=1, kernel=3):
+    def basic(self, x, name, channels, stride=1, kernel=3, given=1):
         """A basic layer: convolution → BatchNorm → ReLU."""
-        return relu(self.linear(x, name, channels, stride, kernel))
+        if not self.fused:
+            return relu(self.linear(x, name, channels, stride, kernel, given))
+        x = self._convolve(x, name, channels, stride, kernel, given)
+        return self._normalise(mx.sym.contrib.BatchNormWithReLU, x, name)[0]  # the others are what backward needs
 
-    def branch(self, x, unit, name='branch'):
+    def _convolve(self, x, name, channels, stride, kernel, given):
+        weight = times(self.variable(name + '_conv_weight'), 1 / given)
+        return mx.sym.Convolution(x, self.half(weight), num_filter=channels, kernel=(kernel, kernel),
+                                  stride=(stride, stride), pad=(kernel // 2, kernel // 2), no_bias=True,
+                                  name=self._prefix + name + '_conv')
+
+    def _normalise(self, operator, x, name, wanted=1):
+        gamma, beta = (times(self.variable(name + part), wanted) for part in ('_bn_gamma', '_bn_beta'))
+        return operator(x, gamma, beta, fix_gamma=False, eps=BN_EPSILON, momentum=self.bn_momentum,
+                        name=self._prefix + name + '_bn')
+
+    def branch(self, x, unit, name='branch', given=1, wanted=1):
         """Two basic layers, the second without its ReLU, which comes after the fusion."""
         name = '%s_%s' % (unit.name, name)
-        x = self.basic(x, name + '_layer1', unit.channels, unit.stride)
-        return self.linear(x, name + '_layer2', unit.channels)
+        x = self.basic(x, name + '_layer1', unit.channels, unit.stride, given=given)
+        return self.linear(x, name + '_layer2', unit.channels, wanted=wanted)
 
-    def shortcut(self, x, unit, name='shortcut'):
-        """The identity, or where the width changes a 1×1 convolution with the unit's stride."""
+    def shortcut(self, x, unit, name='shortcut', given=1, wanted=1):
+        """The identity (given is wanted then), or where the width changes a 1×1 convolution with the unit's stride."""
         if not unit.projects:
             return x
-        return self.linear(x, '%s_%s' % (unit.name, name), unit.channels, unit.stride, kernel=1)
+        return self.linear(x, '%s_%s' % (unit.name, name), unit.channels, unit.stride, 1, given, wanted)
 
-    def classifier(self, x):
+    def classifier(self, x, given=1):
         """Global average pooling → FC → softmax: the end of a network with one output."""
-        return self.softmax(self.scores(x))
+        return self.softmax(self.scores(x, given))
 
-    def scores(self, x):
+    def scores(self, x, given=1):
         """Global average pooling → FC: (batch, num_classes).
 
         The mean over the two spatial axes is the pooling, but its backward pass on the CPU takes
         0.2 ms where that of MXNet's global pooling takes 22 of a 220 ms step (DFN-MR 14, batch 64).
         """
         x = mx.sym.mean(mx.sym.Cast(x, dtype='float32') if self.loss_scale else x, axis=(2, 3))
+        x = times(x, 1 / given)
         return mx.sym.FullyConnected(x, self.variable('fc_weight'), self.variable('fc_bias'),
                                      num_hidden=self.num_classes, name=self._prefix + 'fc')
 

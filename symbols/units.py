@@ -13,5 +13,5 @@ def fusion_units():
     first, second, *_ = layers.units(2)
     a, b, x = map(mx.sym.var, 'abx')
     return [('(a) inception-like', dfn_il.fuse(layers, x, first)),
-            ('(b) merge-and-run', mx.sym.Group(dfn_mr.fuse(layers, a, b, first))),
+            ('(b) merge-and-run', mx.sym.Group(dfn_mr.fuse(layers, a, b, first)[:2])),
             ('(c) two units of a ResNet', resnet.fuse(layers, resnet.fuse(layers, x, first), second))]

@@ -1,0 +1,65 @@
+"""The form for training on the CPU against the form as drawn: the same function of the same parameters."""
+import numpy as np
+import pytest
+
+import symbols
+from compat import mx
+from symbols import dfn_mr, imagenet
+from symbols.summary import nodes, parameter_shapes, statistics_shapes
+
+CASES = [(symbols.get_symbol, net, 14, (3, 32, 32)) for net in symbols.NETWORKS if net != 'component'] + [
+    (symbols.get_symbol, 'dfn-mr', 32, (3, 16, 16)), (symbols.get_symbol, 'resnet', 8, (3, 8, 8)),
+    (imagenet.get_symbol, 'dfn-mr', 44, (3, 64, 64)), (imagenet.get_symbol, 'dfn1', 50, (3, 64, 64))]
+
+
+def steps(symbol, data, labels, random):
+    """Two passes forward and back with random parameters: outputs, gradients, running statistics."""
+    shapes = dict(parameter_shapes(symbol, data.shape[1:]), **statistics_shapes(symbol, data.shape[1:]))
+    values = {name: random.normal(name.endswith(('gamma', 'var')), 0.1, shape) for name, shape in sorted(shapes.items())}
+    executor = symbol.simple_bind(mx.cpu(), data=data.shape)
+    for name, array in {**executor.arg_dict, **executor.aux_dict}.items():
+        if name in values:
+            array[:] = np.abs(values[name]) if name.endswith('var') else values[name]
+    executor.arg_dict['data'][:], executor.arg_dict['softmax_label'][:] = data, labels
+    for _ in range(2):
+        executor.forward(is_train=True)
+        executor.backward()
+    return {**{str(i): output.asnumpy() for i, output in enumerate(executor.outputs)},
+            **{name: value.asnumpy() for name, value in executor.grad_dict.items() if name in shapes},
+            **{name: value.asnumpy() for name, value in executor.aux_dict.items()}}
+
+
+@pytest.mark.parametrize('get_symbol, net, depth, image_shape', CASES)
+def test_scores_gradients_and_statistics_are_the_same(get_symbol, net, depth, image_shape):
+    drawn, fused = get_symbol(net, depth), get_symbol(net, depth, fused=True)
+    assert parameter_shapes(fused, image_shape) == parameter_shapes(drawn, image_shape)
+    assert statistics_shapes(fused, image_shape) == statistics_shapes(drawn, image_shape)
+    random = np.random.RandomState(0)
+    data, labels = random.randn(4, *image_shape).astype(np.float32), random.randint(0, 10, 4)
+    expected, found = (steps(symbol, data, labels, np.random.RandomState(1)) for symbol in (drawn, fused))
+    assert expected.keys() == found.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-6 * np.abs(value).max(), err_msg=name)
+    assert (found['0'] == expected['0']).all()  # powers of two: no digit is lost
+
+
+def test_streams_that_have_grown_too_much_are_halved(monkeypatch):
+    monkeypatch.setattr(dfn_mr, 'LARGEST', 4)
+    test_scores_gradients_and_statistics_are_the_same(symbols.get_symbol, 'dfn-mr', 32, (3, 8, 8))
+
+
+def test_deep_streams_stay_finite(random):
+    """Of 130 units a group, without a limit the streams would be 2^130 times as large as drawn."""
+    symbol, data = symbols.get_symbol('dfn-mr', 782, fused=True), random.randn(2, 3, 8, 8)
+    output, = (value for name, value in steps(symbol, data, np.zeros(2), random).items() if name == '0')
+    assert np.isfinite(output).all()
+
+
+@pytest.mark.parametrize('net', ['resnet', 'dfn-mr'])
+def test_what_is_fused(net):
+    drawn, fused = ([node['op'] for node in nodes(symbols.get_symbol(net, 14, fused=form))] for form in (False, True))
+    layers_with_relu = 1 + 6 * (2 if net == 'dfn-mr' else 1)
+    assert fused.count('_contrib_BatchNormWithReLU') == layers_with_relu
+    assert drawn.count('Activation') - fused.count('Activation') == layers_with_relu
+    assert drawn.count('BatchNorm') - fused.count('BatchNorm') == layers_with_relu
+    assert drawn.count('_mul_scalar') == (6 if net == 'dfn-mr' else 0)
