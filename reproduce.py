@@ -14,17 +14,13 @@ import re
 import shlex
 import subprocess
 import sys
-import time
-
-import numpy as np
 
 import job
 from comparison import results
 from comparison.commands import TARGETS, commands, gpus_of, other_devices, packs, parsed, to_evaluate
-from compat import mx
 from errors import Parser, UserError, positive_int, run
 from training import devices
-from training.optimiser import NesterovSGD
+from training.synthetic import SyntheticSteps
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
 IMAGES = {'cifar10': 50000, 'cifar100': 50000, 'svhn': 598388, 'imagenet': 1281167}  # to train on
@@ -107,20 +103,9 @@ def _wait(processes):
 def images_per_second(run_, contexts):
     """The speed of training steps of a network on synthetic batches, without reading, evaluating or saving."""
     network, shape = results.network(run_)
-    replicas = job.start(network, contexts, shape)
-    optimiser = NesterovSGD(replicas, 0.9, 1e-4)
-    batch = BATCH.get(run_.dataset, BATCH['others'])
-    random = np.random.RandomState(0)
-    parts = [(random.rand(batch, *shape).astype(np.float32), np.zeros(batch)) for _ in contexts]
-    begun = None
-    for step in range(WARM + TIMED):
-        if step == WARM:
-            mx.nd.waitall()
-            begun = time.monotonic()
-        replicas.gradients(parts)
-        optimiser.step(0.1, batch * len(contexts))
-    mx.nd.waitall()
-    return TIMED * batch * len(contexts) / (time.monotonic() - begun)
+    steps = SyntheticSteps(job.start(network, contexts, shape), BATCH.get(run_.dataset, BATCH['others']))
+    steps.seconds(WARM)
+    return steps.images / steps.seconds(TIMED)
 
 
 def estimate(pending, args):

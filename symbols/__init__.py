@@ -64,15 +64,14 @@ def title(net, depth, path=None, components=None):
     return '%s %d' % (network(net).title, depth) + (' (%s)' % choice if choice else '')
 
 
-def get_symbol(net, depth, num_classes=10, widen=1, bn_momentum=0.9, path=None, components=None,
-               loss_scale=None, fused=False):
+def get_symbol(net, depth, num_classes=10, widen=1, bn_momentum=0.9, path=None, components=None, **form):
     """The network for 32×32 images as an `mx.sym.Symbol`.
 
     net: a name of NETWORKS. depth: the network's own depth as in the paper's tables, 6n + 2; of N_f3 for its
     components and ensembles. widen: factor on the channels 16, 32, 64 (Table 5). bn_momentum: of the running
     statistics. path: of a 'component', such as 'RLR'. components: of an 'ensemble', a list of paths, in
-    any order; all eight without. loss_scale: for training in float16; fused: the form for training on the CPU; see
-    layers.py for both.
+    any order; all eight without. form: `loss_scale` for training in float16, `fused` for training on the CPU, `mirror`
+    for that with less memory; see layers.py.
     Inputs: `data` (batch, 3, 32, 32), normalised; `softmax_label` (batch,), 0 … num_classes - 1.
     Output: one SoftmaxOutput `softmax` (batch, num_classes), whose gradient is summed over the batch; for an
     ensemble a Group with one for each component, named by its path.
@@ -85,4 +84,4 @@ def get_symbol(net, depth, num_classes=10, widen=1, bn_momentum=0.9, path=None, 
     for name in choices:
         if name != known.choice:
             raise UserError('%s has no --%s' % (net, name))
-    return known.build(Layers(num_classes, widen, bn_momentum, loss_scale, fused), units_per_group(depth), **choices)
+    return known.build(Layers(num_classes, widen, bn_momentum, **form), units_per_group(depth), **choices)

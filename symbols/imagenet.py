@@ -28,8 +28,8 @@ class ImageNetLayers(Layers):
 
     branch_length = 3
 
-    def __init__(self, num_classes=1000, bn_momentum=0.9, loss_scale=None, fused=False):
-        super().__init__(num_classes, bn_momentum=bn_momentum, loss_scale=loss_scale, fused=fused)
+    def __init__(self, num_classes=1000, bn_momentum=0.9, **form):
+        super().__init__(num_classes, bn_momentum=bn_momentum, **form)
         self.widths = dict(enumerate(WIDTHS, 1))
 
     def first(self):
@@ -51,8 +51,8 @@ class ImageNetLayers(Layers):
         """A bottleneck: 1×1, 3×3 with the unit's stride, 1×1 without ReLU; a quarter of the channels inside."""
         name, inside = '%s_%s' % (unit.name, name), unit.channels // 4
         x = self.basic(x, name + '_layer1', inside, kernel=1, given=given)
-        x = self.basic(x, name + '_layer2', inside, unit.stride)
-        return self.linear(x, name + '_layer3', unit.channels, kernel=1, wanted=wanted)
+        x = self.basic(x, name + '_layer2', inside, unit.stride, mirror=self.mirror)
+        return self.linear(x, name + '_layer3', unit.channels, kernel=1, wanted=wanted, mirror=self.mirror)
 
 
 def build_dfn_mr(layers, n):
@@ -115,14 +115,14 @@ def title(net, depth):
     return name if str(depth) in name else '%s %d' % (name, depth)
 
 
-def get_symbol(net, depth, num_classes=1000, bn_momentum=0.9, loss_scale=None, fused=False):
+def get_symbol(net, depth, num_classes=1000, bn_momentum=0.9, **form):
     """The network for ImageNet as an `mx.sym.Symbol`.
 
-    (net, depth): ('resnet', 50), ('resnet', 101), ('dfn-mr', 44), ('dfn1', 50) or ('dfn2', 50). loss_scale: for
-    training in float16; fused: the form for training on the CPU; see layers.py for both.
+    (net, depth): ('resnet', 50), ('resnet', 101), ('dfn-mr', 44), ('dfn1', 50) or ('dfn2', 50). form: as in
+    symbols.get_symbol.
     Inputs: `data` (batch, 3, 224, 224), normalised; `softmax_label` (batch,), 0 … num_classes - 1.
     Output: one SoftmaxOutput `softmax` (batch, num_classes), whose gradient is summed over the batch.
     Raises UserError (a ValueError) for any other network.
     """
     known = network(net, depth)
-    return known.build(ImageNetLayers(num_classes, bn_momentum, loss_scale, fused), known.n)
+    return known.build(ImageNetLayers(num_classes, bn_momentum, **form), known.n)

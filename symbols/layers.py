@@ -8,7 +8,8 @@ statistics have the copy's name in front: `RL_x_bn_moving_mean`.
 Every network has two forms, because MXNet 1.9.1 does on the CPU what is written, operator by operator: *as drawn*,
 which is saved, evaluated and trained on GPUs; and *fused*, for training on the CPU, the same function of the same
 parameters to the last bit in fewer passes over memory. The fused form has BatchNorm and the ReLU behind it in one
-operator, and, in merge-and-run, sums of streams that nothing halves (dfn_mr.py).
+operator, and, in merge-and-run, sums of streams that nothing halves (dfn_mr.py). `mirror` makes it compute the input
+of each branch's last layer again in the backward pass instead of keeping it: a quarter less memory.
 """
 import copy
 from typing import NamedTuple
@@ -17,6 +18,12 @@ from compat import mx
 
 GROUPS = (1, 2, 3)
 BN_EPSILON = 2e-5
+
+# MXNet computes an operator that is marked again in the backward pass, where something there reads it. Marked are a
+# convolution and the operator that it reads: one not marked would keep its input. The convolution itself is not
+# computed again, because nothing in the backward pass reads its output but BatchNorm, which is not marked.
+# MXNET_BACKWARD_DO_MIRROR marks all but convolutions, and so needs more memory than it saves.
+MIRRORED = {'__force_mirroring__': 'True'}
 
 
 def relu(x):
@@ -45,7 +52,7 @@ class Layers:
     (Table 5 has 4). bn_momentum: of BatchNorm's running statistics; the authors' code has 0.9, and in the
     paper's month 0.99. loss_scale: where given, everything between `data` and FC is computed in float16, with
     parameters, statistics, FC and softmax in float32, and the gradients are that many times as large. fused: the form
-    for training on the CPU.
+    for training on the CPU; mirror: with less memory.
 
     Where `given` and `wanted` are arguments, the input is `given` times what it is as drawn, and the output is to be
     `wanted` times; both powers of two, so that no digit is lost. The parameters are multiplied, which are small.
@@ -53,8 +60,11 @@ class Layers:
 
     branch_length = 2
 
-    def __init__(self, num_classes=10, widen=1, bn_momentum=0.9, loss_scale=None, fused=False):
-        self.num_classes, self.loss_scale, self.fused = num_classes, loss_scale, fused
+    def __init__(self, num_classes=10, widen=1, bn_momentum=0.9, loss_scale=None, fused=False,
+                 mirror=False):
+        if mirror and not fused:
+            raise ValueError('mirror is for the fused form: cuDNN\'s BatchNorm would count its statistics twice')
+        self.num_classes, self.loss_scale, self.fused, self.mirror = num_classes, loss_scale, fused, mirror
         self.widths = {group: widen * 16 * 2 ** (group - 1) for group in GROUPS}
         self.bn_momentum = bn_momentum
         self._prefix, self._variables = '', {}
@@ -86,33 +96,34 @@ class Layers:
                 changes = group > 1 and unit == 1
                 yield Unit('group%d_unit%d' % (group, unit), self.widths[group], 2 if changes else 1, changes)
 
-    def linear(self, x, name, channels, stride=1, kernel=3, given=1, wanted=1):
-        """Convolution without bias → BatchNorm: a basic layer before its ReLU."""
-        return self._normalise(mx.sym.BatchNorm, self._convolve(x, name, channels, stride, kernel, given), name, wanted)
+    def linear(self, x, name, channels, stride=1, kernel=3, given=1, wanted=1, mirror=False):
+        """Convolution without bias → BatchNorm: a basic layer before its ReLU. mirror: whether x is computed again."""
+        x = self._convolve(x, name, channels, stride, kernel, given, mirror)
+        return self._normalise(mx.sym.BatchNorm, x, name, wanted)
 
-    def basic(self, x, name, channels, stride=1, kernel=3, given=1):
-        """A basic layer: convolution → BatchNorm → ReLU."""
+    def basic(self, x, name, channels, stride=1, kernel=3, given=1, mirror=False):
+        """A basic layer: convolution → BatchNorm → ReLU. mirror: whether its output is computed again."""
         if not self.fused:
             return relu(self.linear(x, name, channels, stride, kernel, given))
         x = self._convolve(x, name, channels, stride, kernel, given)
-        return self._normalise(mx.sym.contrib.BatchNormWithReLU, x, name)[0]  # the others are what backward needs
+        return self._normalise(mx.sym.contrib.BatchNormWithReLU, x, name, mirror=mirror)[0]  # others are for backward
 
-    def _convolve(self, x, name, channels, stride, kernel, given):
+    def _convolve(self, x, name, channels, stride, kernel, given, mirror=False):
         weight = times(self.variable(name + '_conv_weight'), 1 / given)
         return mx.sym.Convolution(x, self.half(weight), num_filter=channels, kernel=(kernel, kernel),
                                   stride=(stride, stride), pad=(kernel // 2, kernel // 2), no_bias=True,
-                                  name=self._prefix + name + '_conv')
+                                  name=self._prefix + name + '_conv', attr=MIRRORED if mirror else None)
 
-    def _normalise(self, operator, x, name, wanted=1):
+    def _normalise(self, operator, x, name, wanted=1, mirror=False):
         gamma, beta = (times(self.variable(name + part), wanted) for part in ('_bn_gamma', '_bn_beta'))
         return operator(x, gamma, beta, fix_gamma=False, eps=BN_EPSILON, momentum=self.bn_momentum,
-                        name=self._prefix + name + '_bn')
+                        name=self._prefix + name + '_bn', attr=MIRRORED if mirror else None)
 
     def branch(self, x, unit, name='branch', given=1, wanted=1):
         """Two basic layers, the second without its ReLU, which comes after the fusion."""
         name = '%s_%s' % (unit.name, name)
-        x = self.basic(x, name + '_layer1', unit.channels, unit.stride, given=given)
-        return self.linear(x, name + '_layer2', unit.channels, wanted=wanted)
+        x = self.basic(x, name + '_layer1', unit.channels, unit.stride, given=given, mirror=self.mirror)
+        return self.linear(x, name + '_layer2', unit.channels, wanted=wanted, mirror=self.mirror)
 
     def shortcut(self, x, unit, name='shortcut', given=1, wanted=1):
         """The identity (given is wanted then), or where the width changes a 1×1 convolution with the unit's stride."""
