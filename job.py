@@ -4,6 +4,7 @@ import shlex
 import sys
 
 from errors import UserError, positive_float, positive_int
+from symbols.layers import DTYPES
 from symbols.options import components_label
 from symbols.summary import count_parameters, parameter_shapes, statistics_shapes
 from training import devices, runlog
@@ -50,8 +51,9 @@ def add_training_groups(parser, epochs, batch_size, rate_drops):
     training.add_argument('--momentum', type=float, default=0.9, help='Nesterov momentum')
     training.add_argument('--weight-decay', type=float, default=1e-4, help='weight decay, on every parameter')
     training.add_argument('--seed', type=int, default=1, help='of the initial weights, the order and the augmentation')
-    training.add_argument('--dtype', choices=['float32', 'float16'], default='float32',
-                          help='float16: activations and convolutions on GPUs; weights and their sums stay float32')
+    training.add_argument('--dtype', choices=list(DTYPES), default='float32',
+                          help='of activations and convolutions: float16 on GPUs, bfloat16 on a CPU that has AVX-512; '
+                               'weights and their sums stay float32')
     training.add_argument('--loss-scale', type=positive_float, default=4, metavar='FACTOR',
                           help="on each image's loss in float16, so that small gradients are not lost")
     training.add_argument('--mirror', action='store_true',
@@ -79,6 +81,9 @@ def check_numbers(args):
         raise UserError('--seed %d: choose a number from 0, below 2^32' % args.seed)
     if args.dtype == 'float16' and args.gpus is None:
         raise UserError('--dtype float16 needs --gpus: MXNet has no convolutions of float16 on the CPU')
+    if args.dtype == 'bfloat16' and (args.gpus is not None or not devices.has_bfloat16()):
+        raise UserError('--dtype bfloat16 is for a CPU with AVX-512%s' % (
+            ', which this one has not' if args.gpus is None else '; GPUs have float16'))
     if args.mirror and args.gpus is not None:
         raise UserError('--mirror is for the CPU: on GPUs BatchNorm would count each batch twice in its statistics')
 
@@ -110,14 +115,14 @@ def short(about):
             for split, of_split in about.items()}
 
 
-def start(network, contexts, image_shape, seed=1, store=None, loss_scale=None, mirror=False):
+def start(network, contexts, image_shape, seed=1, store=None, **form):
     """Replicas of a network at its initial weights, in the form for training on these devices (symbols/layers.py).
 
-    network: a function from nothing to the symbol as drawn, and from the names of another form. loss_scale: in float16,
-    on GPUs alone; mirror: on the CPU alone.
+    network: a function from nothing to the symbol as drawn, and from dtype, loss_scale, fused, mirror to another form.
+    form: these but `fused`.
     """
     drawn, on_cpu = network(), contexts[0].device_type == 'cpu'
-    return Replicas(network(loss_scale=loss_scale, fused=on_cpu, mirror=mirror), contexts, image_shape,
+    return Replicas(network(fused=on_cpu, **form), contexts, image_shape,
                     initial_parameters(parameter_shapes(drawn, image_shape), seed),
                     initial_statistics(statistics_shapes(drawn, image_shape)), store, drawn)
 
@@ -202,11 +207,11 @@ class Run:
 
     def _trainer(self, network, dataset, batches, rate):
         args = self.args
-        loss_scale = args.loss_scale if args.dtype == 'float16' else None
-        replicas = start(network, self.contexts, dataset.image_shape, args.seed, self.store, loss_scale,
-                         args.mirror)
+        loss_scale = args.loss_scale if args.dtype == 'float16' else 1
+        replicas = start(network, self.contexts, dataset.image_shape, args.seed, self.store, dtype=args.dtype,
+                         loss_scale=loss_scale, mirror=args.mirror)
         replicas.check_batches(batches.images_per_epoch, args.batch_size)
-        optimiser = NesterovSGD(replicas, args.momentum, args.weight_decay, loss_scale or 1)
+        optimiser = NesterovSGD(replicas, args.momentum, args.weight_decay, loss_scale)
         log = (runlog.RunLog(self.directory, self.config, same_run) if self.store.rank == 0 else
                runlog.NoLog(self.config))
         split, at_once = dataset.test_split, dataset.test_batch * self.place.count

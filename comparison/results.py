@@ -146,7 +146,7 @@ def _differences(config, done, wanted, run, epochs):
     devices = count_devices(config)
     if devices != run.devices:
         result.append('%d device%s instead of %d' % (devices, 's' * (devices > 1), run.devices))
-    ignored = IGNORED | ({'loss_scale'} if options['dtype'] == 'float32' else set())
+    ignored = IGNORED | (set() if options['dtype'] == 'float16' else {'loss_scale'})
     result += ['--%s %s' % (name.replace('_', '-'), options[name]) for name in sorted(wanted)
                if name not in ignored and options.get(name, wanted[name]) != wanted[name]]
     if not all(split.get('verified') for split in config.get('dataset', {}).get('splits', {}).values()):

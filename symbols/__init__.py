@@ -70,8 +70,8 @@ def get_symbol(net, depth, num_classes=10, widen=1, bn_momentum=0.9, path=None, 
     net: a name of NETWORKS. depth: the network's own depth as in the paper's tables, 6n + 2; of N_f3 for its
     components and ensembles. widen: factor on the channels 16, 32, 64 (Table 5). bn_momentum: of the running
     statistics. path: of a 'component', such as 'RLR'. components: of an 'ensemble', a list of paths, in
-    any order; all eight without. form: `loss_scale` for training in float16, `fused` for training on the CPU, `mirror`
-    for that with less memory; see layers.py.
+    any order; all eight without. form: `dtype` and `loss_scale` for training with 16 bits, `fused` for training on the
+    CPU, `mirror` for that with less memory; see layers.py.
     Inputs: `data` (batch, 3, 32, 32), normalised; `softmax_label` (batch,), 0 … num_classes - 1.
     Output: one SoftmaxOutput `softmax` (batch, num_classes), whose gradient is summed over the batch; for an
     ensemble a Group with one for each component, named by its path.

@@ -37,7 +37,7 @@ class ImageNetLayers(Layers):
 
         The pooling has no padding, as in the released code; with it there would be 56×56.
         """
-        x = self.basic(self.half(self.variable('data')), 'C', 64, stride=2, kernel=7)
+        x = self.half(self.in_float32().basic(self.variable('data'), 'C', 64, stride=2, kernel=7))
         return mx.sym.Pooling(x, kernel=(3, 3), stride=(2, 2), pool_type='max')
 
     def units(self, n):

@@ -14,10 +14,13 @@ of each branch's last layer again in the backward pass instead of keeping it: a 
 import copy
 from typing import NamedTuple
 
+import numpy as np
+
 from compat import mx
 
 GROUPS = (1, 2, 3)
 BN_EPSILON = 2e-5
+DTYPES = {'float32': None, 'float16': 'float16', 'bfloat16': np.dtype([('bfloat16', np.uint16)])}  # as MXNet wants them
 
 # MXNet computes an operator that is marked again in the backward pass, where something there reads it. Marked are a
 # convolution and the operator that it reads: one not marked would keep its input. The convolution itself is not
@@ -50,9 +53,9 @@ class Layers:
 
     branch_length: layers of a unit's branch. widths: channels of the three groups, 16, 32, 64 times `widen`
     (Table 5 has 4). bn_momentum: of BatchNorm's running statistics; the authors' code has 0.9, and in the
-    paper's month 0.99. loss_scale: where given, everything between `data` and FC is computed in float16, with
-    parameters, statistics, FC and softmax in float32, and the gradients are that many times as large. fused: the form
-    for training on the CPU; mirror: with less memory.
+    paper's month 0.99. dtype: 'float16' (GPUs) or 'bfloat16' (CPU) has everything between C and FC computed in
+    it, with parameters, statistics, FC and softmax in float32. loss_scale: how many times as large the gradients are.
+    fused: the form for training on the CPU; mirror: with less memory.
 
     Where `given` and `wanted` are arguments, the input is `given` times what it is as drawn, and the output is to be
     `wanted` times; both powers of two, so that no digit is lost. The parameters are multiplied, which are small.
@@ -60,11 +63,12 @@ class Layers:
 
     branch_length = 2
 
-    def __init__(self, num_classes=10, widen=1, bn_momentum=0.9, loss_scale=None, fused=False,
-                 mirror=False):
+    def __init__(self, num_classes=10, widen=1, bn_momentum=0.9, dtype='float32', loss_scale=1,
+                 fused=False, mirror=False):
         if mirror and not fused:
             raise ValueError('mirror is for the fused form: cuDNN\'s BatchNorm would count its statistics twice')
         self.num_classes, self.loss_scale, self.fused, self.mirror = num_classes, loss_scale, fused, mirror
+        self.dtype = DTYPES[dtype]
         self.widths = {group: widen * 16 * 2 ** (group - 1) for group in GROUPS}
         self.bn_momentum = bn_momentum
         self._prefix, self._variables = '', {}
@@ -75,6 +79,13 @@ class Layers:
         other._prefix = name + '_' if name else ''
         return other
 
+    def in_float32(self):
+        """The same layers computed in float32. C has to be: in bfloat16 MXNet gives 7 of 8 of its channels no gradient,
+        because for images of 3 channels oneDNN takes a layout whose mask of the ReLU BatchNormWithReLU misreads."""
+        other = copy.copy(self)
+        other.dtype = None
+        return other
+
     def variable(self, name):
         """The network's one variable of a name."""
         if name not in self._variables:
@@ -82,12 +93,12 @@ class Layers:
         return self._variables[name]
 
     def half(self, x):
-        """Cast to float16 where the network computes in it."""
-        return mx.sym.Cast(x, dtype='float16') if self.loss_scale else x
+        """Cast to the 16 bits that the network computes in, if any."""
+        return mx.sym.amp_cast(x, dtype=self.dtype) if self.dtype else x
 
     def first(self):
         """Layer C: `data` (batch, 3, height, width), normalised → (batch, widths[1], height, width)."""
-        return self.basic(self.half(self.variable('data')), 'C', self.widths[1])
+        return self.half(self.in_float32().basic(self.variable('data'), 'C', self.widths[1]))
 
     def units(self, n):
         """The n Units of each group; groups 2 and 3 begin with stride 2."""
@@ -141,12 +152,12 @@ class Layers:
         The mean over the two spatial axes is the pooling, but its backward pass on the CPU takes
         0.2 ms where that of MXNet's global pooling takes 22 of a 220 ms step (DFN-MR 14, batch 64).
         """
-        x = mx.sym.mean(mx.sym.Cast(x, dtype='float32') if self.loss_scale else x, axis=(2, 3))
+        x = mx.sym.mean(mx.sym.amp_cast(x, dtype='float32') if self.dtype else x, axis=(2, 3))
         x = times(x, 1 / given)
         return mx.sym.FullyConnected(x, self.variable('fc_weight'), self.variable('fc_bias'),
                                      num_hidden=self.num_classes, name=self._prefix + 'fc')
 
     def softmax(self, scores, name='softmax'):
         """Softmax of the scores; backward it gives the gradient of the loss summed over the batch."""
-        scale = {'grad_scale': self.loss_scale} if self.loss_scale else {}
+        scale = {} if self.loss_scale == 1 else {'grad_scale': self.loss_scale}
         return mx.sym.SoftmaxOutput(scores, label=self.variable('softmax_label'), name=name, **scale)

@@ -62,15 +62,24 @@ def _compute_capability(gpu):
     return tuple(values)
 
 
+def has_bfloat16():
+    """Whether MXNet can compute in bfloat16 on this CPU: oneDNN does so from AVX-512 on, fast with AVX512-BF16."""
+    return 'avx512bw' in _cpuinfo('flags').split()
+
+
 def describe(devices):
     """What to record of the devices: their names, and the processor."""
     return {'devices': [str(device) for device in devices], 'processor': _processor()}
 
 
 def _processor():
+    return _cpuinfo('model name') or platform.machine()
+
+
+def _cpuinfo(field):
+    """The first processor's, '' where it has none."""
     try:
         with open('/proc/cpuinfo') as file:
-            names = [line.split(':', 1)[1].strip() for line in file if line.startswith('model name')]
-        return names[0]
-    except (OSError, IndexError):
-        return platform.machine()
+            return next(line.split(':', 1)[1].strip() for line in file if line.startswith(field))
+    except (OSError, StopIteration):
+        return ''
