@@ -2,6 +2,7 @@
 # make test          the tests; a few minutes on two cores
 # make .venv         the environment alone; `make .venv GPU=1` the one for NVIDIA GPUs
 # make report        figures/report.html: the paper's tables and figures beside the logs, in one page
+# make bench         speed and memory beside PyTorch and GluonCV, under 40 minutes; `make bench GPUS=0` on a GPU
 # make test-slow     the tests that take longer
 # make test-pythons  start-up, a training step and an evaluation under every Python from 3.8 to 3.13 found
 
@@ -12,7 +13,7 @@ REQUIREMENTS = $(if $(GPU)$(wildcard $(VENV)/requirements.txt),requirements.txt,
 RUN = $(VENV)/bin/python
 DEMO = digits/dfn-mr-14/epochs15-seed1
 
-.PHONY: demo report test test-slow test-pythons clean .venv
+.PHONY: bench demo report test test-slow test-pythons clean .venv
 
 .venv: $(VENV)/$(REQUIREMENTS)
 
@@ -41,6 +42,17 @@ report: .venv
 test: .venv
 	$(RUN) -m pytest
 
+# Whoever has a Python too old for PyTorch names another: make bench BENCH_PYTHON=python3.11
+BENCH_PYTHON ?= $(PYTHON)
+.venv-bench/requirements-bench.txt: requirements-bench.txt
+	rm -rf .venv-bench
+	$(BENCH_PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	touch $@
+
+bench: .venv .venv-bench/requirements-bench.txt
+	$(RUN) -m benchmarks $(if $(GPUS),--gpus $(GPUS))
+
 test-slow: .venv
 	$(RUN) -m pytest -m slow
 
@@ -48,4 +60,4 @@ test-pythons: demo
 	sh tests/pythons.sh logs/$(DEMO)
 
 clean:
-	rm -rf .venv .venv-3.* figures
+	rm -rf .venv .venv-3.* .venv-bench figures

@@ -61,9 +61,10 @@ def add_training_groups(parser, epochs, batch_size, rate_drops):
                                'twice, which takes up to a tenth more time and changes no number')
 
     devices.add_device_options(parser).add_argument(
-        '--kv-store', choices=KINDS, default='local',
+        '--kv-store', choices=KINDS,
         help='where the gradients are summed: of several devices on the CPU (local) or on the GPUs (device), of '
-             'several workers on servers (dist_…; see python -m training.launch --help)')
+             'several workers on servers (dist_…; see python -m training.launch --help). Default: device with several '
+             'GPUs, else local')
     output = parser.add_argument_group('output')
     output.add_argument('--log-dir', default='logs', help='where the run directories are')
     output.add_argument('--checkpoint-minutes', type=positive_float, default=10, metavar='MINUTES',
@@ -138,6 +139,7 @@ class Run:
         check_numbers(args)
         self.contexts = devices.contexts(args.gpus, args.cpus)
         self.directory = run_directory(args, vars(parser.parse_args([])), {**named, **NAMED})
+        args.kv_store = args.kv_store or ('device' if args.gpus and len(self.contexts) > 1 else 'local')
         self.store = Store(args.kv_store, len(self.contexts))
         self.place = self.store.place
         self.config = {

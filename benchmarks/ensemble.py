@@ -1,44 +1,34 @@
-"""A training step of the eight-component ensemble beside its distinct group evaluations (target: ratio at most 1.15).
+"""A training step of the eight-component ensemble beside its distinct group evaluations.
 
-    python benchmarks/ensemble.py [--depth 14] [--batch-size 64]
-
-What the components share is computed once: C, 2 + 4 + 8 sides of blocks, eight classifiers. Each of these
-pieces is timed by itself, forward and back, on an input of its own. The target is about the sides, each as
-often as it is needed; C and the classifiers, which the ensemble computes too, are not in that sum. The plain
-network, with its 3 groups, is timed beside them. No update of the weights, which is the same in all. Medians
-of alternating rounds.
+What the components share is computed once: C, 2 + 4 + 8 sides of blocks, eight classifiers. Each side is timed by
+itself, forward and back, on an input of its own, and counted as often as it is needed; C and the classifiers, which
+the ensemble computes too, are not in that sum. No update of the weights, which is the same in both.
 """
-import argparse
-import os
 import statistics
-import sys
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import symbols
+from benchmarks.rounds import Row
+from compat import mx
+from symbols import dfn_f, ensemble
+from symbols.layers import Layers, relu
+from symbols.summary import output_kinds
 
-import symbols  # noqa: E402
-from compat import mx  # noqa: E402
-from symbols import dfn_f, ensemble  # noqa: E402
-from symbols.layers import Layers, relu  # noqa: E402
-from symbols.summary import output_kinds  # noqa: E402
-
-ROUNDS, STEPS = 15, 4
+DEPTH, BATCH, STEPS = 14, 64, 4
+MOST = 1.15  # times the sides
 
 
-def pieces(n, batch):
-    """{name: (symbol, shape of its input, how often the ensemble has it)}; every input but the image has a gradient."""
+def sides(n, batch):
+    """[(symbol of x, shape of x, how often the ensemble has it)]."""
     layers = Layers()
-    found = {'C': (layers.first(), (batch, 3, 32, 32), 1)}
     shape = (batch, layers.widths[1], 32, 32)
     for index, block in enumerate(dfn_f.blocks(layers, n, 3)):
-        for side, build in ensemble.SIDES.items():
-            found['%s%d' % (side, index + 1)] = (relu(build(Layers(), mx.sym.var('x'), block)), shape, 2 ** index)
+        for build in ensemble.SIDES.values():
+            yield relu(build(Layers(fused=True), mx.sym.var('x'), block)), shape, 2 ** index
         shape = (batch, block.channels, shape[2] // block.stride, shape[3] // block.stride)
-    found['FC'] = (Layers().classifier(mx.sym.var('x')), shape, 8)
-    return found
 
 
-class Step:
+class Pass:
     """Forward and back through a symbol with random numbers."""
 
     def __init__(self, symbol, **shapes):
@@ -51,7 +41,7 @@ class Step:
             mx.nd.ones(output.shape) for output in self.executor.outputs]
 
     def seconds(self):
-        """Mean of STEPS steps."""
+        """Mean of STEPS passes."""
         mx.nd.waitall()
         begun = time.perf_counter()
         for _ in range(STEPS):
@@ -61,33 +51,14 @@ class Step:
         return (time.perf_counter() - begun) / STEPS
 
 
-def main():
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--depth', type=int, default=14, help='depth of N_f3, 6n + 2')
-    parser.add_argument('--batch-size', type=int, default=64, help='images a step')
-    args = parser.parse_args()
-    images = {'data': (args.batch_size, 3, 32, 32)}
-    parts = pieces(symbols.units_per_group(args.depth), args.batch_size)
-    steps = {name: Step(symbol, **{symbol.list_arguments()[0]: shape}) for name, (symbol, shape, _) in parts.items()}
-    steps.update({net: Step(symbols.get_symbol(net, args.depth), **images) for net in ('ensemble', 'plain')})
-    for step in steps.values():
-        step.seconds()
-    rounds = [{name: step.seconds() for name, step in steps.items()} for _ in range(ROUNDS)]
-    times = {name: statistics.median(round_[name] for round_ in rounds) for name in steps}
-    sides = [sum(round_[name] * count for name, (_, _, count) in parts.items() if name not in ('C', 'FC'))
-             for round_ in rounds]
-
-    print('piece     ms  times')
-    for name, (_, _, count) in parts.items():
-        print('%-5s %6.1f  %5d' % (name, 1000 * times[name], count))
-    print('the 14 sides, each as often as needed  %6.1f ms' % (1000 * statistics.median(sides)))
-    print('ensemble of depth %-3d, batch %-3d        %6.1f ms' % (
-        args.depth, args.batch_size, 1000 * times['ensemble']))
-    print('plain network                          %6.1f ms' % (1000 * times['plain']))
-    print('ensemble / sides: %.3f (median of %d rounds; target: at most 1.15)' % (
-        statistics.median(round_['ensemble'] / of_sides for round_, of_sides in zip(rounds, sides)), ROUNDS))
-
-
-if __name__ == '__main__':
-    main()
+def measure(setting):
+    """The 14 sides of the ensemble of depth 14 beside the ensemble; on the CPU alone."""
+    if setting.gpus is not None:
+        return
+    parts = [(Pass(symbol, x=shape), count) for symbol, shape, count in sides(symbols.units_per_group(DEPTH), BATCH)]
+    whole = Pass(symbols.get_symbol('ensemble', DEPTH, fused=True), data=(BATCH, 3, 32, 32))
+    rounds = [(sum(part.seconds() * count for part, count in parts), whole.seconds())
+              for _ in range(setting.rounds + 1)][1:]
+    yield Row('14 sides / ensemble %d (ms)' % DEPTH, 1000 * statistics.median(all_ for _, all_ in rounds),
+              1000 * statistics.median(alone for alone, _ in rounds),
+              statistics.median(alone / all_ for alone, all_ in rounds), 1 / MOST)

@@ -1,8 +1,7 @@
-"""Time and peak memory of preparing and of reading the whole SVHN: python benchmarks/svhn.py [FOLDER]
+"""Time and memory of preparing and of reading the whole SVHN.
 
-The official files are not needed: three of their sizes and layout are made of blurred noise, in FOLDER or a temporary
-folder (6 GB while it runs). Each part is a process of its own, so that its memory can be told apart; the target is
-under 5 GB for each.
+The official files are not needed: three of their sizes and layout are made of blurred noise (6 GB in the folder for
+temporary files while it runs). Each part is a process of its own, so that its memory can be told apart.
 """
 import os
 import signal
@@ -11,7 +10,11 @@ import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from benchmarks.rounds import Row
+from benchmarks.subject import ROOT
+
+MOST = 5        # GB
+TRAINING = 40   # seconds
 
 MAKE = '''
 import sys
@@ -38,9 +41,8 @@ errors.run(train_svhn.main)
 '''
 
 
-def measure(code, folder, seconds=None):
-    """Run Python code on a folder, ended by SIGTERM after some seconds; returns (seconds, peak memory in GB)."""
-    begun = time.monotonic()
+def peak(code, folder, seconds=None):
+    """Run Python code on a folder, ended by SIGTERM after some seconds; returns its peak memory in GB."""
     process = subprocess.Popen([sys.executable, '-c', code, folder], cwd=ROOT, stdout=subprocess.DEVNULL)
     if seconds:
         time.sleep(seconds)
@@ -48,19 +50,12 @@ def measure(code, folder, seconds=None):
     _, status, usage = os.wait4(process.pid, 0)
     if status >> 8 != (128 + signal.SIGTERM if seconds else 0) or status & 0xff:
         sys.exit('it failed')
-    return time.monotonic() - begun, usage.ru_maxrss * 1024 / 1e9
+    return usage.ru_maxrss * 1024 / 1e9
 
 
-def main(folder):
-    """Measure and print."""
-    measure(MAKE, folder)
-    print('preparing: %.0f s, %.2f GB' % measure(PREPARE, folder), flush=True)
-    print('reading and training, for %.0f s: %.2f GB' % measure(TRAIN, folder, seconds=120), flush=True)
-
-
-if __name__ == '__main__':
-    if len(sys.argv) > 1:
-        main(sys.argv[1])
-    else:
-        with tempfile.TemporaryDirectory() as temporary:
-            main(temporary)
+def measure(setting):
+    """Preparing SVHN, and training on it, beside 5 GB."""
+    with tempfile.TemporaryDirectory() as folder:
+        peak(MAKE, folder)
+        for what, gigabytes in (('prepare', peak(PREPARE, folder)), ('train on', peak(TRAIN, folder, TRAINING))):
+            yield Row('%d GB / memory to %s SVHN (GB)' % (MOST, what), gigabytes, MOST, MOST / gigabytes, 1.0)
