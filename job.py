@@ -20,7 +20,7 @@ NAMED = {'batch_size': 'batch', 'lr': 'lr', 'momentum': 'momentum', 'weight_deca
          'bn_momentum': 'bnmomentum', 'dtype': '', 'loss_scale': 'scale', 'cpus': 'cpus', 'epochs': 'epochs'}
 LABELS = {'components': components_label}
 # Options that a resumed run may change.
-FREE = {'gpus', 'cpus', 'data_dir', 'log_dir', 'no_verify', 'checkpoint_minutes', 'tensorboard', 'mirror'}
+FREE = {'gpus', 'cpus', 'kv_store', 'data_dir', 'log_dir', 'no_verify', 'checkpoint_minutes', 'tensorboard', 'mirror'}
 
 # Options that came later, and what they were before.
 LATER = {'dtype': 'float32', 'loss_scale': 4}
@@ -57,8 +57,9 @@ def add_training_groups(parser, epochs, batch_size, rate_drops):
     training.add_argument('--loss-scale', type=positive_float, default=4, metavar='FACTOR',
                           help="on each image's loss in float16, so that small gradients are not lost")
     training.add_argument('--mirror', action='store_true',
-                          help='less memory on the CPU, for 32×32 images by a quarter: some activations are computed '
-                               'twice, which takes up to a tenth more time and changes no number')
+                          help='less memory on the CPU for networks of units (resnet, dfn-…), with 32×32 images a '
+                               'quarter less: some activations are computed twice, which takes up to a tenth more '
+                               'time and changes no number')
 
     devices.add_device_options(parser).add_argument(
         '--kv-store', choices=KINDS,

@@ -5,7 +5,7 @@
     python train_cifar.py --net dfn-mr --depth 50 --widen 4 --gpus 0,1,2,3       # Table 5's DFN-MR3
     python train_cifar.py --net ensemble --depth 26 --gpus 0,1    # section 4: N_f3's components, weights shared
     python train_cifar.py --net component --path RLR --depth 26   # one of them alone
-    python train_cifar.py --net dfn-mr --depth 14 --epochs 8      # on a CPU; 2 to 3 minutes an epoch on two cores
+    python train_cifar.py --net dfn-mr --depth 14 --epochs 8      # on a CPU; two minutes an epoch on two cores
     python train_cifar.py --net dfn-mr --depth 14 --dataset digits --epochs 15   # needs no download
 
 The run goes to LOG_DIR/DATASET/NET-DEPTH/seedSEED, with the options that are not the defaults in its

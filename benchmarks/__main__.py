@@ -1,4 +1,4 @@
-"""Speed and memory beside the peers: benchmarks/results.csv, and the same as a table.
+"""Speed and memory beside the peers: benchmarks/results.csv (results-gpu.csv), and the same as a table.
 
     make bench                                   # all, under 40 minutes on two cores; makes PyTorch's environment too
     make bench GPUS=0                            # on a GPU
@@ -44,19 +44,19 @@ def parser():
     return parser
 
 
-def machine(gpus):
+def machine(gpus, rounds):
     """What it was measured on, in a line."""
     about = describe(contexts(gpus))
-    return '%s, %d cores, %s; Python %s, MXNet %s; %s' % (
+    return '%s, %d cores, %s; Python %s, MXNet %s; %d rounds; %s' % (
         about['processor'], physical_cores(), ' '.join(about['devices']), platform.python_version(), mx.__version__,
-        time.strftime('%Y-%m-%d'))
+        rounds, time.strftime('%Y-%m-%d'))
 
 
 def number(value):
     """Three significant digits; a dash where there is none."""
     if value is None:
         return '–'
-    return '{:,.0f}'.format(value) if value >= 1000 else '%.*f' % (max(0, 2 - len('%d' % value) + 1), value)
+    return '{:,.0f}'.format(value) if value >= 100 else '%.3g' % value
 
 
 def table(rows, about):
@@ -70,14 +70,14 @@ def table(rows, about):
     return '\n'.join(lines) + '\n'
 
 
-def write(rows, about):
-    """results.csv and results.md."""
-    with open(RESULTS + '.csv', 'w', newline='') as file:
+def write(rows, about, path):
+    """PATH.csv and PATH.md."""
+    with open(path + '.csv', 'w', newline='') as file:
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow(Row._fields)
         writer.writerows(['' if value is None else '%.4g' % value if isinstance(value, float) else value
                           for value in row] for row in rows)
-    with open(RESULTS + '.md', 'w') as file:
+    with open(path + '.md', 'w') as file:
         file.write(table(rows, about))
 
 
@@ -90,16 +90,17 @@ def main():
     if not os.path.exists(args.torch):
         raise UserError('there is no %s: run `make bench`, or name the Python of an environment with '
                         'requirements-bench.txt by --torch' % args.torch)
-    setting, about, rows, begun = Setting(args.torch, args.gpus, args.rounds), machine(args.gpus), [], time.monotonic()
+    setting = Setting(args.torch, args.gpus, args.rounds, write=not args.names)
+    about, rows, begun = machine(args.gpus, args.rounds), [], time.monotonic()
     for name in args.names or BENCHMARKS:
         for row in BENCHMARKS[name](setting):
             rows.append(row)
             print('%5.0f s  %-66s %9s %9s  ratio %s' % (
                 time.monotonic() - begun, row.name, number(row.ours), number(row.peer),
                 '–' if row.ratio is None else '%.3f' % row.ratio), file=sys.stderr, flush=True)
+        if setting.write:
+            write(rows, about, RESULTS + ('' if args.gpus is None else '-gpu'))
     print(table(rows, about))
-    if not args.names:
-        write(rows, about)
 
 
 if __name__ == '__main__':

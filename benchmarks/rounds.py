@@ -22,6 +22,7 @@ class Setting(NamedTuple):
     torch: str          # python of PyTorch's environment
     gpus: str = None    # as --gpus
     rounds: int = 9
+    write: bool = False  # files beside the table
 
     @property
     def devices(self):

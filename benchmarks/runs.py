@@ -94,11 +94,13 @@ def _start(folder, dataset, setting):
 
 
 def memory(setting):
-    """Most memory of a process that trains, at batch 64, beside PyTorch's; with --mirror too."""
+    """Most memory of a process that trains, at batch 64, beside PyTorch's; with --mirror too. On the CPU alone."""
+    if setting.gpus is not None:
+        return
     for net, depth in (('dfn-mr', 98), ('resnet', 194)):
-        words = ['training', '--net', net, '--depth', depth, *setting.devices]
+        words = ['training', '--net', net, '--depth', depth]
         peer = _peak(setting.torch, 'torch_subjects', *words)
-        for mirror in ([], ['--mirror'])[:1 if setting.gpus else 2]:
+        for mirror in ([], ['--mirror']):
             ours = _peak(sys.executable, 'subjects', *words, *mirror)
             yield Row('memory of PyTorch / %s %d%s (GB)' % (net, depth, ', mirrored' * bool(mirror)), ours, peer,
                       peer / ours, 1.0)
@@ -107,4 +109,4 @@ def memory(setting):
 def _peak(*words):
     with Remote(*words) as subject:
         subject.seconds(3)
-        return subject.peak_memory() / 1e9
+        return subject.peak_memory()

@@ -43,12 +43,12 @@ def _workers():
     """Seconds of a step of two workers, a thread each."""
     done = subprocess.run([sys.executable, '-m', 'training.launch', '-n', '2', '-s', '1', sys.executable, '-m',
                            'benchmarks.scaling', *map(str, NET)], cwd=ROOT, check=True, stdout=subprocess.PIPE,
-                          universal_newlines=True)
+                          universal_newlines=True, env={**os.environ, 'OMP_NUM_THREADS': '1'})
     return float(done.stdout)
 
 
 def growth(setting):
-    """How a step grows: benchmarks/growth.csv, docs/growth.png, and the exponents of straight lines on log axes."""
+    """The exponents of straight lines on log axes; with all benchmarks growth.csv and docs/growth.png too."""
     found = {}
     for what, (values, words) in SERIES.items():
         rivals = {str(value): Remote(sys.executable, 'subjects', 'training', *words(value), *setting.devices)
@@ -58,11 +58,17 @@ def growth(setting):
             rival.__exit__()
         found[what] = [(value, statistics.median(seconds[str(value)])) for value in values]
         yield Row('exponent of a step in the %s' % what, _exponent(found[what]), None, None, None)
+    if setting.write:
+        save(found)
+        draw(found, os.path.join(ROOT, 'docs', 'growth.png'))
+
+
+def save(found):
+    """Write growth.csv."""
     with open(GROWTH, 'w', newline='') as file:
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow(['what', 'value', 'seconds'])
         writer.writerows((what, value, '%.4g' % taken) for what, points in found.items() for value, taken in points)
-    draw(found, os.path.join(ROOT, 'docs', 'growth.png'))
 
 
 def _exponent(points):

@@ -1,7 +1,6 @@
 """What is timed in MXNet: python -m benchmarks.subjects WHAT … (see `python -m benchmarks`)."""
 import argparse
 import functools
-import resource
 import time
 
 import numpy as np
@@ -9,7 +8,7 @@ import numpy as np
 import job
 import symbols
 from benchmarks import pipelines
-from benchmarks.subject import serve
+from benchmarks.subject import peak_memory, serve
 from compat import mx
 from symbols import imagenet
 from symbols.layers import Layers
@@ -48,8 +47,8 @@ class Network:
         np.savez(path, data=data, probabilities=probabilities, **arrays)
 
     def peak_memory(self):
-        """Bytes, of the process so far."""
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        """Gigabytes, of the process so far."""
+        return peak_memory()
 
 
 class Training(Network):

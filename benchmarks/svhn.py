@@ -3,7 +3,7 @@
 The official files are not needed: three of their sizes and layout are made of blurred noise (6 GB in the folder for
 temporary files while it runs). Each part is a process of its own, so that its memory can be told apart.
 """
-import os
+import contextlib
 import signal
 import subprocess
 import sys
@@ -11,7 +11,7 @@ import tempfile
 import time
 
 from benchmarks.rounds import Row
-from benchmarks.subject import ROOT
+from benchmarks.subject import ROOT, peak_memory
 
 MOST = 5        # GB
 TRAINING = 40   # seconds
@@ -44,13 +44,17 @@ errors.run(train_svhn.main)
 def peak(code, folder, seconds=None):
     """Run Python code on a folder, ended by SIGTERM after some seconds; returns its peak memory in GB."""
     process = subprocess.Popen([sys.executable, '-c', code, folder], cwd=ROOT, stdout=subprocess.DEVNULL)
-    if seconds:
-        time.sleep(seconds)
-        os.kill(process.pid, signal.SIGTERM)  # the process is there, if only as a zombie, until wait4
-    _, status, usage = os.wait4(process.pid, 0)
-    if status >> 8 != (128 + signal.SIGTERM if seconds else 0) or status & 0xff:
+    begun, most = time.monotonic(), 0
+    while process.poll() is None:
+        with contextlib.suppress(OSError, StopIteration):  # it has just ended
+            most = peak_memory(process.pid)
+        time.sleep(0.2)
+        if seconds and time.monotonic() - begun > seconds:
+            process.send_signal(signal.SIGTERM)
+            seconds = None
+    if process.returncode not in (0, 128 + signal.SIGTERM):
         sys.exit('it failed')
-    return usage.ru_maxrss * 1024 / 1e9
+    return most
 
 
 def measure(setting):

@@ -1,6 +1,5 @@
 """What is timed in PyTorch: python -m benchmarks.torch_subjects WHAT … (see `python -m benchmarks`)."""
 import argparse
-import resource
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from benchmarks import torch_networks
-from benchmarks.subject import serve
+from benchmarks.subject import peak_memory, serve
 
 DTYPES = {'float32': None, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
@@ -54,8 +53,8 @@ class Network:
         return float(np.abs(found.cpu().numpy() - expected).max())
 
     def peak_memory(self):
-        """Bytes, of the process so far."""
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        """Gigabytes, of the process so far."""
+        return peak_memory()
 
 
 class Training(Network):

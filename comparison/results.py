@@ -28,8 +28,8 @@ from training.runlog import check_columns, count_devices, read_config, read_metr
 
 SCRIPTS = {'svhn': train_svhn, 'imagenet': train_imagenet}  # train_cifar for all others
 # Options that do not make a run another one: besides those that a resumed run may change, what other columns tell
-# apart, and where gradients are summed.
-IGNORED = job.FREE | {'seed', 'epochs', 'kv_store'}
+# apart.
+IGNORED = job.FREE | {'seed', 'epochs'}
 IDENTITY = ('path', 'components', 'schedule')  # another value makes another bar or cell, not the same one otherwise
 
 

@@ -46,8 +46,8 @@ def code_2018(image, random):
     image = crop(image, *_with_aspect(224 / random.uniform(0.533, 1), random), random)
     hue, lightness, saturation = (random.randint(-most, most + 1) for most in (36, 50, 50))
     image = cv2.cvtColor(image, cv2.COLOR_BGR2HLS).astype(np.int16) + np.array([hue, lightness, saturation], np.int16)
-    image[..., 0] %= 180
-    return cv2.cvtColor(np.clip(image, 0, 255).astype(np.uint8), cv2.COLOR_HLS2BGR), _table()
+    image = np.clip(image, 0, (180, 255, 255)).astype(np.uint8)  # the hue does not go round, in MXNet either
+    return cv2.cvtColor(image, cv2.COLOR_HLS2BGR), _table()
 
 
 def centre(image, _):
@@ -84,6 +84,14 @@ def _table(gain=1, shift=0):
     return (levels / np.array(STD)[:, None]).astype(np.float32)
 
 
+def _decode(content):
+    """(height, width, 3) uint8 BGR, or None."""
+    try:
+        return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:
+        return None
+
+
 class Reader:
     """The records of PREFIX.rec, from any thread."""
 
@@ -100,11 +108,12 @@ class Reader:
         own = self._of_this_thread()
         own.random.seed(seeds)
         header, content = mx.recordio.unpack(own.file.read_idx(record))
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        image = _decode(content)
         if image is None:
             raise UserError('%s.rec is damaged, or the disk that it is on: delete it, and it is made again (record %d '
                             'cannot be decoded)' % (self.prefix, record))
         image, table = augment(image, own.random)
+        assert image.shape == IMAGE_SHAPE[1:] + (3,), 'record %d is smaller than 224 pixels' % record
         for plane, levels, channel in zip(cv2.split(image)[::-1], table, out):
             cv2.LUT(plane, levels, dst=channel)
         return header.label
@@ -138,8 +147,10 @@ class Reader:
                             break
                     if not begun:
                         return
-                    data, parts = begun.popleft()
-                    yield data, np.concatenate([part.result() for part in parts]).astype(np.float32)
+                    data, parts = begun[0]
+                    labels = np.concatenate([part.result() for part in parts]).astype(np.float32)
+                    begun.popleft()
+                    yield data, labels
                     free.append(data)
             finally:
                 for _, parts in begun:

@@ -53,7 +53,7 @@ def prepare(folder, verify=True, processes=None, splits=tuple(SPLITS)):
     Each split has its own source in `folder`: a folder train or val, with the images in folders by wnid, else the
     official tar file. Validation images that are not in folders by wnid have their labels from the devkit,
     ILSVRC2012_devkit_t12.tar.gz. Training images are in the order of their file names, shuffled once with a fixed
-    seed, because each reader takes a contiguous part; validation images in the order of their file names. A record's
+    seed; validation images in the order of their file names. A record's
     id, also its key in the .idx, is its place in that order: a gap is an image that could not be decoded, which the
     side file names under `undecodable`. Interrupted, it goes on when it is called again.
 

@@ -12,7 +12,7 @@ from typing import Callable, NamedTuple
 import compat  # noqa: F401  MXNet is set up before anything here imports it
 from errors import UserError
 from symbols import dfn_f, dfn_il, dfn_mr, ensemble, plain, resnet
-from symbols.layers import Layers
+from symbols.layers import MIRRORED, Layers
 
 
 IMAGE_SHAPE = (3, 32, 32)  # channels, height, width of what the networks here are for
@@ -84,4 +84,7 @@ def get_symbol(net, depth, num_classes=10, widen=1, bn_momentum=0.9, path=None, 
     for name in choices:
         if name != known.choice:
             raise UserError('%s has no --%s' % (net, name))
-    return known.build(Layers(num_classes, widen, bn_momentum, **form), units_per_group(depth), **choices)
+    symbol = known.build(Layers(num_classes, widen, bn_momentum, **form), units_per_group(depth), **choices)
+    if form.get('mirror') and not any(MIRRORED.keys() & marks.keys() for marks in symbol.attr_dict().values()):
+        raise UserError('%s has no units, so there is nothing to --mirror' % net)
+    return symbol

@@ -9,7 +9,7 @@ projection or the classifier brings them back, and so are the branches that are 
 beta. Halving would cost four passes over memory each way, two of them to take the values out of the layout in which
 MXNet's convolutions have them and back.
 """
-from symbols.layers import relu, times
+from symbols.layers import relu
 
 LARGEST = 2 ** 16  # how many times as large streams become before they are halved all the same
 
@@ -38,11 +38,12 @@ def fuse(layers, a, b, unit, grown=1):
 
 
 def _merge_and_run(layers, a, b, unit, given):
-    halved = 0.5 if not layers.fused or given == LARGEST else 1
-    grown = 1 if unit.projects else given * 2 * halved
-    half = grown / 2 / halved  # what of the merge each shortcut gives
-    merged = times(layers.shortcut(a, unit, 'shortcut1', given, half) +
-                   layers.shortcut(b, unit, 'shortcut2', given, half), halved)
+    halves = not layers.fused or given == LARGEST
+    grown = 1 if unit.projects else given if halves else 2 * given
+    each = grown if halves else grown / 2  # times as large as drawn: what either shortcut brings
+    merged = layers.shortcut(a, unit, 'shortcut1', given, each) + layers.shortcut(b, unit, 'shortcut2', given, each)
+    if halves:
+        merged = 0.5 * merged
     return (merged, layers.branch(a, unit, 'branch1', given, grown), layers.branch(b, unit, 'branch2', given, grown),
             grown)
 

@@ -7,9 +7,9 @@ statistics have the copy's name in front: `RL_x_bn_moving_mean`.
 
 Every network has two forms, because MXNet 1.9.1 does on the CPU what is written, operator by operator: *as drawn*,
 which is saved, evaluated and trained on GPUs; and *fused*, for training on the CPU, the same function of the same
-parameters to the last bit in fewer passes over memory. The fused form has BatchNorm and the ReLU behind it in one
-operator, and, in merge-and-run, sums of streams that nothing halves (dfn_mr.py). `mirror` makes it compute the input
-of each branch's last layer again in the backward pass instead of keeping it: a quarter less memory.
+parameters, the scores to the last bit, in fewer passes over memory. The fused form has BatchNorm and the ReLU behind it
+in one operator, and, in merge-and-run, sums of streams that nothing halves (dfn_mr.py). `mirror` makes it compute the
+input of each branch's last layer again in the backward pass instead of keeping it: a quarter less memory.
 """
 import copy
 from typing import NamedTuple

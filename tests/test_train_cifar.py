@@ -347,9 +347,20 @@ def test_a_run_directory_of_another_configuration_is_one_line(command, small_cif
     other = write_cifar(tmp_path / 'other', random)
     line = one_line(command(*words(other, tmp_path / 'logs', *arguments)))
     assert 'holds a run with another configuration (data ' in line and 'choose another --log-dir' in line
-    line = one_line(command(*words(small_cifar, tmp_path / 'logs', *arguments, '--kv-store', 'device')))
-    assert 'kv_store local instead of device' in line
+    for free in (['--kv-store', 'device'], ['--checkpoint-minutes', 3]):  # what changes no number
+        assert 'is done' in command(*words(small_cifar, tmp_path / 'logs', *arguments, *free), check=0)[1]
     assert read_bytes(only_run(tmp_path / 'logs'), 'config.json') == before
+
+
+def test_mirroring_changes_no_number_of_a_run(command, small_cifar, tmp_path):
+    runs = []
+    for mirror in ([], ['--mirror']):
+        logs = tmp_path / ('logs%d' % len(mirror))
+        command('train_cifar.py', '--net', 'dfn-mr', '--depth', 8, '--batch-size', 8, '--data-dir', small_cifar,
+                '--no-verify', '--epochs', 1, '--log-dir', logs, *mirror, check=0)
+        runs.append([read_bytes(only_run(logs), os.path.join('checkpoint-0001', name))
+                     for name in ('model-0001.params', 'momentum.params')])
+    assert runs[0] == runs[1]
 
 
 def test_two_processes_in_one_run_directory_are_kept_apart(command, small_cifar, tmp_path):

@@ -94,7 +94,9 @@ def test_the_defaults_and_schedules_are_the_papers():
     (['--depth', '101', '--net', 'dfn-mr'], 'choose one of resnet 50, resnet 101, dfn-mr 44'),
     (['--batch-size', '5', '--cpus', '2'], 'cannot be split evenly over 2 devices'),
     (['--batch-size', '32'], 'too few for a batch of 32'),
-    (['--dtype', 'float16'], 'needs --gpus')])
+    (['--dtype', 'float16'], 'needs --gpus'),
+    (['--dtype', 'bfloat16', '--gpus', '0'], 'GPUs have float16'),
+    (['--mirror', '--gpus', '0'], '--mirror is for the CPU')])
 def test_a_mistake_is_one_line(mistake, folder, tmp_path, options, expected):
     assert expected in mistake(train_imagenet.main, *words(folder, tmp_path / 'logs', *options))
     assert not (tmp_path / 'logs').exists()

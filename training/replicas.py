@@ -76,7 +76,7 @@ class Replicas:
     """The network in training on a list of devices (MXNet contexts), in this process and the store's other workers.
 
     image_shape is (channels, height, width); parameters and statistics are {name: array}, what all copies
-    start from: those of rank 0. evaluated: the symbol to evaluate, where that is another (in float32).
+    start from: those of rank 0. evaluated: the symbol to evaluate, where another form of it is trained.
     """
 
     def __init__(self, symbol, devices, image_shape, parameters, statistics, store=None, evaluated=None):

@@ -6,6 +6,7 @@ import pytest
 
 import symbols
 from compat import mx
+from errors import UserError
 from symbols import dfn_mr, imagenet
 from symbols.summary import nodes, parameter_shapes, statistics_shapes
 
@@ -31,24 +32,40 @@ def steps(symbol, data, labels, random):
             **{name: value.asnumpy() for name, value in executor.aux_dict.items()}}
 
 
-@pytest.mark.parametrize('mirror', [False, True])
 @pytest.mark.parametrize('get_symbol, net, depth, image_shape', CASES)
-def test_scores_gradients_and_statistics_are_the_same(get_symbol, net, depth, image_shape, mirror):
-    drawn, fused = get_symbol(net, depth), get_symbol(net, depth, fused=True, mirror=mirror)
+def test_scores_gradients_and_statistics_are_the_same(get_symbol, net, depth, image_shape):
+    drawn, fused = get_symbol(net, depth), get_symbol(net, depth, fused=True)
     assert parameter_shapes(fused, image_shape) == parameter_shapes(drawn, image_shape)
     assert statistics_shapes(fused, image_shape) == statistics_shapes(drawn, image_shape)
-    random = np.random.RandomState(0)
-    data, labels = random.randn(4, *image_shape).astype(np.float32), random.randint(0, 10, 4)
-    expected, found = (steps(symbol, data, labels, np.random.RandomState(1)) for symbol in (drawn, fused))
-    assert expected.keys() == found.keys()
+    expected, found = both(drawn, fused, image_shape)
     for name, value in expected.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-6 * np.abs(value).max(), err_msg=name)
     assert (found['0'] == expected['0']).all()  # powers of two: no digit is lost
 
 
+@pytest.mark.parametrize('get_symbol, net, depth, image_shape', [
+    (symbols.get_symbol, 'resnet', 14, (3, 32, 32)), (symbols.get_symbol, 'dfn-il', 14, (3, 32, 32)),
+    (symbols.get_symbol, 'dfn-il-noid', 14, (3, 32, 32)), (symbols.get_symbol, 'dfn-mr', 20, (3, 32, 32)),
+    (imagenet.get_symbol, 'dfn-mr', 44, (3, 64, 64)), (imagenet.get_symbol, 'dfn2', 50, (3, 64, 64))])
+def test_mirroring_changes_no_number(get_symbol, net, depth, image_shape):
+    one, other = (get_symbol(net, depth, fused=True, mirror=mirror) for mirror in (False, True))
+    expected, found = both(one, other, image_shape)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def both(one, other, image_shape):
+    """What two symbols give for the same random parameters and images."""
+    random = np.random.RandomState(0)
+    data, labels = random.randn(4, *image_shape).astype(np.float32), random.randint(0, 10, 4)
+    expected, found = (steps(symbol, data, labels, np.random.RandomState(1)) for symbol in (one, other))
+    assert expected.keys() == found.keys()
+    return expected, found
+
+
 def test_streams_that_have_grown_too_much_are_halved(monkeypatch):
     monkeypatch.setattr(dfn_mr, 'LARGEST', 4)
-    test_scores_gradients_and_statistics_are_the_same(symbols.get_symbol, 'dfn-mr', 32, (3, 8, 8), False)
+    test_scores_gradients_and_statistics_are_the_same(symbols.get_symbol, 'dfn-mr', 32, (3, 8, 8))
 
 
 def test_deep_streams_stay_finite(random):
@@ -94,6 +111,9 @@ def planned_memory(symbol, size):
     return int(re.search(r'Total (\d+) MB', executor.debug_str()).group(1))
 
 
-def test_mirroring_is_for_the_fused_form():
+def test_mirroring_is_for_the_fused_form_of_networks_with_units():
     with pytest.raises(ValueError, match='count its statistics twice'):
         symbols.get_symbol('resnet', 8, mirror=True)
+    for net in ('plain', 'dfn-f3', 'ensemble'):
+        with pytest.raises(UserError, match='nothing to --mirror'):
+            symbols.get_symbol(net, 8, fused=True, mirror=True)
