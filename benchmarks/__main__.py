@@ -27,7 +27,7 @@ BENCHMARKS = {
     'training': steps.training, 'gluoncv': steps.gluoncv, 'imagenet': steps.imagenet, 'evaluation': steps.evaluation,
     'reduced': steps.reduced, 'ensemble': ensemble.measure, 'feed-cifar': pipelines.cifar,
     'feed-imagenet': pipelines.imagenet, 'epoch': runs.epoch, 'start': runs.start, 'memory': runs.memory,
-    'svhn': svhn.measure, 'scaling': scaling.scaling, 'growth': scaling.growth,
+    'scaling': scaling.scaling, 'growth': scaling.growth, 'svhn': svhn.measure,
 }
 RESULTS = os.path.join(ROOT, 'benchmarks', 'results')
 
