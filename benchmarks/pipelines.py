@@ -17,7 +17,19 @@ SHARE = 0.03       # of a step, at most
 PHOTOS = 1024      # for ImageNet
 
 
-class Cifar:
+class Pipeline:
+    """Goes through epochs of self.batches."""
+
+    def seconds(self, epochs):
+        """Mean seconds of an epoch."""
+        begun = time.perf_counter()
+        for epoch in range(1, epochs + 1):
+            for _ in self.batches.epoch(epoch):  # as in training, a batch is there while the next is made
+                pass
+        return (time.perf_counter() - begun) / epochs
+
+
+class Cifar(Pipeline):
     """Batches of CIFAR-10's size on one core: normalised, padded, cropped, mirrored."""
 
     def __init__(self, args):
@@ -29,30 +41,14 @@ class Cifar:
         self.batches = TrainBatches(images, np.zeros(IMAGES, np.int64), BATCH,
                                     Normalisation(source.mean, source.std), seed=1)
 
-    def seconds(self, epochs):
-        """Mean seconds of an epoch."""
-        begun = time.perf_counter()
-        for epoch in range(1, epochs + 1):
-            for _ in self.batches.epoch(epoch):
-                pass
-        return (time.perf_counter() - begun) / epochs
 
-
-class ImageNet:
+class ImageNet(Pipeline):
     """Batches of 16 from RecordIO in args.images: decoded, cropped, scaled, mirrored, coloured, normalised."""
 
     def __init__(self, args):
         import data
         from training.store import Place
         self.batches = data.load_imagenet(args.images, verify=False).train_batches(16, seed=1, place=Place())
-
-    def seconds(self, epochs):
-        """Mean seconds of an epoch of PHOTOS images."""
-        begun = time.perf_counter()
-        for epoch in range(1, epochs + 1):
-            for _ in self.batches.epoch(epoch):
-                pass
-        return (time.perf_counter() - begun) / epochs
 
 
 def cifar(setting):

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -18,6 +19,16 @@ def serve(subject):
     for line in sys.stdin:
         method, arguments = json.loads(line)
         print(json.dumps(getattr(subject, method)(*arguments)), file=answers, flush=True)
+
+
+def mean_seconds(step, times, wait=lambda: None):
+    """Of so many steps one after another; wait: until what they have queued is done."""
+    wait()
+    begun = time.perf_counter()
+    for _ in range(times):
+        step()
+    wait()
+    return (time.perf_counter() - begun) / times
 
 
 def peak_memory(pid='self'):

@@ -1,14 +1,13 @@
 """What is timed in MXNet: python -m benchmarks.subjects WHAT … (see `python -m benchmarks`)."""
 import argparse
 import functools
-import time
 
 import numpy as np
 
 import job
 import symbols
 from benchmarks import pipelines
-from benchmarks.subject import peak_memory, serve
+from benchmarks.subject import mean_seconds, peak_memory, serve
 from compat import mx
 from symbols import imagenet
 from symbols.layers import Layers
@@ -69,10 +68,7 @@ class Evaluation(Network):
 
     def seconds(self, steps):
         """Mean seconds of a batch."""
-        begun = time.perf_counter()
-        for _ in range(steps):
-            self.predictor.predict(self.data)
-        return (time.perf_counter() - begun) / steps
+        return mean_seconds(lambda: self.predictor.predict(self.data), steps)
 
 
 class PoolingLayers(Layers):
@@ -99,14 +95,12 @@ class Defaults:
 
     def seconds(self, steps):
         """Mean seconds of a step."""
-        mx.nd.waitall()
-        begun = time.perf_counter()
-        for _ in range(steps):
-            self.module.forward_backward(self.batch)
-            self.module.update()
-            self.module.get_outputs()[0].asnumpy()
-        mx.nd.waitall()
-        return (time.perf_counter() - begun) / steps
+        return mean_seconds(self.step, steps, mx.nd.waitall)
+
+    def step(self):
+        self.module.forward_backward(self.batch)
+        self.module.update()
+        self.module.get_outputs()[0].asnumpy()
 
 
 class GluonCV:
@@ -127,16 +121,14 @@ class GluonCV:
 
     def seconds(self, steps):
         """Mean seconds of a step."""
-        mx.nd.waitall()
-        begun = time.perf_counter()
-        for _ in range(steps):
-            with mx.autograd.record():
-                loss = self.loss(self.net(self.data), self.labels)
-            loss.backward()
-            self.trainer.step(self.batch)
-            loss.asnumpy()
-        mx.nd.waitall()
-        return (time.perf_counter() - begun) / steps
+        return mean_seconds(self.step, steps, mx.nd.waitall)
+
+    def step(self):
+        with mx.autograd.record():
+            loss = self.loss(self.net(self.data), self.labels)
+        loss.backward()
+        self.trainer.step(self.batch)
+        loss.asnumpy()
 
 
 SUBJECTS = {'training': Training, 'evaluation': Evaluation, 'defaults': Defaults, 'gluoncv': GluonCV,

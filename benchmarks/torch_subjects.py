@@ -1,6 +1,5 @@
 """What is timed in PyTorch: python -m benchmarks.torch_subjects WHAT … (see `python -m benchmarks`)."""
 import argparse
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,7 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from benchmarks import torch_networks
-from benchmarks.subject import peak_memory, serve
+from benchmarks.subject import mean_seconds, peak_memory, serve
 
 DTYPES = {'float32': None, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
@@ -35,12 +34,7 @@ class Network:
 
     def seconds(self, steps):
         """Mean seconds of a step."""
-        begun = time.perf_counter()
-        for _ in range(steps):
-            self.step()
-        if self.device.type == 'cuda':
-            torch.cuda.synchronize()
-        return (time.perf_counter() - begun) / steps
+        return mean_seconds(self.step, steps, torch.cuda.synchronize if self.device.type == 'cuda' else lambda: None)
 
     def difference(self, path):
         """Largest difference of the probabilities from ours in an .npz file, with its weights, in training."""
@@ -98,11 +92,11 @@ class Decoding:
 
     def seconds(self, passes):
         """Mean seconds of a pass over all images."""
-        begun = time.perf_counter()
-        for _ in range(passes):
-            for _ in self.pool.map(self.decode, self.images):
-                pass
-        return (time.perf_counter() - begun) / passes
+        return mean_seconds(self.decode_all, passes)
+
+    def decode_all(self):
+        for _ in self.pool.map(self.decode, self.images):
+            pass
 
 
 SUBJECTS = {'training': Training, 'evaluation': Evaluation, 'decoding': Decoding}

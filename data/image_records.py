@@ -5,8 +5,8 @@ be repeated, taken up in its middle without decoding what came before, and share
 
 Not MXNet's ImageRecordIter, of which little of this can be had. It decodes at a third of the speed, because the JPEG
 library in MXNet's wheel has no vector code, and in no more threads than half of the processors; `mx.random.seed` does
-not reach it, and with its own seeds an image's random numbers follow from the place in a batch; a damaged image it can
-only be asked about at the end of the process. Options that it does not know it ignores.
+not reach it, and with its own seeds an image's random numbers follow from the place in a batch. Options that it does
+not know it ignores.
 """
 import collections
 import os
