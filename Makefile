@@ -18,9 +18,9 @@ DEMO = digits/dfn-mr-14/epochs15-seed1
 .venv: $(VENV)/$(REQUIREMENTS)
 
 # The stamp has the requirements' name, so that another set makes the environment anew.
-$(VENV)/$(REQUIREMENTS): requirements-base.txt $(REQUIREMENTS) preflight.py
+$(VENV)/$(REQUIREMENTS): requirements-base.txt $(REQUIREMENTS) common/preflight.py
 	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON); run: sudo apt install python3 python3-venv" >&2; exit 2; }
-	@$(PYTHON) preflight.py
+	@$(PYTHON) common/preflight.py
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps -r $(REQUIREMENTS)
@@ -37,7 +37,7 @@ demo: .venv
 	@echo "curves      figures/digits.png, figures/digits.svg"
 
 report: .venv
-	$(RUN) report.py
+	$(RUN) -m paper.report
 
 test: .venv
 	$(RUN) -m pytest

@@ -11,10 +11,10 @@ and depths are computed from the networks. ≠ marks what disagrees with the pap
 printed one when it is rounded, an error where one of the two is a "fail" (over 50 %), and a mean that is farther from
 the paper's than twice the standard error of their difference.
 """
-from comparison import results
-from comparison.formats import FORMATS
-from comparison.tables import table
-from errors import Parser, run
+from paper import results
+from paper.formats import FORMATS
+from paper.tables import table
+from common.cli import Parser, run
 import paper
 
 

@@ -15,11 +15,14 @@ import statistics
 import sys
 from typing import NamedTuple
 
-from errors import Parser, UserError, positive_int, run
+from common.cli import Parser, positive_int, run
+
+from common.errors import UserError
 import data
 from symbols.ensemble import COMPONENTS
-from symbols.summary import output_kinds, parameter_shapes, statistics_shapes
-from training import checkpoint, devices, runlog, together
+from symbols.analysis.summary import output_kinds, parameter_shapes, statistics_shapes
+from paper import together
+from training import checkpoint, devices, runlog
 from training.evaluate import evaluate, member_names
 from training.members import Members, all_but, check_together, images_tested_on, names_together
 

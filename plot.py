@@ -10,25 +10,27 @@
 import os
 import sys
 
-from errors import Parser, UserError, positive_int, run
+from common.cli import Parser, positive_int, run
+
+from common.errors import UserError
 import data
 import symbols
-from paper.runs import BARS, FIGURES
-from plotting import save
+from paper.experiments import BARS, FIGURES
+from paper.figures import save
 from symbols.options import add_choice_options
-from symbols.paths import COUNTS, DATASETS, NETS, paths_of
+from symbols.analysis.paths import COUNTS, DATASETS, NETS, paths_of
 
 
 def curves(args):
     """Figure of training loss and test error against epochs."""
-    from plotting.curves import draw, group
+    from paper.figures.curves import draw, group
 
     return draw(group(args.runs)), args.out or os.path.join('figures', 'curves')
 
 
 def network(args):
     """Figure of networks, side by side."""
-    from plotting.network import draw
+    from paper.figures.network import draw
 
     pairs = _pairs(args)
     named = [(symbols.title(net, depth, **_choice(args, net)), symbols.get_symbol(net, depth, **_choice(args, net)))
@@ -38,7 +40,7 @@ def network(args):
 
 def depths(args):
     """Figure of the distributions of component networks' depths."""
-    from plotting.depths import draw
+    from paper.figures.depths import draw
 
     pairs = _pairs(args)
     counted = [paths_of(net, depth, args.dataset, **_choice(args, net)) for net, depth in pairs]
@@ -48,8 +50,8 @@ def depths(args):
 
 def figure(args):
     """Figure of the paper from the runs found, or from the networks; and a line for what has no run."""
-    from comparison import results
-    from plotting.figures import FROM_LOGS, draw
+    from paper import results
+    from paper.figures.figure import FROM_LOGS, draw
 
     options = {name: value for name, value in (('depths', args.depth), ('dataset', args.dataset)) if value}
     if options and args.number not in BARS:

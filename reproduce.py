@@ -15,10 +15,11 @@ import shlex
 import subprocess
 import sys
 
-import job
-from comparison import results
-from comparison.commands import TARGETS, commands, gpus_of, other_devices, packs, parsed, to_evaluate
-from errors import Parser, UserError, positive_int, run
+from training import job
+from paper import results
+from paper.commands import TARGETS, commands, gpus_of, other_devices, packs, parsed, to_evaluate
+from common.cli import Parser, positive_int, run
+from common.errors import UserError
 from training import devices
 from training.synthetic import SyntheticSteps
 

@@ -13,9 +13,9 @@ name. The same command again takes it up where it stopped. Without --gpus it run
 """
 import functools
 
-from errors import Parser, run
+from common.cli import Parser, run
 import data
-import job
+from training import job
 import symbols
 from symbols.options import add_network_options
 from training.schedule import learning_rate

@@ -3,7 +3,7 @@
     python train_imagenet.py --net dfn-mr --depth 44 --gpus 0,1,2,3,4,5,6,7       # the paper's setting, section 6.5
     python train_imagenet.py --net resnet --depth 101 --gpus 0,1,2,3,4,5,6,7      # its counterpart in Table 6
     python train_imagenet.py --net dfn1 --depth 50 --gpus 0,1,2,3 --schedule appendix     # Table 7
-    python -m training.launch -n 4 -H hosts python train_imagenet.py --net dfn-mr --depth 44 --gpus 0,1 \\
+    python -m distributed.launch -n 4 -H hosts python train_imagenet.py --net dfn-mr --depth 44 --gpus 0,1 \\
         --kv-store dist_sync                                                      # four machines with two GPUs each
 
 DATA_DIR holds the data set as it comes: ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar and
@@ -14,9 +14,9 @@ same command again takes it up where it stopped. Errors are those of the validat
 """
 import functools
 
-from errors import Parser, run
+from common.cli import Parser, run
 import data
-import job
+from training import job
 from data.image_records import AUGMENTATIONS
 from symbols import imagenet
 from training.schedule import stepwise

@@ -11,9 +11,11 @@ The run goes to LOG_DIR/svhn/NET-DEPTH/seedSEED; the same command again takes it
 """
 import functools
 
-from errors import Parser, UserError, run
+from common.cli import Parser, run
+
+from common.errors import UserError
 import data
-import job
+from training import job
 import symbols
 from symbols.options import add_network_options
 from training.schedule import learning_rate

@@ -19,8 +19,9 @@ import time
 from benchmarks import ensemble, pipelines, runs, scaling, steps, svhn
 from benchmarks.rounds import Row, Setting
 from benchmarks.subject import ROOT
-from compat import mx, physical_cores
-from errors import Parser, UserError, positive_int, run
+from common.mxnet import mx, physical_cores
+from common.cli import Parser, positive_int, run
+from common.errors import UserError
 from training.devices import contexts, describe
 
 BENCHMARKS = {

@@ -9,10 +9,10 @@ import time
 
 import symbols
 from benchmarks.rounds import Row
-from compat import mx
+from common.mxnet import mx
 from symbols import dfn_f, ensemble
 from symbols.layers import Layers, relu
-from symbols.summary import output_kinds
+from symbols.analysis.summary import output_kinds
 
 DEPTH, BATCH, STEPS = 14, 64, 4
 MOST = 1.15  # times the sides

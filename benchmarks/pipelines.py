@@ -47,7 +47,7 @@ class ImageNet(Pipeline):
 
     def __init__(self, args):
         import data
-        from training.store import Place
+        from distributed.collectives import Place
         self.batches = data.load_imagenet(args.images, verify=False).train_batches(16, seed=1, place=Place())
 
 
@@ -70,7 +70,7 @@ def imagenet(setting):
     with tempfile.TemporaryDirectory() as folder:
         write_photos(folder)
         import data
-        from compat import mx, physical_cores
+        from common.mxnet import mx, physical_cores
         data.load_imagenet(folder, verify=False)
         jpegs, threads = os.path.join(folder, 'jpegs.npz'), physical_cores()
         records = mx.recordio.MXRecordIO(os.path.join(folder, 'imagenet-train.rec'), 'r')

@@ -41,7 +41,7 @@ def scaling(setting):
 
 def _workers():
     """Seconds of a step of two workers, a thread each."""
-    done = subprocess.run([sys.executable, '-m', 'training.launch', '-n', '2', '-s', '1', sys.executable, '-m',
+    done = subprocess.run([sys.executable, '-m', 'distributed.launch', '-n', '2', '-s', '1', sys.executable, '-m',
                            'benchmarks.scaling', *map(str, NET)], cwd=ROOT, check=True, stdout=subprocess.PIPE,
                           universal_newlines=True, env={**os.environ, 'OMP_NUM_THREADS': '1'})
     return float(done.stdout)
@@ -97,10 +97,10 @@ def main():
     """A worker of _workers."""
     import functools
 
-    import job
+    from training import job
     import symbols
-    from compat import mx
-    from training.store import Store
+    from common.mxnet import mx
+    from distributed.collectives import Store
     from training.synthetic import SyntheticSteps
     parser = argparse.ArgumentParser()
     parser.add_argument('--net')

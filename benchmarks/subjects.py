@@ -4,14 +4,14 @@ import functools
 
 import numpy as np
 
-import job
+from training import job
 import symbols
 from benchmarks import pipelines
 from benchmarks.subject import mean_seconds, peak_memory, serve
-from compat import mx
+from common.mxnet import mx
 from symbols import imagenet
 from symbols.layers import Layers
-from symbols.summary import parameter_shapes
+from symbols.analysis.summary import parameter_shapes
 from training import devices
 from training.initialiser import initial_parameters
 from training.replicas import outputs

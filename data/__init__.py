@@ -11,11 +11,11 @@ import functools
 import os
 from typing import Callable, NamedTuple
 
-import compat  # noqa: F401  first: it says what to do where the environment is missing
+import common.mxnet  # noqa: F401  first: it says what to do where the environment is missing
 from data import cifar, digits, imagenet, records, svhn
 from data.batches import Normalisation, TrainBatches, evaluation_batches
 from data.image_records import ImageRecords
-from errors import UserError
+from common.errors import UserError
 
 
 class Source(NamedTuple):

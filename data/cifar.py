@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from data.download import Archive, difference, download
-from errors import UserError
+from common.errors import UserError
 
 BASE = 'https://www.cs.toronto.edu/~kriz/'
 PIXELS = 3 * 32 * 32

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import requests
 from tqdm import tqdm
 
-from errors import UserError
-from files import file_digest
+from common.errors import UserError
+from common.files import file_digest
 
 CHUNK = 1 << 20
 TIMEOUT = 60   # seconds without a byte

@@ -16,8 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 
-from compat import mx, share_of_cores
-from errors import UserError
+from common.mxnet import mx, share_of_cores
+from common.errors import UserError
 
 IMAGE_SHAPE = (3, 224, 224)
 MEAN, STD = (123.370, 112.757, 99.406), (68.998, 66.093, 68.292)  # R, G, B, 0–255, of images of shorter side 480

@@ -20,7 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.packing import Job, Original, check, pack
-from errors import UserError
+from common.errors import UserError
 
 SHUFFLE_SEED = 2016
 CLASSES = 1000

@@ -26,9 +26,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from compat import mx, physical_cores
-from errors import UserError
-from files import BLOCK, file_digest, write_atomically
+from common.mxnet import mx, physical_cores
+from common.errors import UserError
+from common.files import BLOCK, file_digest, write_atomically
 
 FORMAT = 1           # of the records, the side file and the journal; another number is rebuilt
 CHUNK = 512          # images; about 50 MB, and 10 seconds of a core

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from compat import mx
-from errors import UserError
-from files import file_digest
+from common.mxnet import mx
+from common.errors import UserError
+from common.files import file_digest
 
 SHUFFLE_SEED = 2016
 FORMAT = 1        # of the records and of the side file; another number is rebuilt

@@ -9,8 +9,8 @@ import os
 import numpy as np
 
 from data.download import Archive, difference, download
-from errors import UserError
-from files import write_atomically
+from common.errors import UserError
+from common.files import write_atomically
 
 BASE = 'http://ufldl.stanford.edu/housenumbers/'
 FILES = {

@@ -9,8 +9,8 @@ networks.
 """
 from typing import Callable, NamedTuple
 
-import compat  # noqa: F401  MXNet is set up before anything here imports it
-from errors import UserError
+import common.mxnet  # noqa: F401  MXNet is set up before anything here imports it
+from common.errors import UserError
 from symbols import dfn_f, dfn_il, dfn_mr, ensemble, plain, resnet
 from symbols.layers import MIRRORED, Layers
 

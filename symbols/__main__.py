@@ -8,11 +8,11 @@ import math
 from itertools import zip_longest
 
 import symbols
-from errors import Parser, positive_int, run
+from common.cli import Parser, positive_int, run
 from symbols.ensemble import COMPONENTS
 from symbols.options import add_choice_options, add_network_options
-from symbols.paths import COUNTS, DATASETS, NETS, moments, paths_of
-from symbols.summary import summarise
+from symbols.analysis.paths import COUNTS, DATASETS, NETS, moments, paths_of
+from symbols.analysis.summary import summarise
 
 HOW_COUNTED = """\
 nominal: 4 paths a merge-and-run unit, one from each stream through the average and two through the branches.

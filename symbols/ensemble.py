@@ -7,8 +7,8 @@ Figure 1(b), N_f3 written out: the same columns, which exchange what they have a
 
 All have N_f3's parameter names, so weights move between them.
 """
-from compat import mx
-from errors import UserError
+from common.mxnet import mx
+from common.errors import UserError
 from symbols import dfn_f
 from symbols.layers import relu
 

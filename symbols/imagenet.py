@@ -14,8 +14,8 @@ ResNet-50, ResNet-101 and DFN-MR are Figure 9's, as the authors' released code h
 """
 from typing import Callable, NamedTuple
 
-from compat import mx
-from errors import UserError
+from common.mxnet import mx
+from common.errors import UserError
 from symbols import dfn_mr, resnet
 from symbols.layers import Layers, Unit, relu
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compat import mx
+from common.mxnet import mx
 
 GROUPS = (1, 2, 3)
 BN_EPSILON = 2e-5

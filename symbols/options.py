@@ -1,7 +1,9 @@
 """The options that name a network."""
 from argparse import ArgumentTypeError
 
-from errors import UserError, positive_int
+from common.cli import positive_int
+
+from common.errors import UserError
 from symbols import NETWORKS
 from symbols.ensemble import COMPONENTS, ENSEMBLE_7, check_components
 

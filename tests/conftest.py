@@ -11,9 +11,9 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-import compat  # noqa: E402,F401  sets MXNet up before any test module imports it
-import errors  # noqa: E402
-import job  # noqa: E402
+import common.mxnet  # noqa: E402,F401  sets MXNet up before any test module imports it
+from common import cli  # noqa: E402
+from training import job  # noqa: E402
 import train_cifar  # noqa: E402
 
 # Under nohup, or in a script's background, these are ignored, and what the tests start would inherit that.
@@ -49,7 +49,7 @@ def mistake(monkeypatch, capfd):
         before = signal.getsignal(signal.SIGTERM)
         capfd.readouterr()
         with pytest.raises(SystemExit) as ended:
-            errors.run(main)
+            cli.run(main)
         signal.signal(signal.SIGTERM, before)
         return one_line((ended.value.code, *capfd.readouterr()))
     return run

@@ -7,7 +7,7 @@ import symbols  # noqa: E402  alone, before MXNet: it sets MXNet up
 import mxnet as mx  # noqa: E402
 import numpy as np  # noqa: E402
 
-from symbols.summary import parameter_shapes, statistics_shapes  # noqa: E402
+from symbols.analysis.summary import parameter_shapes, statistics_shapes  # noqa: E402
 from training.initialiser import initial_parameters, initial_statistics  # noqa: E402
 from training.optimiser import NesterovSGD  # noqa: E402
 from training.replicas import Replicas, outputs  # noqa: E402

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 import eval as evaluation
-import job
+from training import job
 import plot
-from comparison import results
+from paper import results
 import train_cifar
 from data import digits
-from errors import UserError
-from paper import runs as paper_runs
-from plotting import bars
-from plotting.network import items
+from common.errors import UserError
+from paper import experiments as paper_runs
+from paper.figures import bars
+from paper.figures.network import items
 import symbols
 from symbols.ensemble import COMPONENTS
 from tests.conftest import ROOT, write_run
@@ -298,7 +298,7 @@ def test_depths_are_drawn_in_figure_11s_form(command, mistake, tmp_path):
 
 
 def test_a_curve_of_depths_is_the_share_of_the_components():
-    from plotting.depths import draw
+    from paper.figures.depths import draw
 
     line, = draw([('N_f3 14', [0] * 5 + [1, 0, 0, 3, 0, 0, 3, 0, 0, 1])], 'nominal').axes[0].get_lines()
     assert line.get_xdata().tolist() == [5, 8, 11, 14] and line.get_ydata().tolist() == [12.5, 37.5, 37.5, 12.5]

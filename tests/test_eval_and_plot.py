@@ -14,9 +14,9 @@ import pytest
 import eval as evaluation
 import plot
 import symbols
-from compat import mx
+from common.mxnet import mx
 from data import digits
-from plotting.network import items
+from paper.figures.network import items
 from tests.conftest import ROOT, official_folder
 from tests.test_train_cifar import read_csv
 
@@ -174,7 +174,7 @@ def test_curves_are_drawn_for_runs_and_directories_of_seeds(command, runs, tmp_p
 
 
 def test_a_curve_is_the_mean_of_its_seeds_and_none_is_lost(runs, tmp_path):
-    from plotting.curves import draw, group
+    from paper.figures.curves import draw, group
 
     copy = tmp_path / 'plain-8'
     shutil.copytree(runs[0], str(copy))

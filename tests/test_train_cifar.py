@@ -14,9 +14,9 @@ import pytest
 
 import symbols
 import train_cifar
-from compat import mx
+from common.mxnet import mx
 from data import records
-from symbols.summary import parameter_shapes
+from symbols.analysis.summary import parameter_shapes
 from tests.conftest import ROOT, one_line, write_cifar
 from tests.training.test_optimiser import torch_nesterov
 from tests.training.test_replicas import shard

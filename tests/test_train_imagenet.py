@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import train_imagenet
-from compat import mx
+from common.mxnet import mx
 from data.image_records import MEAN, STD
 from tests.test_train_cifar import Interrupted, only_run, read_bytes, read_csv, read_json
 from training.schedule import stepwise

@@ -15,9 +15,9 @@ import os
 import re
 import shutil
 
-from compat import mx
-from errors import UserError
-from files import file_digest
+from common.mxnet import mx
+from common.errors import UserError
+from common.files import file_digest
 from training.replicas import mean_statistics
 
 NAME = re.compile(r'checkpoint-(\d{4,})(?:-(\d{5,}))?$')

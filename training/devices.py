@@ -2,8 +2,9 @@
 import ctypes
 import platform
 
-from compat import mx
-from errors import UserError, positive_int
+from common.mxnet import mx
+from common.cli import positive_int
+from common.errors import UserError
 
 # The GPU wheels hold machine code for sm_50, 60, 70, 80 and 86 and no PTX to compile for others; within a
 # generation older code runs on newer chips, so they serve compute capability 5.0 to 8.9.

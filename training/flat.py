@@ -7,7 +7,7 @@ on the long array. Others bundle them too: PyTorch's DistributedDataParallel in 
 """
 import math
 
-from compat import mx
+from common.mxnet import mx
 
 BUCKET = 2 ** 20  # numbers in a long array, if no single parameter has more: a sum can begin before backward has ended
 ALIGNED = 64      # numbers, 256 bytes: as cudaMalloc aligns, so that each array may be read in whole vectors

@@ -1,5 +1,5 @@
 """Several networks as the members of one ensemble, and parts of an ensemble."""
-from errors import UserError
+from common.errors import UserError
 from training.replicas import Predictor
 
 

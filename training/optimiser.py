@@ -1,5 +1,5 @@
 """SGD with Torch's Nesterov momentum and weight decay on every parameter (section 6.2)."""
-from compat import mx
+from common.mxnet import mx
 
 
 class NesterovSGD:

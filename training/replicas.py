@@ -14,10 +14,10 @@ evaluation, from a copy, after the queue has been waited for.
 """
 import numpy as np
 
-from compat import mx
-from errors import UserError
+from common.mxnet import mx
+from common.errors import UserError
 from training.flat import Flat
-from training.store import Store, shares
+from distributed.collectives import Store, shares
 
 
 class Replica:

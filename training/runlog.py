@@ -18,9 +18,9 @@ import sys
 import numpy as np
 from tqdm import tqdm
 
-from compat import mx
-from errors import UserError
-from files import write_atomically
+from common.mxnet import mx
+from common.errors import UserError
+from common.files import write_atomically
 from training import checkpoint
 
 # The columns of metrics.csv, and those that an ensemble has for each of its members.

@@ -3,7 +3,7 @@ import time
 
 import numpy as np
 
-from compat import mx
+from common.mxnet import mx
 from training.optimiser import NesterovSGD
 from training.replicas import outputs
 

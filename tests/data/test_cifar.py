@@ -8,7 +8,7 @@ import pytest
 
 from data import SOURCES
 from data.cifar import CIFAR10, CIFAR100, read
-from errors import UserError
+from common.errors import UserError
 from tests.conftest import official_folder, write_cifar
 
 

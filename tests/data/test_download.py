@@ -9,7 +9,7 @@ import pytest
 
 from data import download as download_module
 from data.download import Archive, download
-from errors import UserError
+from common.errors import UserError
 
 CONTENT = os.urandom(3_000_000)
 

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from compat import mx
+from common.mxnet import mx
 from data import image_records
 from data.image_records import MEAN, STD, TrainRecords, evaluation_batches
-from errors import UserError
-from training.store import Place
+from common.errors import UserError
+from distributed.collectives import Place
 
 RECORDS = 45
 

@@ -15,9 +15,9 @@ from PIL import Image
 from scipy.io import savemat
 
 import data
-from compat import mx
+from common.mxnet import mx
 from data import imagenet, packing
-from errors import UserError
+from common.errors import UserError
 from tests.conftest import ROOT, official_folder
 
 WNIDS = ['n00000003', 'n00000010', 'n00000021', 'n00000100']

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import data
-from compat import mx
+from common.mxnet import mx
 from data import digits, records
-from errors import UserError
+from common.errors import UserError
 from tests.conftest import ROOT
 
 

@@ -8,10 +8,10 @@ import scipy.io
 import data
 import train_svhn
 from data import download, records, svhn
-from errors import UserError
+from common.errors import UserError
 from tests.conftest import official_folder
 from tests.test_train_cifar import only_run, read_json
-from training.store import Place
+from distributed.collectives import Place
 
 OFFICIAL = {'train': 73257, 'extra': 531131, 'test': 26032}
 

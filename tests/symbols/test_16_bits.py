@@ -4,12 +4,12 @@ import functools
 import numpy as np
 import pytest
 
-import job
+from training import job
 import symbols
-from compat import mx
+from common.mxnet import mx
 from symbols import imagenet
 from symbols.layers import DTYPES
-from symbols.summary import nodes, parameter_shapes, statistics_shapes
+from symbols.analysis.summary import nodes, parameter_shapes, statistics_shapes
 from training.devices import has_bfloat16
 
 CASES = [(symbols.get_symbol, 'dfn-mr', 14, (3, 32, 32)), (symbols.get_symbol, 'ensemble', 8, (3, 32, 32)),

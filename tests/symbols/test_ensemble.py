@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 import symbols
-from compat import mx
-from errors import UserError
+from common.mxnet import mx
+from common.errors import UserError
 from symbols.ensemble import COMPONENTS, ENSEMBLE_7
-from symbols.summary import nodes, parameter_shapes, statistics_shapes, summarise, weight_of
+from symbols.analysis.summary import nodes, parameter_shapes, statistics_shapes, summarise, weight_of
 from tests.symbols import numpy_networks
 
 DEPTHS = {14: 198074, 20: 295290, 26: 392506, 38: 586938, 50: 781370, 62: 975802, 74: 1170234, 98: 1559098,

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 import symbols
-from compat import mx
-from errors import UserError
+from common.mxnet import mx
+from common.errors import UserError
 from symbols import dfn_mr, imagenet
-from symbols.summary import nodes, parameter_shapes, statistics_shapes
+from symbols.analysis.summary import nodes, parameter_shapes, statistics_shapes
 
 CASES = [(symbols.get_symbol, net, 14, (3, 32, 32)) for net in symbols.NETWORKS if net != 'component'] + [
     (symbols.get_symbol, 'dfn-mr', 32, (3, 16, 16)), (symbols.get_symbol, 'resnet', 8, (3, 8, 8)),

@@ -2,9 +2,9 @@
 import numpy as np
 import pytest
 
-from compat import mx
+from common.mxnet import mx
 from symbols import imagenet
-from symbols.summary import parameter_shapes
+from symbols.analysis.summary import parameter_shapes
 from tests.symbols import numpy_networks
 from tests.symbols.test_networks import unit_of
 

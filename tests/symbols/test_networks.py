@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import symbols
-from compat import mx
-from errors import UserError
-from symbols.summary import parameter_shapes, summarise
+from common.mxnet import mx
+from common.errors import UserError
+from symbols.analysis.summary import parameter_shapes, summarise
 from tests.conftest import ROOT
 from tests.symbols import numpy_networks
 from training.initialiser import initial_parameters

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import symbols
-from errors import UserError
+from common.errors import UserError
 from symbols import imagenet
-from symbols.paths import count_paths, moments, paths_of
-from symbols.summary import summarise
+from symbols.analysis.paths import count_paths, moments, paths_of
+from symbols.analysis.summary import summarise
 from tests.symbols.test_ensemble import COMPONENT_DEPTHS
 
 SMALL = [(net, {}) for net in ('plain', 'resnet', 'dfn-il', 'dfn-il-noid', 'dfn-mr', 'dfn-f3', 'dfn-f6', 'ensemble')]

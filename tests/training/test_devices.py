@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from compat import mx
-from errors import UserError
+from common.mxnet import mx
+from common.errors import UserError
 from training import devices
 
 

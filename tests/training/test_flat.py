@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from compat import mx
+from common.mxnet import mx
 from training import flat
 from training.flat import Flat
 

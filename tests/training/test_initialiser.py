@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import symbols
-from symbols.summary import parameter_shapes, statistics_shapes
+from symbols.analysis.summary import parameter_shapes, statistics_shapes
 from training.initialiser import initial_parameters, initial_statistics
 
 

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from compat import mx
+from common.mxnet import mx
 from training.flat import Flat
 from training.optimiser import NesterovSGD
 from training.schedule import learning_rate

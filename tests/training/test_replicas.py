@@ -3,16 +3,16 @@ import numpy as np
 import pytest
 
 import symbols
-from compat import mx
-from errors import UserError
-from symbols.summary import parameter_shapes, statistics_shapes
+from common.mxnet import mx
+from common.errors import UserError
+from symbols.analysis.summary import parameter_shapes, statistics_shapes
 from tests.training.test_optimiser import torch_nesterov
 from training import devices
 from training.evaluate import Tally, evaluate
 from training.initialiser import initial_parameters, initial_statistics
 from training.optimiser import NesterovSGD
 from training.replicas import Replicas, mean_statistics, outputs
-from training.store import Store, shares
+from distributed.collectives import Store, shares
 
 SHAPE = (3, 8, 8)
 
