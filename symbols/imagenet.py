@@ -3,62 +3,65 @@
     import symbols.imagenet
     net = symbols.imagenet.get_symbol('dfn-mr', 44)
 
-ResNet-50, ResNet-101 and DFN-MR are Figure 9's, as the authors' released code has them. DFN1 and DFN2 are
-**inferences**: Figure 10 is known only by what Appendix A.1 says of it, and these two have those properties
-(tests/symbols/test_paths.py):
+ResNet-50, ResNet-101 and DFN-MR are those of Figure 9, as the authors' released code defines them. DFN1 and DFN2 are
+**inferences**. Figure 10, which shows them, is not available as numbers; these two have the properties that
+Appendix A.1 states (tests/symbols/analysis/test_paths.py):
 
-- *DFN1*, as many component networks as ResNet-50, but much deeper ones, the shallow ones too: here every
-  shortcut of ResNet-50 is a projection, a layer, so that a component has 18 to 50 layers instead of 6 to 50.
-- *DFN2*, far fewer component networks, all of them ResNet-50's: here a fusion spans two units of ResNet-50 and
-  leaves out or takes both, 9 fusions instead of 16.
+- *DFN1* has as many component networks as ResNet-50, but much deeper ones, also among the shallow ones. Here every
+  shortcut of ResNet-50 becomes a projection, which is a layer, so that a component has 18 to 50 layers instead of
+  6 to 50.
+- *DFN2* has far fewer component networks, and all of them are ResNet-50's. Here a fusion spans two units of ResNet-50
+  and takes both or neither: 9 fusions instead of 16.
 """
-from typing import Callable, NamedTuple
+from collections.abc import Iterator
 
-from common.mxnet import mx
 from common.errors import UserError
+from common.mxnet import mx
 from symbols import dfn_mr, resnet
 from symbols.layers import Layers, Unit, relu
+from symbols.network import Network
 
-IMAGE_SHAPE = (3, 224, 224)
+IMAGE_SHAPE = (3, 224, 224)  # channels, height, width
 WIDTHS = (256, 512, 1024, 2048)
 
 
 class ImageNetLayers(Layers):
-    """Layers of the networks for 224×224 images; branch_length: of a bottleneck branch."""
+    """Layers of the networks for 224×224 images."""
 
     branch_length = 3
 
-    def __init__(self, num_classes=1000, bn_momentum=0.9, **form):
-        super().__init__(num_classes, bn_momentum=bn_momentum, **form)
+    def __init__(self, num_classes: int = 1000, bn_momentum: float = 0.9, dtype: str = 'float32',
+                 loss_scale: float = 1):
+        super().__init__(num_classes, 1, bn_momentum, dtype, loss_scale)
         self.widths = dict(enumerate(WIDTHS, 1))
 
-    def first(self):
-        """Layer C and max pooling: `data` (batch, 3, 224, 224), normalised → (batch, 64, 55, 55).
+    def first(self) -> mx.sym.Symbol:
+        """Layer C and max pooling: `data` (batch, 3, 224, 224), normalized → (batch, 64, 55, 55).
 
-        The pooling has no padding, as in the released code; with it there would be 56×56.
+        The pooling has no padding, as in the released code; with padding there would be 56×56.
         """
-        x = self.half(self.in_float32().basic(self.variable('data'), 'C', 64, stride=2, kernel=7))
+        x = self.cast(self.in_float32().basic(self.variable('data'), 'C', 64, stride=2, kernel=7))
         return mx.sym.Pooling(x, kernel=(3, 3), stride=(2, 2), pool_type='max')
 
-    def units(self, n):
-        """The Units of four groups; n: the number of each. The first of a group changes the width."""
+    def units(self, n: tuple[int, ...]) -> Iterator[Unit]:
+        """The units of the four groups, n of each; the first of a group changes the width."""
         for group, count in enumerate(n, 1):
             for unit in range(1, count + 1):
                 stride = 2 if group > 1 and unit == 1 else 1
-                yield Unit('group%d_unit%d' % (group, unit), self.widths[group], stride, unit == 1)
+                yield Unit(f'group{group}_unit{unit}', self.widths[group], stride, unit == 1)
 
-    def branch(self, x, unit, name='branch', given=1, wanted=1):
+    def branch(self, x: mx.sym.Symbol, unit: Unit, name: str = 'branch') -> mx.sym.Symbol:
         """A bottleneck: 1×1, 3×3 with the unit's stride, 1×1 without ReLU; a quarter of the channels inside."""
-        name, inside = '%s_%s' % (unit.name, name), unit.channels // 4
-        x = self.basic(x, name + '_layer1', inside, kernel=1, given=given)
-        x = self.basic(x, name + '_layer2', inside, unit.stride, mirror=self.mirror)
-        return self.linear(x, name + '_layer3', unit.channels, kernel=1, wanted=wanted, mirror=self.mirror)
+        name, inside = f'{unit.name}_{name}', unit.channels // 4
+        x = self.basic(x, f'{name}_layer1', inside, kernel=1)
+        x = self.basic(x, f'{name}_layer2', inside, unit.stride)
+        return self.linear(x, f'{name}_layer3', unit.channels, kernel=1)
 
 
 def build_dfn_mr(layers, n):
-    """DFN-MR; its last unit sums both streams, so that the merge is in the sum twice."""
-    merged, branch1, branch2, grown = dfn_mr.streams_to_the_last_sum(layers, n)
-    return layers.classifier(relu((merged + branch1) + (merged + branch2)), grown)
+    """DFN-MR. Its last unit adds up both streams, so that the merge counts twice."""
+    m, branch1, branch2 = dfn_mr.last_unit(layers, n)
+    return layers.classifier(relu((m + branch1) + (m + branch2)))
 
 
 def build_dfn1(layers, n):
@@ -70,7 +73,7 @@ def build_dfn1(layers, n):
 
 
 def build_dfn2(layers, n):
-    """DFN2, an inference: ResNet's units fused two by two; the last of an odd group by itself."""
+    """DFN2, an inference: ResNet's units fused two by two; the last one of an odd group stays alone."""
     x = layers.first()
     units = list(layers.units(n))
     while units:
@@ -83,46 +86,47 @@ def build_dfn2(layers, n):
     return layers.classifier(x)
 
 
-class Network(NamedTuple):
-    """A line of the table of networks."""
-
-    build: Callable                  # (layers, n) → symbol
-    n: tuple                         # units of each group
-    title: str                       # its name in the paper
-    paths_of_units: Callable = None  # where the paper counts other paths than the graph has; see symbols/paths.py
-
-
 NETWORKS = {
-    ('resnet', 50): Network(resnet.build, (3, 4, 6, 3), 'ResNet-50'),
-    ('resnet', 101): Network(resnet.build, (3, 4, 23, 3), 'ResNet-101'),
-    ('dfn-mr', 44): Network(build_dfn_mr, (2, 2, 8, 2), 'DFN-MR', dfn_mr.paths_of_units),
-    ('dfn1', 50): Network(build_dfn1, (3, 4, 6, 3), 'DFN1'),
-    ('dfn2', 50): Network(build_dfn2, (3, 4, 6, 3), 'DFN2'),
+    ('resnet', 50): Network(resnet.build, 'ResNet-50', (3, 4, 6, 3)),
+    ('resnet', 101): Network(resnet.build, 'ResNet-101', (3, 4, 23, 3)),
+    ('dfn-mr', 44): Network(build_dfn_mr, 'DFN-MR', (2, 2, 8, 2), paths_of_units=dfn_mr.paths_of_units),
+    ('dfn1', 50): Network(build_dfn1, 'DFN1', (3, 4, 6, 3)),
+    ('dfn2', 50): Network(build_dfn2, 'DFN2', (3, 4, 6, 3)),
 }
+NAMES = sorted({net for net, _ in NETWORKS})
 
 
-def network(net, depth):
-    """The table's line for a name and depth; UserError for one that is not there."""
+def find(net: str, depth: int) -> Network:
+    """The table's line for a name and depth.
+
+    Raises:
+        UserError: there is no such network.
+    """
     if (net, depth) not in NETWORKS:
-        raise UserError('there is no %s %s for ImageNet: choose one of %s' % (
-            net, depth, ', '.join('%s %d' % pair for pair in NETWORKS)))
+        there = ', '.join(f'{name} {depth_}' for name, depth_ in NETWORKS)
+        raise UserError(f'there is no {net} {depth} for ImageNet: choose one of {there}')
     return NETWORKS[net, depth]
 
 
-def title(net, depth):
-    """What a picture or a table calls a network: its name in the paper, and its depth where that lacks it."""
-    name = network(net, depth).title
-    return name if str(depth) in name else '%s %d' % (name, depth)
+def title(net: str, depth: int) -> str:
+    """The name of a network in pictures and tables: the paper's name, and the depth where the name lacks it."""
+    name = find(net, depth).title
+    return name if str(depth) in name else f'{name} {depth}'
 
 
-def get_symbol(net, depth, num_classes=1000, bn_momentum=0.9, **form):
-    """The network for ImageNet as an `mx.sym.Symbol`.
+def get_symbol(net: str, depth: int, num_classes: int = 1000, bn_momentum: float = 0.9, dtype: str = 'float32',
+               loss_scale: float = 1) -> mx.sym.Symbol:
+    """A network for ImageNet as an `mx.sym.Symbol`.
 
-    (net, depth): ('resnet', 50), ('resnet', 101), ('dfn-mr', 44), ('dfn1', 50) or ('dfn2', 50). form: as in
-    symbols.get_symbol.
-    Inputs: `data` (batch, 3, 224, 224), normalised; `softmax_label` (batch,), 0 … num_classes - 1.
-    Output: one SoftmaxOutput `softmax` (batch, num_classes), whose gradient is summed over the batch.
-    Raises UserError (a ValueError) for any other network.
+    Its inputs are `data` (batch, 3, 224, 224), normalized, and `softmax_label` (batch,), 0 … num_classes - 1. Its
+    output is one SoftmaxOutput `softmax` (batch, num_classes), whose gradient is summed over the batch.
+
+    Args:
+        net, depth: a key of NETWORKS.
+        dtype, loss_scale: 'float16' or 'bfloat16' for training in 16 bits; see layers.py.
+
+    Raises:
+        UserError: there is no such network. It is a ValueError.
     """
-    known = network(net, depth)
-    return known.build(ImageNetLayers(num_classes, bn_momentum, **form), known.n)
+    network = find(net, depth)
+    return network.build(ImageNetLayers(num_classes, bn_momentum, dtype, loss_scale), network.units)

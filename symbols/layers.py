@@ -1,17 +1,12 @@
 """The pieces that every network for 32×32 images is made of (section 6.2).
 
-Names: a layer `x` has the parameters `x_conv_weight`, `x_bn_gamma`, `x_bn_beta` and the running
-statistics `x_bn_moving_mean`, `x_bn_moving_var`; the last layer has `fc_weight` and `fc_bias`. Where a
-layer is used again on another input (`Layers.copy`), the parameters are the same ones and the running
-statistics have the copy's name in front: `RL_x_bn_moving_mean`.
-
-Every network has two forms, because MXNet 1.9.1 does on the CPU what is written, operator by operator: *as drawn*,
-which is saved, evaluated and trained on GPUs; and *fused*, for training on the CPU, the same function of the same
-parameters, the scores to the last bit, in fewer passes over memory. The fused form has BatchNorm and the ReLU behind it
-in one operator, and, in merge-and-run, sums of streams that nothing halves (dfn_mr.py). `mirror` makes it compute the
-input of each branch's last layer again in the backward pass instead of keeping it: a quarter less memory.
+Names: a layer `x` has the parameters `x_conv_weight`, `x_bn_gamma` and `x_bn_beta` and the running statistics
+`x_bn_moving_mean` and `x_bn_moving_var`. The last layer has `fc_weight` and `fc_bias`. Where a layer is applied to a
+second input (`Layers.copy`), it shares its parameters, and the name of the copy precedes its running statistics:
+`RL_x_bn_moving_mean`.
 """
 import copy
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -20,27 +15,16 @@ from common.mxnet import mx
 
 GROUPS = (1, 2, 3)
 BN_EPSILON = 2e-5
-DTYPES = {'float32': None, 'float16': 'float16', 'bfloat16': np.dtype([('bfloat16', np.uint16)])}  # as MXNet wants them
-
-# MXNet computes an operator that is marked again in the backward pass, where something there reads it. Marked are a
-# convolution and the operator that it reads: one not marked would keep its input. The convolution itself is not
-# computed again, because nothing in the backward pass reads its output but BatchNorm, which is not marked.
-# MXNET_BACKWARD_DO_MIRROR marks all but convolutions, and so needs more memory than it saves.
-MIRRORED = {'__force_mirroring__': 'True'}
+DTYPES = {'float32': None, 'float16': 'float16', 'bfloat16': np.dtype([('bfloat16', np.uint16)])}  # as MXNet spells them
 
 
-def relu(x):
+def relu(x: mx.sym.Symbol) -> mx.sym.Symbol:
     """ReLU, without a name of its own."""
     return mx.sym.Activation(x, act_type='relu')
 
 
-def times(x, factor):
-    """x multiplied, where the factor is not 1."""
-    return x if factor == 1 else x * factor
-
-
 class Unit(NamedTuple):
-    """A fusion unit: its name, output channels and stride, whether its shortcut is a projection."""
+    """A fusion unit: its name, output channels and stride, and whether its shortcut is a projection."""
 
     name: str
     channels: int
@@ -49,115 +33,99 @@ class Unit(NamedTuple):
 
 
 class Layers:
-    """Makes layers of one network for 32×32 images: holds what they have in common.
+    """Makes the layers of one network for 32×32 images, and holds what they have in common.
 
-    branch_length: layers of a unit's branch. widths: channels of the three groups, 16, 32, 64 times `widen`
-    (Table 5 has 4). bn_momentum: of BatchNorm's running statistics; the authors' code has 0.9, and in the
-    paper's month 0.99. dtype: 'float16' (GPUs) or 'bfloat16' (CPU) has everything between C and FC computed in
-    it, with parameters, statistics, FC and softmax in float32. loss_scale: how many times as large the gradients are.
-    fused: the form for training on the CPU; mirror: with less memory.
-
-    Where `given` and `wanted` are arguments, the input is `given` times what it is as drawn, and the output is to be
-    `wanted` times; both powers of two, so that no digit is lost. The parameters are multiplied, which are small.
+    Args:
+        num_classes: outputs of the last layer.
+        widen: factor on the channels 16, 32 and 64 of the three groups (Table 5 has 4).
+        bn_momentum: momentum of BatchNorm's running statistics.
+        dtype: 'float16' (GPUs) or 'bfloat16' (CPUs) computes everything between C and FC in 16 bits. Parameters,
+            statistics, C, FC and softmax stay in float32.
+        loss_scale: factor on the gradients, so that 16 bits lose no small ones.
     """
 
-    branch_length = 2
+    branch_length = 2  # layers
 
-    def __init__(self, num_classes=10, widen=1, bn_momentum=0.9, dtype='float32', loss_scale=1,
-                 fused=False, mirror=False):
-        if mirror and not fused:
-            raise ValueError('mirror is for the fused form: cuDNN\'s BatchNorm would count its statistics twice')
-        self.num_classes, self.loss_scale, self.fused, self.mirror = num_classes, loss_scale, fused, mirror
+    def __init__(self, num_classes: int = 10, widen: int = 1, bn_momentum: float = 0.9, dtype: str = 'float32',
+                 loss_scale: float = 1):
+        self.num_classes, self.bn_momentum, self.loss_scale = num_classes, bn_momentum, loss_scale
         self.dtype = DTYPES[dtype]
         self.widths = {group: widen * 16 * 2 ** (group - 1) for group in GROUPS}
-        self.bn_momentum = bn_momentum
         self._prefix, self._variables = '', {}
 
-    def copy(self, name):
-        """The same layers for use on another input: parameters shared, running statistics apart."""
+    def copy(self, name: str) -> 'Layers':
+        """The same layers for another input: they share the parameters, but not the running statistics."""
         other = copy.copy(self)
-        other._prefix = name + '_' if name else ''
+        other._prefix = f'{name}_' if name else ''
         return other
 
-    def in_float32(self):
-        """The same layers computed in float32. C has to be: in bfloat16 MXNet gives 7 of 8 of its channels no gradient,
-        because for images of 3 channels oneDNN takes a layout whose mask of the ReLU BatchNormWithReLU misreads."""
+    def in_float32(self) -> 'Layers':
+        """The same layers, computed in float32."""
         other = copy.copy(self)
         other.dtype = None
         return other
 
-    def variable(self, name):
-        """The network's one variable of a name."""
+    def variable(self, name: str) -> mx.sym.Symbol:
+        """The variable of this name; the network has one."""
         if name not in self._variables:
             self._variables[name] = mx.sym.var(name)
         return self._variables[name]
 
-    def half(self, x):
-        """Cast to the 16 bits that the network computes in, if any."""
+    def cast(self, x: mx.sym.Symbol) -> mx.sym.Symbol:
+        """x in the 16 bits that the network computes in, if it does."""
         return mx.sym.amp_cast(x, dtype=self.dtype) if self.dtype else x
 
-    def first(self):
-        """Layer C: `data` (batch, 3, height, width), normalised → (batch, widths[1], height, width)."""
-        return self.half(self.in_float32().basic(self.variable('data'), 'C', self.widths[1]))
+    def first(self) -> mx.sym.Symbol:
+        """Layer C: `data` (batch, 3, height, width), normalized → (batch, widths[1], height, width).
 
-    def units(self, n):
-        """The n Units of each group; groups 2 and 3 begin with stride 2."""
+        It stays in float32. In bfloat16 MXNet's fused BatchNorm and ReLU would give 7 of 8 of its channels no gradient:
+        for images of 3 channels oneDNN chooses a memory layout in which the operator misreads the mask of the ReLU.
+        """
+        return self.cast(self.in_float32().basic(self.variable('data'), 'C', self.widths[1]))
+
+    def units(self, n: int) -> Iterator[Unit]:
+        """The n units of each group; groups 2 and 3 begin with stride 2."""
         for group in GROUPS:
             for unit in range(1, n + 1):
                 changes = group > 1 and unit == 1
-                yield Unit('group%d_unit%d' % (group, unit), self.widths[group], 2 if changes else 1, changes)
+                yield Unit(f'group{group}_unit{unit}', self.widths[group], 2 if changes else 1, changes)
 
-    def linear(self, x, name, channels, stride=1, kernel=3, given=1, wanted=1, mirror=False):
-        """Convolution without bias → BatchNorm: a basic layer before its ReLU. mirror: whether x is computed again."""
-        x = self._convolve(x, name, channels, stride, kernel, given, mirror)
-        return self._normalise(mx.sym.BatchNorm, x, name, wanted)
+    def linear(self, x: mx.sym.Symbol, name: str, channels: int, stride: int = 1, kernel: int = 3) -> mx.sym.Symbol:
+        """Convolution without bias → BatchNorm: a basic layer before its ReLU."""
+        x = mx.sym.Convolution(x, self.cast(self.variable(f'{name}_conv_weight')), num_filter=channels,
+                               kernel=(kernel, kernel), stride=(stride, stride), pad=(kernel // 2, kernel // 2),
+                               no_bias=True, name=f'{self._prefix}{name}_conv')
+        return mx.sym.BatchNorm(x, self.variable(f'{name}_bn_gamma'), self.variable(f'{name}_bn_beta'), fix_gamma=False,
+                                eps=BN_EPSILON, momentum=self.bn_momentum, name=f'{self._prefix}{name}_bn')
 
-    def basic(self, x, name, channels, stride=1, kernel=3, given=1, mirror=False):
-        """A basic layer: convolution → BatchNorm → ReLU. mirror: whether its output is computed again."""
-        if not self.fused:
-            return relu(self.linear(x, name, channels, stride, kernel, given))
-        x = self._convolve(x, name, channels, stride, kernel, given)
-        return self._normalise(mx.sym.contrib.BatchNormWithReLU, x, name, mirror=mirror)[0]  # others are for backward
+    def basic(self, x: mx.sym.Symbol, name: str, channels: int, stride: int = 1, kernel: int = 3) -> mx.sym.Symbol:
+        """A basic layer: convolution → BatchNorm → ReLU."""
+        return relu(self.linear(x, name, channels, stride, kernel))
 
-    def _convolve(self, x, name, channels, stride, kernel, given, mirror=False):
-        weight = times(self.variable(name + '_conv_weight'), 1 / given)
-        return mx.sym.Convolution(x, self.half(weight), num_filter=channels, kernel=(kernel, kernel),
-                                  stride=(stride, stride), pad=(kernel // 2, kernel // 2), no_bias=True,
-                                  name=self._prefix + name + '_conv', attr=MIRRORED if mirror else None)
-
-    def _normalise(self, operator, x, name, wanted=1, mirror=False):
-        gamma, beta = (times(self.variable(name + part), wanted) for part in ('_bn_gamma', '_bn_beta'))
-        return operator(x, gamma, beta, fix_gamma=False, eps=BN_EPSILON, momentum=self.bn_momentum,
-                        name=self._prefix + name + '_bn', attr=MIRRORED if mirror else None)
-
-    def branch(self, x, unit, name='branch', given=1, wanted=1):
+    def branch(self, x: mx.sym.Symbol, unit: Unit, name: str = 'branch') -> mx.sym.Symbol:
         """Two basic layers, the second without its ReLU, which comes after the fusion."""
-        name = '%s_%s' % (unit.name, name)
-        x = self.basic(x, name + '_layer1', unit.channels, unit.stride, given=given, mirror=self.mirror)
-        return self.linear(x, name + '_layer2', unit.channels, wanted=wanted, mirror=self.mirror)
+        x = self.basic(x, f'{unit.name}_{name}_layer1', unit.channels, unit.stride)
+        return self.linear(x, f'{unit.name}_{name}_layer2', unit.channels)
 
-    def shortcut(self, x, unit, name='shortcut', given=1, wanted=1):
-        """The identity (given is wanted then), or where the width changes a 1×1 convolution with the unit's stride."""
-        if not unit.projects:
-            return x
-        return self.linear(x, '%s_%s' % (unit.name, name), unit.channels, unit.stride, 1, given, wanted)
+    def shortcut(self, x: mx.sym.Symbol, unit: Unit, name: str = 'shortcut') -> mx.sym.Symbol:
+        """The identity, or where the width changes a 1×1 convolution with the unit's stride."""
+        return self.linear(x, f'{unit.name}_{name}', unit.channels, unit.stride, 1) if unit.projects else x
 
-    def classifier(self, x, given=1):
+    def classifier(self, x: mx.sym.Symbol) -> mx.sym.Symbol:
         """Global average pooling → FC → softmax: the end of a network with one output."""
-        return self.softmax(self.scores(x, given))
+        return self.softmax(self.scores(x))
 
-    def scores(self, x, given=1):
+    def scores(self, x: mx.sym.Symbol) -> mx.sym.Symbol:
         """Global average pooling → FC: (batch, num_classes).
 
-        The mean over the two spatial axes is the pooling, but its backward pass on the CPU takes
-        0.2 ms where that of MXNet's global pooling takes 22 of a 220 ms step (DFN-MR 14, batch 64).
+        The pooling is written as a mean over the two spatial axes. On the CPU its backward pass takes 0.2 ms where the
+        one of MXNet's global pooling takes 22 ms of a step of 220 ms (DFN-MR 14, batch 64).
         """
         x = mx.sym.mean(mx.sym.amp_cast(x, dtype='float32') if self.dtype else x, axis=(2, 3))
-        x = times(x, 1 / given)
         return mx.sym.FullyConnected(x, self.variable('fc_weight'), self.variable('fc_bias'),
-                                     num_hidden=self.num_classes, name=self._prefix + 'fc')
+                                     num_hidden=self.num_classes, name=f'{self._prefix}fc')
 
-    def softmax(self, scores, name='softmax'):
-        """Softmax of the scores; backward it gives the gradient of the loss summed over the batch."""
+    def softmax(self, scores: mx.sym.Symbol, name: str = 'softmax') -> mx.sym.Symbol:
+        """Softmax of the scores. Its gradient is the one of the cross-entropy, summed over the batch."""
         scale = {} if self.loss_scale == 1 else {'grad_scale': self.loss_scale}
         return mx.sym.SoftmaxOutput(scores, label=self.variable('softmax_label'), name=name, **scale)

@@ -1,18 +1,18 @@
-"""Component networks of a network: how many, and how deep (sections 3.1 and 3.2, Table 1, Figure 11).
+"""The component networks of a network: how many there are, and how deep (sections 3.1 and 3.2, Table 1, Figure 11).
 
-A component network is a sequence of layers from the image to the scores: at every sum one of the summed
-values is taken. DFN-MR 98 has nominally 2^96, so none is enumerated: a generating function, here the list
-of its coefficients, has for its k-th one the number of components of k layers, C, FC and projections among
-them. Values that are summed add their functions, a layer multiplies by z. All numbers are exact.
+A component network is a sequence of layers from the image to the scores: it takes one of the values at every sum.
+DFN-MR 98 has nominally 2^96, too many to enumerate. They are counted by generating functions instead, lists of
+coefficients: the k-th is the number of component networks of k layers, including C, FC and projections. A sum of values
+adds their functions, and a layer multiplies by z. All numbers are exact.
 
-Three counts are made. They are the same for networks of one stream; in merge-and-run they are not, because
+There are three ways of counting. They agree for networks of one stream. In merge-and-run networks they differ, because
 the average of two streams offers the way without a layer twice:
 
-- *nominal*, the paper's: 4 paths a merge-and-run unit, one from each stream through the average and two
-  through the branches, and so the size of a ResNet with the same number of layers (section 5);
-- *routes* through the graph: each way from node to node. A stream that enters an average twice, as C's
-  output does in the first unit, is one way; either stream may go on to either;
-- *distinct* paths: routes that pass the same layers, known by their weights, in the same order are one.
+- *nominal*, as the paper counts: 4 paths through a merge-and-run unit, one from each stream through the average and two
+  through the branches. This gives the size of a ResNet with the same number of layers (section 5).
+- *routes*: every way through the graph, from node to node. A stream that enters an average twice, as C's output does in
+  the first unit, is one way.
+- *distinct*: routes that pass the same layers in the same order count once. Layers with the same weights are the same.
 """
 import itertools
 import math
@@ -21,51 +21,56 @@ from typing import NamedTuple
 
 import symbols
 from common.errors import UserError
+from common.mxnet import mx
 from symbols import imagenet
+from symbols.analysis.graph import is_layer, nodes, outputs, weight_of
 from symbols.layers import Layers
-from symbols.analysis.summary import is_layer, nodes, outputs, weight_of
 
 COUNTS = {'nominal': 'as the paper counts', 'routes': 'ways through the graph',
           'distinct': 'different sequences of layers'}
-NETS = sorted(set(symbols.NETWORKS) | {net for net, _ in imagenet.NETWORKS})
-DATASETS = ('cifar10', 'cifar100', 'svhn', 'imagenet')  # whose networks; the first three have the same
+NETS = sorted({*symbols.NETWORKS, *imagenet.NAMES})
+DATASETS = ('cifar10', 'cifar100', 'svhn', 'imagenet')  # the first three have the same networks
 
 
 class Paths(NamedTuple):
-    """Generating functions, lists of integers: [k] is the number of component networks of k layers."""
+    """Generating functions, lists of integers: element k is the number of component networks of k layers."""
 
     nominal: list
     routes: list
     distinct: list
 
 
-def paths_of(net, depth, dataset='cifar10', path=None, components=None):
-    """(title, Paths) of a network of the paper; arguments as those of `get_symbol`. Raises UserError as that does."""
+def paths_of(net: str, depth: int, dataset: str = 'cifar10', **arguments) -> tuple[str, Paths]:
+    """The title of a network of the paper, and its component networks; arguments as in `get_symbol`.
+
+    Raises:
+        UserError: there is no such network.
+    """
     if dataset == 'imagenet':
-        if path or components:
-            raise UserError('no network for ImageNet has --path or --components')
-        known = imagenet.network(net, depth)
-        title, layers, n, symbol = known.title, imagenet.ImageNetLayers(), known.n, imagenet.get_symbol(net, depth)
+        if symbols.arguments_of(arguments):
+            raise UserError('no network for ImageNet has --' + ' or --'.join(symbols.ARGUMENTS))
+        network, layers = imagenet.find(net, depth), imagenet.ImageNetLayers()
+        title, n, symbol = network.title, network.units, imagenet.get_symbol(net, depth)
     elif net in NETS and net not in symbols.NETWORKS:
-        raise UserError('%s is a network for ImageNet alone: add --dataset imagenet' % net)
+        raise UserError(f'{net} is a network for ImageNet alone: add --dataset imagenet')
     else:
-        known, n, layers = symbols.network(net), symbols.units_per_group(depth), Layers()
-        title = symbols.title(net, depth, path, components)
-        symbol = symbols.get_symbol(net, depth, path=path, components=components)
-    return title, count_paths(symbol, known.paths_of_units and known.paths_of_units(layers, n))
+        network, layers, n = symbols.find(net), Layers(), symbols.units_per_group(depth)
+        title, symbol = symbols.title(net, depth, **arguments), symbols.get_symbol(net, depth, **arguments)
+    return title, count_paths(symbol, network.paths_of_units and network.paths_of_units(layers, n))
 
 
-def count_paths(symbol, paths_of_units=None):
-    """Paths of a network's symbol.
+def count_paths(symbol: mx.sym.Symbol, paths_of_units: list | None = None) -> Paths:
+    """The component networks of a symbol.
 
-    paths_of_units: the layers on each path through a unit, unit by unit, where the paper counts by units.
+    Args:
+        paths_of_units: the layers on each path through a unit, unit by unit, where the paper counts by units.
     """
     routes = _routes(symbol)
     return Paths(_by_units(paths_of_units) if paths_of_units else routes, routes, _distinct(symbol))
 
 
-def moments(counts):
-    """Mean and standard deviation (of all components, not of a sample) of the depth."""
+def moments(counts: list[int]) -> tuple[float, float]:
+    """Mean and population standard deviation of the depth, in layers."""
     total = sum(counts)
     mean = Fraction(sum(depth * count for depth, count in enumerate(counts)), total)
     variance = Fraction(sum(depth ** 2 * count for depth, count in enumerate(counts)), total) - mean ** 2
@@ -80,7 +85,7 @@ def _by_units(paths_of_units):
 
 
 def _routes(symbol):
-    """A node has the routes of its sources, each node once; a layer adds one to their length."""
+    """A node has the routes of its sources, each source once; a layer adds one to their length."""
     graph = nodes(symbol)
     routes = []
     for node in graph:
@@ -93,12 +98,12 @@ def _routes(symbol):
 
 
 def _distinct(symbol):
-    """Sequences of weights: all layers of one weight that a sequence has led to are followed at once."""
+    """Sequences of weights. All layers of one weight that a sequence leads to are followed at once."""
     graph = nodes(symbol)
     followers = _followers(graph)
     image, = (index for index, node in enumerate(graph) if node['name'] == 'data')
     start = frozenset([image])
-    onward, waiting = {}, [start]  # onward: layers reached → sets of layers that one more layer leads to
+    onward, waiting = {}, [start]  # onward: layers reached → sets of layers that the next step reaches
     while waiting:
         reached = waiting.pop()
         if reached not in onward:
@@ -114,7 +119,7 @@ def _distinct(symbol):
 
 
 def _followers(graph):
-    """{layer, or the image: layers that read its value, perhaps with others' in a sum}, as indices of nodes."""
+    """{layer, or the image: layers that read its value, alone or in a sum}, as indices of nodes."""
     followers, sources = {}, []
     for index, node in enumerate(graph):
         if node['op'] == 'null':
