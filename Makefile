@@ -1,29 +1,35 @@
 # make demo          train, evaluate and plot on 1,797 real images; no download, no GPU, under two minutes
-# make test          the tests; a few minutes on two cores
+# make test          the tests, in two processes
 # make .venv         the environment alone; `make .venv GPU=1` the one for NVIDIA GPUs
-# make report        figures/report.html: the paper's tables and figures beside the logs, in one page
+# make report        figures/report.html: the paper's tables and figures beside the logs, on one page
 # make bench         speed and memory beside PyTorch and GluonCV, under 40 minutes; `make bench GPUS=0` on a GPU
 # make test-slow     the tests that take longer
-# make test-pythons  start-up, a training step and an evaluation under every Python from 3.8 to 3.13 found
+# make test-pythons  start-up, a training step and an evaluation under every Python from 3.10 to 3.13 that is found
+# make lint          ruff (rules and format) and mypy; `make format` applies what ruff can mend
+# make lock          compile requirements/*.in into the pinned, hashed sets; `make lock UPGRADE=1` takes newer versions
 
 PYTHON ?= python3
 VENV ?= .venv
-# An environment made for GPUs stays one.
-REQUIREMENTS = $(if $(GPU)$(wildcard $(VENV)/requirements.txt),requirements.txt,requirements-cpu.txt)
+TEST_PROCESSES ?= 2
 RUN = $(VENV)/bin/python
+INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r
 DEMO = digits/dfn-mr-14/epochs15-seed1
 
-.PHONY: bench demo report test test-slow test-pythons clean .venv
+# An environment made for GPUs stays one.
+SET = $(if $(GPU)$(wildcard $(VENV)/requirements.txt),requirements.txt,requirements/cpu.txt)
+# The stamp has the set's name, so that another set makes the environment anew.
+STAMP = $(VENV)/$(notdir $(SET))
 
-.venv: $(VENV)/$(REQUIREMENTS)
+.PHONY: bench clean demo format lint lock report test test-slow test-pythons .venv
 
-# The stamp has the requirements' name, so that another set makes the environment anew.
-$(VENV)/$(REQUIREMENTS): requirements-base.txt $(REQUIREMENTS) common/preflight.py
+.venv: $(STAMP)
+
+$(STAMP): requirements/base.txt $(SET) common/preflight.py
 	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON); run: sudo apt install python3 python3-venv" >&2; exit 2; }
 	@$(PYTHON) common/preflight.py
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps -r $(REQUIREMENTS)
+	$(INSTALL) $(SET)
 	touch $@
 
 demo: .venv
@@ -40,24 +46,49 @@ report: .venv
 	$(RUN) -m paper.report
 
 test: .venv
-	$(RUN) -m pytest
-
-# Whoever has a Python too old for PyTorch names another: make bench BENCH_PYTHON=python3.11
-BENCH_PYTHON ?= $(PYTHON)
-.venv-bench/requirements-bench.txt: requirements-bench.txt
-	rm -rf .venv-bench
-	$(BENCH_PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
-	touch $@
-
-bench: .venv .venv-bench/requirements-bench.txt
-	$(RUN) -m benchmarks $(if $(GPUS),--gpus $(GPUS))
+	$(RUN) -m pytest -n $(TEST_PROCESSES) --dist worksteal
 
 test-slow: .venv
 	$(RUN) -m pytest -m slow
 
 test-pythons: demo
 	sh tests/pythons.sh logs/$(DEMO)
+
+.venv-bench/bench.txt: requirements/bench.txt
+	rm -rf .venv-bench
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/bench.txt
+	touch $@
+
+bench: .venv .venv-bench/bench.txt
+	$(RUN) -m benchmarks $(if $(GPUS),--gpus $(GPUS))
+
+# The tools of the targets below are installed beside what they check.
+$(VENV)/dev.txt: requirements/dev.txt $(STAMP)
+	$(INSTALL) requirements/dev.txt
+	touch $@
+
+lint: $(VENV)/dev.txt
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
+
+format: $(VENV)/dev.txt
+	$(RUN) -m ruff check --fix
+	$(RUN) -m ruff format
+
+# One version of each package for all Pythons, with wheels alone. Versions that still fit are kept.
+COMPILE = $(RUN) -m uv pip compile --quiet --universal --python-version 3.10 --fork-strategy fewest \
+	--generate-hashes --only-binary :all: --emit-build-options --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
+# MXNet alone, below the comments of its list and the base set.
+COMPILE_MXNET = { grep '^\#' $(1) && echo '-r $(2)' && $(COMPILE) --no-deps --no-header $(1); } >$(VENV)/lock && mv $(VENV)/lock
+
+lock: $(VENV)/dev.txt
+	$(COMPILE) --overrides requirements/overrides.txt --no-emit-package mxnet \
+		requirements/base.in requirements/cpu.in --output-file requirements/base.txt >/dev/null
+	$(COMPILE) --constraints requirements/base.txt requirements/dev.in --output-file requirements/dev.txt >/dev/null
+	$(call COMPILE_MXNET,requirements/cpu.in,base.txt) requirements/cpu.txt
+	$(call COMPILE_MXNET,requirements/gpu.in,requirements/base.txt) requirements.txt
 
 clean:
 	rm -rf .venv .venv-3.* .venv-bench figures

@@ -1,72 +1,83 @@
-"""MXNet 1.9.1, set up for today's Python.  Use it for every import of MXNet:
+"""MXNet 1.9.1, made ready for today's Python. Every import of MXNet goes through this module:
 
     from common.mxnet import mx
 
-MXNet 1.9.1 is the project's last release, so what has aged around it is mended here, before it is
-imported, and nowhere else:
+No later release of MXNet will follow. What has changed around it is therefore mended here, before the import:
 
-- numpy removed the aliases `np.bool`, `np.int`, … in 1.24; MXNet and GluonCV still read them.
-- Python 3.12 removed `distutils`; setuptools, imported first, provides it.
-- Python 3.9 removed `Thread.isAlive`, which the launcher in MXNet's wheel (`dmlc_tracker`) calls.
-- MXNet starts processors / 2 OpenMP threads, taking half of them for hyperthreads. On a two-core
-  laptop that is one. OMP_NUM_THREADS is set to the number of physical cores unless the user set it;
-  several workers on one machine share them.
-- The GPU wheels look for CUDA's libraries on the system. Where NVIDIA's wheels of requirements.txt are
-  installed, their libraries are loaded first, so that no CUDA toolkit is needed.
+- MXNet and GluonCV read names in numpy that numpy 1.24 and 2.0 removed. They are given back.
+- Python 3.12 removed `distutils`. setuptools provides it.
+- MXNet takes half of the processors for hyperthreads: on a two-core laptop it starts one OpenMP thread.
+  OMP_NUM_THREADS is set to the number of physical cores unless the user set it. Workers on one machine share them.
+- The GPU wheels of MXNet look for CUDA's libraries on the system. If NVIDIA's wheels of requirements.txt are
+  installed, their libraries are loaded first, so no CUDA toolkit is needed.
 """
-import builtins
 import ctypes
 import glob
 import importlib.util
 import os
 import sys
-import threading
+from importlib import metadata
 
 from common.errors import fail_at_import
 
 if importlib.util.find_spec('mxnet') is None:
-    fail_at_import('this Python (%s) has no MXNet: run `make .venv`, then `. .venv/bin/activate`' % sys.executable)
+    fail_at_import(f'this Python ({sys.executable}) has no MXNet: run `make .venv`, then `. .venv/bin/activate`')
 
 import numpy as np  # noqa: E402
 
-NVIDIA_WHEELS = ('cuda_runtime nvtx cuda_nvrtc cublas cufft curand cusolver cudnn nccl').split()
+#: NVIDIA's wheels in the order in which their libraries need one another.
+NVIDIA_WHEELS = ('cuda_runtime', 'nvtx', 'cuda_nvrtc', 'cublas', 'cufft', 'curand', 'cusolver', 'cudnn', 'nccl')
 
 
-def restore_numpy_names():
-    """Give numpy back the aliases of Python's own types that it had until 1.23."""
-    for name in 'bool int float complex object str'.split():
-        setattr(np, name, getattr(builtins, name))
+def _no_longer_in_numpy(*args, **kwargs):
+    raise NotImplementedError('numpy no longer has its financial functions')
 
 
-def restore_distutils():
+#: What MXNet and GluonCV read in numpy and no longer find there.
+NUMPY_NAMES = {
+    # Removed in 1.24. numpy 2 has `np.bool` again, as another type.
+    'bool': bool, 'int': int, 'float': float, 'complex': complex, 'object': object, 'str': str,
+    # Removed in 2.0.
+    'PZERO': 0.0, 'NZERO': -0.0, 'PINF': np.inf, 'NINF': -np.inf, 'Inf': np.inf, 'NaN': np.nan, 'NAN': np.nan,
+    'alltrue': np.all, 'sometrue': np.any, 'product': np.prod, 'round_': np.round,
+    'msort': lambda array: np.sort(array, axis=0),
+    # Removed in 1.20. MXNet copies these functions and never calls them.
+    **dict.fromkeys(('mirr', 'npv', 'pmt', 'ppmt', 'pv', 'rate'), _no_longer_in_numpy),
+}
+
+
+def restore_numpy_names() -> None:
+    """Give numpy back the names it lacks. Those it has, in whatever meaning, stay as they are."""
+    for name, value in NUMPY_NAMES.items():
+        if name not in vars(np):  # hasattr would warn about some of the names in numpy 1.24 to 1.26
+            setattr(np, name, value)
+
+
+def restore_distutils() -> None:
     """Make `import distutils` work on Python 3.12 and newer."""
     if sys.version_info >= (3, 12):
-        import setuptools  # noqa: F401  installs the finder for distutils
+        import setuptools  # noqa: F401  importing it is enough
 
 
-def restore_thread_names():
-    """Give threads back the older name of `is_alive`."""
-    threading.Thread.isAlive = threading.Thread.is_alive
+def physical_cores() -> int:
+    """Count the cores that this process may use.
 
-
-def physical_cores():
-    """Cores this process may use: hyperthreads count once, a container's CPU quota is respected."""
-    allowed = os.sched_getaffinity(0)
-    cores = set()
-    for cpu in allowed:
-        path = '/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list' % cpu
-        cores.add(_read(path) or str(cpu))
+    Hyperthreads of one core count once. A container's CPU quota is respected.
+    """
+    processors = os.sched_getaffinity(0)
+    topology = '/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list'
+    cores = {_read(topology.format(processor)) or str(processor) for processor in processors}
     quota, _, period = (_read('/sys/fs/cgroup/cpu.max') or 'max').partition(' ')
     limit = len(cores) if quota == 'max' else int(quota) // int(period)
     return max(1, min(len(cores), limit))
 
 
-def share_of_cores():
-    """Cores for this process, where distributed/launch.py has started several workers on the machine."""
-    return max(1, physical_cores() // int(os.environ.get('WORKERS_HERE', 1)))
+def share_of_cores() -> int:
+    """Return this process's share of the cores: the launcher may have started several workers on the machine."""
+    return max(1, physical_cores() // int(os.environ.get('WORKERS_HERE', '1')))
 
 
-def _read(path):
+def _read(path: str) -> str:
     try:
         with open(path) as file:
             return file.read().strip()
@@ -74,58 +85,60 @@ def _read(path):
         return ''
 
 
-def set_threads():
-    """Choose the number of OpenMP threads, unless the user did; libgomp reads it once, when it is loaded."""
-    if not os.environ.get('OMP_NUM_THREADS', '').isdigit():  # MXNet understands nothing but a number
+def set_threads() -> None:
+    """Choose the number of OpenMP threads unless the user did. libgomp reads it once, when it is loaded."""
+    if not os.environ.get('OMP_NUM_THREADS', '').isdigit():  # MXNet understands a plain number only
         os.environ['OMP_NUM_THREADS'] = str(share_of_cores())
 
 
-def silence_binding():
-    """Without this MXNet writes "Subgraph backend MKLDNN is activated" whenever an executor is bound."""
+def silence_binding() -> None:
+    """Keep MXNet from writing "Subgraph backend MKLDNN is activated" whenever it binds an executor."""
     os.environ.setdefault('MXNET_SUBGRAPH_VERBOSE', '0')
 
 
-def load_nvidia_wheels():
-    """Load the libraries of NVIDIA's wheels, in the order in which they need one another.
+def load_nvidia_wheels() -> list[str]:
+    """Load the libraries of NVIDIA's wheels for a GPU build of MXNet.
 
-    Only for a GPU build of MXNet: beside a CPU build they would belong to another package.
-    Returns the paths loaded. A library that cannot be loaded is left for MXNet to complain about.
+    A CPU build needs none of them; beside it, the wheels belong to another package. A library that cannot be loaded
+    is skipped: MXNet's own import says what it misses.
+
+    Returns:
+        The paths of the libraries loaded, in order.
     """
     nvidia = importlib.util.find_spec('nvidia')
-    if nvidia is None or not _gpu_build():
+    if nvidia is None or not _is_gpu_build():
         return []
     loaded = []
     for wheel in NVIDIA_WHEELS:
-        for folder in nvidia.submodule_search_locations:
+        for folder in nvidia.submodule_search_locations or ():
             loaded += _load_all(sorted(glob.glob(os.path.join(folder, wheel, 'lib', '*.so*'))))
     return loaded
 
 
-def _load_all(paths):
-    """dlopen every path; the parts of cuDNN need one another, so go round until nothing more loads."""
-    loaded, left = [], list(paths)
-    while left:
+def _load_all(paths: list[str]) -> list[str]:
+    """Load libraries that need one another: try again until no more of them load."""
+    loaded: list[str] = []
+    waiting = paths
+    while waiting:
         failed = []
-        for path in left:
+        for path in waiting:
             try:
                 ctypes.CDLL(path, ctypes.RTLD_GLOBAL)
                 loaded.append(path)
             except OSError:
                 failed.append(path)
-        if len(failed) == len(left):
+        if len(failed) == len(waiting):
             break
-        left = failed
+        waiting = failed
     return loaded
 
 
-def _gpu_build():
-    from importlib import metadata
-    return any((dist.metadata['Name'] or '').startswith('mxnet-cu') for dist in metadata.distributions())
+def _is_gpu_build() -> bool:
+    return any((package.metadata['Name'] or '').startswith('mxnet-cu') for package in metadata.distributions())
 
 
 restore_numpy_names()
 restore_distutils()
-restore_thread_names()
 set_threads()
 silence_binding()
 load_nvidia_wheels()
@@ -133,6 +146,6 @@ load_nvidia_wheels()
 try:
     import mxnet as mx  # noqa: E402,F401  everything above has to come first
 except OSError as error:
-    hint = ('sudo apt install libgomp1' if 'libgomp' in str(error) else
-            "install NVIDIA's driver and the wheels of requirements.txt, or requirements-cpu.txt instead")
-    fail_at_import('MXNet cannot be loaded (%s): %s' % (error, hint))
+    remedy = ('sudo apt install libgomp1' if 'libgomp' in str(error) else
+              "install NVIDIA's driver and the wheels of requirements.txt, or requirements/cpu.txt instead")
+    fail_at_import(f'MXNet cannot be loaded ({error}): {remedy}')
