@@ -1,26 +1,29 @@
 """The commands that make a table or figure of the paper.
 
-    python reproduce.py table4                                     # prints them, one a run, less those that are done
+    python reproduce.py table4                                     # prints them, one a run, without those that are done
     python reproduce.py table4 | xargs -d '\\n' -P 2 -I RUN sh -c RUN     # or a line for each task of an array job
-    python reproduce.py figure12 --run                             # does them one after another, and resumes
+    python reproduce.py figure12 --run                             # runs them one after another, and resumes
     python reproduce.py table4 --estimate --cpus 1                 # hours of each run, by the speed of this machine
     python reproduce.py table4 --epochs 8 --cpus 1 --only cifar10/resnet-26 cifar10/dfn-mr-14     # a little of it
 
-Without --gpus or --cpus the commands have the paper's number of GPUs. Each run is one command whose log says all;
-the same command takes up what was interrupted. compare.py and plot.py show what there is.
+Without --gpus or --cpus the commands have the paper's number of GPUs. Each run is one command whose log says all; the
+same command resumes what was interrupted. compare.py and plot.py show what there is.
 """
+import argparse
 import os
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 
-from training import job
-from paper import results
-from paper.commands import TARGETS, commands, gpus_of, other_devices, packs, parsed, to_evaluate
 from common.cli import Parser, positive_int, run
 from common.errors import UserError
-from training import devices
+from paper import results
+from paper.commands import TARGETS, Command, commands, gpus_of, other_devices, packs, parsed, to_evaluate
+from paper.experiments import Experiment
+from training import devices, options
+from training.initializer import initial_replicas
 from training.synthetic import SyntheticSteps
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
@@ -29,13 +32,13 @@ BATCH = {'imagenet': 16, 'others': 32}  # images of a probe, on each device
 WARM, TIMED = 2, 3        # steps of a probe
 
 
-def parser():
+def parser() -> Parser:
     """The command line."""
     parser = Parser(description=__doc__)
     parser.add_argument('target', choices=TARGETS, metavar='TABLE|FIGURE', help='table1 to table7, figure1 to figure12')
     parser.add_argument('--run', action='store_true', help='execute the commands')
     parser.add_argument('--estimate', action='store_true',
-                        help='the hours that each takes, from a few steps of each network on these devices')
+                        help='estimate the hours of each run from a few steps of its network on these devices')
     parser.add_argument('--epochs', type=positive_int, help="the schedule of the runs (default: the paper's)")
     parser.add_argument('--seeds', type=seeds, metavar='K,K,…', help="seeds (default: as many as the paper's, from 1)")
     parser.add_argument('--only', nargs='+', metavar='TEXT', default=[],
@@ -43,26 +46,25 @@ def parser():
     parser.add_argument('--per-gpu', type=positive_int, default=1, metavar='K',
                         help='runs at a time on the same GPUs, which small networks leave idle: a line is a pack of K')
     parser.add_argument('--pack', type=positive_int, metavar='I', help='with --run, the I-th pack alone')
-    parser.add_argument('--log-dir', default='logs', help='where the run directories are')
-    parser.add_argument('--data-dir', help='folder with the data set (default: datasets/DATASET)')
-    group = parser.add_argument_group('devices').add_mutually_exclusive_group()
-    group.add_argument('--gpus', metavar='0,1,…', help="GPUs of each run (default: the paper's number of them)")
-    group.add_argument('--cpus', type=positive_int, metavar='N', help='CPU contexts of each run instead')
+    options.add_options(parser, ('log_dir', 'data_dir', 'gpus', 'cpus'),
+                        data_dir=dict(help='folder with the data set (default: datasets/DATASET)'),
+                        gpus=dict(help="GPUs of each run (default: the paper's number of them)"),
+                        cpus=dict(default=None, help='CPU contexts of each run instead'))
     return parser
 
 
-def seeds(text):
+def seeds(text: str) -> list[int]:
     """argparse type: `1,2` → [1, 2]."""
     return [positive_int(word) for word in text.split(',')]
 
 
-def show(todo, args):
-    """Print what is not done, a line a run, or one a pack that runs it by this script."""
-    own = shlex.join(['python', 'reproduce.py', args.target, '--run'] + _given(args))
+def show(todo: Sequence[Command], args: argparse.Namespace) -> None:
+    """Print what is not done: a line for each run, or one for each pack, which runs it by this script."""
+    own = shlex.join(['python', 'reproduce.py', args.target, '--run', *_given(args)])
     for number, pack in enumerate(packs(todo, args.per_gpu), 1):
         pending = [command for command in pack if not command.has_ended]
         if pending:
-            print(pending[0].line() if args.per_gpu == 1 else '%s --pack %d' % (own, number))
+            print(pending[0].line() if args.per_gpu == 1 else f'{own} --pack {number}')
 
 
 def _given(args):
@@ -70,65 +72,66 @@ def _given(args):
     words = []
     for name in ('epochs', 'per_gpu', 'log_dir', 'data_dir', 'gpus', 'cpus'):
         value = getattr(args, name)
-        words += ['--' + name.replace('_', '-'), str(value)] if value is not None else []
+        words += [f'--{name.replace("_", "-")}', str(value)] if value is not None else []
     words += ['--seeds', ','.join(map(str, args.seeds))] if args.seeds else []
-    return words + (['--only'] + args.only if args.only else [])
+    return words + (['--only', *args.only] if args.only else [])
 
 
-def execute(commands_, at_once=1):
-    """Run the commands that are not done, so many at a time; returns how many have not come to their end."""
+def execute(todo: Sequence[Command], at_once: int = 1) -> int:
+    """Run the commands that are not done, `at_once` at a time; returns how many did not reach their end."""
     failed = 0
-    for pack in packs(commands_, at_once):
+    for pack in packs(todo, at_once):
         pending = [command for command in pack if not command.has_ended]
         for command in pending:
             print(command.line(), flush=True)
-        statuses = _wait([subprocess.Popen([sys.executable, os.path.join(ROOT, command.words[0])] + command.words[1:])
+        statuses = _wait([subprocess.Popen([sys.executable, os.path.join(ROOT, command.words[0]), *command.words[1:]])
                           for command in pending])
         failed += sum(status != 0 and not command.has_ended for status, command in zip(statuses, pending))
     return failed
 
 
 def _wait(processes):
-    """Their statuses. Where this process is to end they are let save and end first."""
+    """Their statuses. If this process is to end, they save and end first."""
     try:
         return [process.wait() for process in processes]
     except (KeyboardInterrupt, SystemExit) as end:
         for process in processes:
-            if isinstance(end, SystemExit):  # Ctrl-C they have had as well
+            if isinstance(end, SystemExit):  # Ctrl-C has reached them as well
                 process.terminate()
         for process in processes:
             process.wait()
         raise
 
 
-def images_per_second(run_, contexts):
-    """The speed of training steps of a network on synthetic batches, without reading, evaluating or saving."""
-    network, shape = results.network(run_)
-    steps = SyntheticSteps(job.start(network, contexts, shape), BATCH.get(run_.dataset, BATCH['others']))
+def images_per_second(experiment: Experiment, contexts: Sequence) -> float:
+    """The speed of training steps on synthetic batches, without reading, evaluating or saving."""
+    network, image_shape = results.network(experiment)
+    steps = SyntheticSteps(initial_replicas(network, contexts, image_shape),
+                           BATCH.get(experiment.dataset, BATCH['others']))
     steps.seconds(WARM)
     return steps.images / steps.seconds(TIMED)
 
 
-def estimate(pending, args):
-    """Print the hours of each run, and of all; images/s are measured once for each network."""
+def estimate(pending: Sequence[Command], args: argparse.Namespace) -> None:
+    """Print the hours of each run, and of all; the speed of each network is measured once."""
     contexts = devices.contexts(args.gpus, args.cpus or 1)
-    print('on %s; training steps alone, of %d images a device, ImageNet %d; each run from its start' % (
-        ' '.join(map(str, contexts)), BATCH['others'], BATCH['imagenet']))
-    print('%9s %9s  %s' % ('hours', 'images/s', 'run'))
+    print(f'on {" ".join(map(str, contexts))}; training steps alone, of {BATCH["others"]} images a device, ImageNet '
+          f'{BATCH["imagenet"]}; each run from its start')
+    print(f'{"hours":>9} {"images/s":>9}  run')
     speeds, total = {}, 0
     for command in pending:
-        run_ = command.run
-        key = run_._replace(dataset='imagenet' if run_.dataset == 'imagenet' else 'cifar10')
+        experiment = command.experiment
+        key = experiment._replace(dataset='imagenet' if experiment.dataset == 'imagenet' else 'cifar10')
         if key not in speeds:
-            speeds[key] = images_per_second(run_, contexts)
-        hours = (args.epochs or run_.epochs) * IMAGES[run_.dataset] / speeds[key] / 3600
+            speeds[key] = images_per_second(experiment, contexts)
+        hours = (args.epochs or experiment.epochs) * IMAGES[experiment.dataset] / speeds[key] / 3600
         total += hours
-        print('%9.1f %9.1f  %s' % (hours, speeds[key], command.line()), flush=True)
-    print('%9.1f            %d runs' % (total, len(pending)))
+        print(f'{hours:9.1f} {speeds[key]:9.1f}  {command.line()}', flush=True)
+    print(f'{total:9.1f}            {len(pending)} runs')
 
 
-def check(args):
-    """UserError for what would make every command fail."""
+def check(args: argparse.Namespace) -> None:
+    """Raise UserError for what would make every command fail."""
     if args.run and args.estimate:
         raise UserError('choose one of --run and --estimate')
     if args.pack and not args.run:
@@ -136,23 +139,23 @@ def check(args):
     if os.path.exists(args.log_dir):
         results.check(args.log_dir)
     if args.gpus and not re.fullmatch(r'\d+(,\d+)*', args.gpus):
-        raise UserError('--gpus %s: give the numbers of the GPUs, such as --gpus 0,1' % args.gpus)
+        raise UserError(f'--gpus {args.gpus}: give the numbers of the GPUs, such as --gpus 0,1')
 
 
-def main():
+def main() -> int:
     """Print, estimate or execute."""
     args = parser().parse_args()
     check(args)
     kind, number = parsed(args.target)
     todo, after = commands(args)
     if args.only and not todo:
-        raise UserError('--only %s: %s has no such run' % (' '.join(args.only), args.target))
+        raise UserError(f'--only {" ".join(args.only)}: {args.target} has no such run')
     if not todo:
-        print('%s needs no run: python plot.py figure %d draws it' % (args.target, number), file=sys.stderr)
+        print(f'{args.target} needs no run: python plot.py figure {number} draws it', file=sys.stderr)
         return 0
     for place in other_devices(todo, args):
-        print('%s was made on another number of devices, and stays as it is; with another --log-dir it is made anew'
-              % place, file=sys.stderr)
+        print(f'{place} was made on another number of devices, and stays as it is; with another --log-dir it is made '
+              'again', file=sys.stderr)
     pending = [command for command in todo if not command.has_ended]
     if args.estimate:
         estimate(pending, args)
@@ -166,25 +169,24 @@ def main():
     if pending and len(after) > len(evaluations):
         print('then the same command again, for what is evaluated of these runs together', file=sys.stderr)
     elif not pending and not evaluations:
-        print('every run of %s is done: python %s %d --log-dir %s' % (
-            args.target, 'compare.py' if kind == 'table' else 'plot.py figure', number, shlex.quote(args.log_dir)),
-            file=sys.stderr)
+        script = 'compare.py' if kind == 'table' else 'plot.py figure'
+        print(f'every run of {args.target} is done: python {script} {number} --log-dir {shlex.quote(args.log_dir)}',
+              file=sys.stderr)
     return 0
 
 
-def run_all(todo, after, args):
+def run_all(todo: Sequence[Command], after: Sequence[Command], args: argparse.Namespace) -> int:
     """Execute what is not done; returns the exit status."""
-    for gpus in sorted({None if args.cpus else gpus_of(command.run, args) for command in todo}):
+    for gpus in sorted({None if args.cpus else gpus_of(command.experiment, args) for command in todo}):
         devices.contexts(gpus)  # or one line for all
     if args.pack:
         chosen = packs(todo, args.per_gpu)
         if args.pack > len(chosen):
-            raise UserError('--pack %d: there are %d' % (args.pack, len(chosen)))
+            raise UserError(f'--pack {args.pack}: there are {len(chosen)}')
         todo = chosen[args.pack - 1]
     failed = execute(todo, args.per_gpu) + execute(to_evaluate(after))
     if failed:
-        print('%d of the runs did not come to their end; the same command takes them up again' % failed,
-              file=sys.stderr)
+        print(f'{failed} of the runs did not reach their end; the same command resumes them', file=sys.stderr)
     return 1 if failed else 0
 
 

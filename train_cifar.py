@@ -8,51 +8,46 @@
     python train_cifar.py --net dfn-mr --depth 14 --epochs 8      # on a CPU; two minutes an epoch on two cores
     python train_cifar.py --net dfn-mr --depth 14 --dataset digits --epochs 15   # needs no download
 
-The run goes to LOG_DIR/DATASET/NET-DEPTH/seedSEED, with the options that are not the defaults in its
-name. The same command again takes it up where it stopped. Without --gpus it runs on the CPU.
+The run goes to LOG_DIR/DATASET/NET-DEPTH/seedSEED; options off the default are part of the name. The same command again
+resumes it. Without --gpus it runs on the CPU.
 """
 import functools
 
-from common.cli import Parser, run
 import data
-from training import job
 import symbols
-from symbols.options import add_network_options
-from training.schedule import learning_rate
+from common.cli import Parser, run
+from paper.recipes import CIFAR
+from training import options
+from training.loop import Trainer
+from training.run import open_run
+from training.schedule import by_fractions
 
 DATASETS = ('cifar10', 'cifar100', 'digits')
-NAMED = {'path': 'path', 'components': 'components', 'pad_value': 'pad'}
 
 
-def parser():
-    """The command line; all defaults are the paper's."""
-    parser = Parser(description=__doc__)
-    network = parser.add_argument_group('network')
-    add_network_options(network, default_net='dfn-mr', default_depth=56)
-    job.add_bn_momentum(network)
-    dataset = job.add_data_group(parser, 'datasets/DATASET', 'its files, packed or unpacked; they are fetched into it '
-                                                             'where they are missing')
-    dataset.add_argument('--dataset', choices=DATASETS, default='cifar10', help='what to train on')
-    dataset.add_argument('--pad-value', choices=['zero', 'mean'], default='zero',
-                         help="padding before the random crop: black (the paper) or the mean (the authors' code)")
-    job.add_training_groups(parser, epochs=400, batch_size=64,
-                            rate_drops='the rate is divided by 10 after 1/2, 3/4 and 7/8 of them')
-    return parser
+def parser() -> Parser:
+    """The command line; every default is the paper's."""
+    return options.parser(
+        __doc__, (*symbols.OPTIONS, 'dataset', 'pad_value'), CIFAR,
+        dataset=dict(choices=DATASETS),
+        data_dir=dict(help='folder of the data set, packed or unpacked; missing files are fetched into it (default: '
+                           'datasets/DATASET)'),
+        epochs=dict(help='passes over the training set; the rate is divided by 10 after 1/2, 3/4 and 7/8 of them'))
 
 
-def main():
+def main() -> int:
     """Network, data, training."""
-    training = job.Run(parser(), NAMED)
-    args = training.args
+    run = open_run(parser())
+    args = run.args
     network = functools.partial(symbols.get_symbol, args.net, args.depth, len(data.SOURCES[args.dataset].classes),
-                                args.widen, args.bn_momentum, args.path, args.components)
-    network()  # or the line that says what is wrong with it
-    if training.has_ended():
-        return training.report()
+                                args.widen, args.bn_momentum, **symbols.arguments_of(vars(args)))
+    network()  # or one line that says what is wrong with it
+    if run.outcome:
+        return run.report(run.outcome)
 
     dataset = data.load(args.dataset, args.data_dir, verify=not args.no_verify)
-    batches = dataset.train_batches(args.batch_size, args.seed, training.place, args.pad_value)
-    return training.train(network, dataset, batches, lambda epoch: learning_rate(epoch, args.epochs, args.lr))
+    batches = dataset.train_batches(args.batch_size, args.seed, run.shard, args.pad_value)
+    return Trainer(run, network, dataset, batches, lambda epoch: by_fractions(epoch, args.epochs, args.lr)).fit()
 
 
 if __name__ == '__main__':

@@ -8,56 +8,51 @@
 
 DATA_DIR holds the data set as it comes: ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar and
 ILSVRC2012_devkit_t12.tar.gz, or the folders train/WNID/*.JPEG and val/WNID/*.JPEG. The first start packs it as
-RecordIO, shorter side 480 and 256, on all cores; it can be interrupted and goes on where it was.
-The run goes to LOG_DIR/imagenet/NET-DEPTH/seedSEED, with the options that are not the defaults in its name; the
-same command again takes it up where it stopped. Errors are those of the validation images' centre crops.
+RecordIO, with shorter sides of 480 and 256 pixels, on all cores; if interrupted, it goes on where it was.
+The run goes to LOG_DIR/imagenet/NET-DEPTH/seedSEED; options off the default are part of the name. The same command again
+resumes it. Test errors are those of the center crops of the validation images.
 """
 import functools
 
-from common.cli import Parser, run
 import data
-from training import job
+from common.cli import Parser, run
 from data.image_records import AUGMENTATIONS
+from paper.recipes import IMAGENET
 from symbols import imagenet
-from training.schedule import stepwise
+from training import options
+from training.loop import Trainer
+from training.run import open_run
+from training.schedule import by_steps
 
-NAMED = {'schedule': 'schedule', 'augmentation': ''}
 SCHEDULES = {'main': dict(divisor=10, every=30), 'appendix': dict(divisor=2, every=10)}
 
 
-def parser():
-    """The command line; all defaults are the paper's."""
-    parser = Parser(description=__doc__)
-    parser.set_defaults(dataset='imagenet')
-    network = parser.add_argument_group('network')
-    network.add_argument('--net', choices=sorted({net for net, _ in imagenet.NETWORKS}), default='dfn-mr',
-                         help='the network')
-    network.add_argument('--depth', type=int, default=44,
-                         help='its depth: resnet 50 or 101, dfn-mr 44, dfn1 and dfn2 50')
-    job.add_bn_momentum(network)
-    dataset = job.add_data_group(parser, 'datasets/imagenet', 'the official tar files or the folders train and val')
-    dataset.add_argument('--augmentation', choices=list(AUGMENTATIONS), default='paper',
-                         help="of the training images: as ResNet's (the paper), or that of the authors' code")
-    training = job.add_training_groups(parser, epochs=100, batch_size=256, rate_drops='the rate drops by --schedule')
-    training.add_argument('--schedule', choices=list(SCHEDULES), default='main',
-                          help='the rate is divided by 10 every 30 epochs (main, section 6.5) or by 2 every 10 '
-                               '(appendix, A.1)')
-    return parser
+def parser() -> Parser:
+    """The command line; every default is the paper's."""
+    return options.parser(
+        __doc__, ('augmentation', 'schedule'), IMAGENET,
+        net=dict(choices=imagenet.NAMES),
+        depth=dict(help='its depth: resnet 50 or 101, dfn-mr 44, dfn1 and dfn2 50'),
+        schedule=dict(choices=list(SCHEDULES)),
+        augmentation=dict(choices=list(AUGMENTATIONS)),
+        data_dir=dict(help='folder of the official tar files, or of the folders train and val (default: '
+                           'datasets/imagenet)'),
+        epochs=dict(help='passes over the training set; the rate drops by --schedule'))
 
 
-def main():
+def main() -> int:
     """Network, data, training."""
-    training = job.Run(parser(), NAMED)
-    args = training.args
-    imagenet.network(args.net, args.depth)  # or the line that says that there is none
-    if training.has_ended():
-        return training.report()
+    run = open_run(parser())
+    args = run.args
+    imagenet.find(args.net, args.depth)  # or one line that says that there is none
+    if run.outcome:
+        return run.report(run.outcome)
 
     dataset = data.load_imagenet(args.data_dir, verify=not args.no_verify)
     network = functools.partial(imagenet.get_symbol, args.net, args.depth, len(dataset.classes), args.bn_momentum)
-    batches = dataset.train_batches(args.batch_size, args.seed, training.place, args.augmentation)
-    return training.train(network, dataset, batches,
-                          lambda epoch: stepwise(epoch, args.lr, **SCHEDULES[args.schedule]))
+    batches = dataset.train_batches(args.batch_size, args.seed, run.shard, args.augmentation)
+    schedule = SCHEDULES[args.schedule]
+    return Trainer(run, network, dataset, batches, lambda epoch: by_steps(epoch, args.lr, **schedule)).fit()
 
 
 if __name__ == '__main__':

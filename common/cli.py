@@ -1,6 +1,7 @@
-"""How a mistake of the user is shown: one line on standard error that says what to do, exit status 2.
+"""The command line: parsers, argument types, and how a command ends.
 
-Everything else that goes wrong is our mistake and keeps its traceback.
+A mistake of the user ends in one line on standard error that says what to do, and exit status 2. Everything else that
+goes wrong is our mistake and keeps its traceback.
 """
 import argparse
 import errno
@@ -8,6 +9,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 
 from common.errors import UserError
 
@@ -16,7 +18,7 @@ USERS_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keeps the description's lines and shows every default that is worth showing."""
+    """Keeps the lines of the description and shows every default that says something."""
 
     def _get_help_string(self, action):
         if action.default is None or action.default is False or action.default == []:
@@ -25,24 +27,34 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescript
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with help that keeps its layout and errors that are one line long."""
+    """argparse with help that keeps its layout, and errors of one line."""
 
     def __init__(self, **options):
         options.setdefault('formatter_class', HelpFormatter)
         super().__init__(**options)
 
     def error(self, message):
-        self.exit(2, 'error: %s (%s --help lists the options)\n' % (message, self.prog))
+        self.exit(2, f'error: {message} ({self.prog} --help lists the options)\n')
 
 
-def positive_int(text):
+def positive_int(text: str) -> int:
     """argparse type: a whole number from 1."""
     return _number(text, int, lambda value: value >= 1, 'a whole number from 1')
 
 
-def positive_float(text):
+def positive_float(text: str) -> float:
     """argparse type: a number above 0 that float32 can hold."""
     return _number(text, float, lambda value: 1e-30 < value < 1e30, 'a number above 0')
+
+
+def fraction(text: str) -> float:
+    """argparse type: a number from 0, below 1."""
+    return _number(text, float, lambda value: 0 <= value < 1, 'a number from 0, below 1')
+
+
+def seed(text: str) -> int:
+    """argparse type: a whole number from 0, below 2^32."""
+    return _number(text, int, lambda value: 0 <= value < 2 ** 32, 'a whole number from 0, below 2^32')
 
 
 def _number(text, kind, fits, what):
@@ -51,15 +63,15 @@ def _number(text, kind, fits, what):
     except ValueError:
         value = None
     if value is None or not fits(value):
-        raise argparse.ArgumentTypeError('%s is not %s' % (text, what))
+        raise argparse.ArgumentTypeError(f'{text} is not {what}')
     return value
 
 
-def leave(status):
+def leave(status: int | str | None) -> None:
     """Exit with a status.
 
-    A worker of a distributed job that failed goes at once: at a normal exit, and already where its KVStore is
-    deleted, MXNet waits for the other workers, which wait for this one.
+    A failed worker of a distributed job exits at once. At a normal exit, or as soon as its KVStore is deleted, MXNet
+    would wait for the other workers, which wait for this one.
     """
     if status and os.environ.get('DMLC_ROLE') == 'worker':
         sys.stdout.flush()
@@ -68,12 +80,12 @@ def leave(status):
     sys.exit(status)
 
 
-def run(main):
-    """Call `main` and exit with its status, turning the user's mistakes into one line and status 2."""
+def run(main: Callable[[], int | None]) -> None:
+    """Call `main` and exit with its status; a mistake of the user becomes one line and status 2."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that files are tidied up
     try:
         leave(main())
-    # All leave from here and not below: with the exception its frames would go, and the KVStore in them.
+    # Every exit is inside an except clause: after it, the exception's frames would be gone, and the KVStore with them.
     except UserError as error:
         _leave_with(error, 2)
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
@@ -83,7 +95,7 @@ def run(main):
         leave(error.code)
     except KeyboardInterrupt:
         _leave_with('interrupted', 130)
-    except Exception as error:  # ours, but for a full disk and the like
+    except Exception as error:  # ours, unless the disk is full or the like
         if getattr(error, 'errno', None) in USERS_DISK:
             _leave_with(error, 2)
         traceback.print_exc()
@@ -91,5 +103,5 @@ def run(main):
 
 
 def _leave_with(message, status):
-    sys.stderr.write('error: %s\n' % message)  # in one piece: other workers may write too
+    sys.stderr.write(f'error: {message}\n')  # in one piece: other workers may write too
     leave(status)

@@ -1,106 +1,105 @@
-"""What passes between devices and workers: sums, and what rank 0 tells the others.
+"""What devices and workers exchange: sums, and what rank 0 tells the others.
 
-Workers are the processes of a distributed job (distributed/launch.py), each with devices of its own. They are
-joined by MXNet's parameter server, which here only sums: no optimiser is set on it, so that every worker
-updates its own copy of the weights, in the same way, and the optimiser's state can be saved. A process by
-itself is rank 0 of one worker.
+Workers are the processes of a distributed job (launch.py), each with devices of its own. MXNet's parameter server joins
+them. Here it only adds: no optimizer is set on it, so every worker updates its own copy of the weights in the same way,
+and the optimizer's state can be saved. A process by itself is rank 0 of one worker.
 """
 import json
 import os
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from common.mxnet import mx
 from common.errors import UserError
+from common.mxnet import mx
+from common.sharding import Shard
 
 KINDS = ('local', 'device', 'dist_sync', 'dist_device_sync')
-NOTE = 4096  # bytes of the longest note
+MESSAGE = 4096  # bytes of the longest object that rank 0 can broadcast
 
 
-class Place(NamedTuple):
-    """Which of all the job's devices are this process's: `count` from number `first`, of `total`."""
+class Collectives:
+    """Collective operations on MXNet's KVStore.
 
-    first: int = 0
-    count: int = 1
-    total: int = 1
+    Every worker has to call the methods in the same order. Those that take a key only queue their work; the others wait
+    for the result.
 
-    def shares(self, images):
-        """Slices of a batch, one for each device of this process, as even as can be over all devices."""
-        return shares(images, self.total)[self.first:self.first + self.count]
-
-
-def shares(images, devices):
-    """Slices of a batch, one for each device, as even as can be."""
-    ends = [images * i // devices for i in range(devices + 1)]
-    return [slice(*pair) for pair in zip(ends, ends[1:])]
-
-
-class Store:
-    """MXNet's KVStore for `devices` devices in each worker; kind: one of KINDS.
-
-    All methods but the constructor's are collective: every worker has to call them, in the same order.
+    Attributes:
+        rank, num_workers: this worker's number from 0, and how many there are.
+        shard: the devices of this worker among all of them.
     """
 
-    def __init__(self, kind='local', devices=1):
+    def __init__(self, kind: str = 'local', num_devices: int = 1):
+        """Join the job.
+
+        Args:
+            kind: one of KINDS, a kind of KVStore.
+            num_devices: devices of each worker.
+
+        Raises:
+            UserError: the kind does not fit the way in which this process was started.
+        """
         launched = os.environ.get('DMLC_ROLE') == 'worker' and 'DMLC_PS_ROOT_URI' in os.environ
         if launched and not kind.startswith('dist'):
-            raise UserError('with --kv-store %s every worker of this job would train by itself: choose dist_sync'
-                            % kind)
+            raise UserError(f'with --kv-store {kind} every worker of this job would train by itself: choose dist_sync')
         if kind.startswith('dist') and not launched:
-            raise UserError('--kv-store %s is for several workers: start them with python -m distributed.launch -n 2 '
-                            'python …' % kind)
-        self._kv = mx.kv.create(kind) if devices > 1 or kind.startswith('dist') else None
-        self.rank, self.workers = (self._kv.rank, self._kv.num_workers) if self._kv else (0, 1)
-        self.place = Place(self.rank * devices, devices, self.workers * devices)
-        self._shapes, self._key_of_length = [], {}
+            raise UserError(f'--kv-store {kind} is for several workers: start them with '
+                            'python -m distributed.launch -n 2 python …')
+        self._store = mx.kv.create(kind) if num_devices > 1 or kind.startswith('dist') else None
+        self.rank, self.num_workers = (self._store.rank, self._store.num_workers) if self._store else (0, 1)
+        self.shard = Shard(self.rank * num_devices, num_devices, self.num_workers * num_devices)
+        self._shapes: list[tuple] = []
+        self._key_of_length: dict[int, int] = {}
 
-    def reserve(self, shape):
-        """A key for sums of float32 arrays of a shape."""
+    def new_key(self, shape: tuple) -> int:
+        """A key for all_reduce and broadcast of float32 arrays of a shape."""
         self._shapes.append(shape)
         key = len(self._shapes) - 1
-        if self._kv:
-            self._kv.init(key, mx.nd.zeros(shape))
+        if self._store:
+            self._store.init(key, mx.nd.zeros(shape))
         return key
 
-    def sum(self, key, arrays):
-        """Queue that each of this worker's arrays, one a device, becomes the sum over all devices of all workers."""
-        if self._kv:
-            self._kv.push(key, arrays, priority=-key)
-            self._kv.pull(key, arrays, priority=-key)
+    def all_reduce(self, key: int, arrays: Sequence[mx.nd.NDArray]) -> None:
+        """Queue the sum: each array, one a device, becomes the sum over all devices of all workers."""
+        if self._store:
+            self._store.push(key, arrays, priority=-key)
+            self._store.pull(key, arrays, priority=-key)
 
-    def share(self, key, arrays):
-        """Queue that each of the arrays becomes rank 0's first one."""
-        if self._kv:
+    def broadcast(self, key: int, arrays: Sequence[mx.nd.NDArray]) -> None:
+        """Queue a copy: each array becomes rank 0's first one."""
+        if self._store:
             own = arrays[0] if self.rank == 0 else mx.nd.zeros(self._shapes[key])
-            self._kv.push(key, own)
-            self._kv.pull(key, arrays)
+            self._store.push(key, own)
+            self._store.pull(key, arrays)
 
-    def total(self, vector):
-        """The sum over the workers of a vector of numbers, as float32 numbers where there are several."""
-        if self.workers == 1:
-            return vector
-        length = len(vector)
+    def all_reduce_numbers(self, numbers: Sequence[float]) -> Sequence[float]:
+        """The sums over the workers of a short list of numbers; float32 where there are several workers."""
+        if self.num_workers == 1:
+            return numbers
+        length = len(numbers)
         if length not in self._key_of_length:
-            self._key_of_length[length] = self.reserve((length,))
-        array = mx.nd.array(vector)
-        self.sum(self._key_of_length[length], [array])
+            self._key_of_length[length] = self.new_key((length,))
+        array = mx.nd.array(numbers)
+        self.all_reduce(self._key_of_length[length], [array])
         return array.asnumpy()
 
-    def meet(self):
-        """Wait until every worker has come here."""
-        self.total([0])
-
-    def gather(self, vector):
-        """Every worker's vector (n,): (workers, n), in the order of the ranks."""
-        table = np.zeros((self.workers, len(vector)), np.float32)
+    def all_gather(self, vector: np.ndarray) -> np.ndarray:
+        """Every worker's vector (n,), in the order of the ranks: (num_workers, n) float32."""
+        table = np.zeros((self.num_workers, len(vector)), np.float32)
         table[self.rank] = vector
-        return np.reshape(self.total(table.ravel()), table.shape)
+        return np.reshape(self.all_reduce_numbers(table.ravel()), table.shape)
 
-    def tell(self, note):
-        """Rank 0's note, anything that JSON can hold in NOTE bytes, for everyone; that of the others is not read."""
-        if self.workers == 1:
-            return note
-        text = json.dumps(note).encode() if self.rank == 0 else b''
-        content = self.total(np.frombuffer(text.ljust(NOTE, b' ' if self.rank == 0 else b'\0'), np.uint8))
-        return json.loads(content.astype(np.uint8).tobytes().decode())
+    def broadcast_object(self, value: Any) -> Any:
+        """Rank 0's value, which JSON has to hold in MESSAGE bytes; the other workers' argument is ignored."""
+        if self.num_workers == 1:
+            return value
+        text = json.dumps(value).encode() if self.rank == 0 else b''
+        # Spaces pad rank 0's text, zeros are what the others add to it.
+        padded = text.ljust(MESSAGE, b' ' if self.rank == 0 else b'\0')
+        total = self.all_reduce_numbers(np.frombuffer(padded, np.uint8))
+        return json.loads(total.astype(np.uint8).tobytes().decode())
+
+    def barrier(self) -> None:
+        """Wait until every worker has come here."""
+        self.all_reduce_numbers([0])

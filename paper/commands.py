@@ -1,98 +1,103 @@
 """The commands whose runs make a table or a figure of the paper."""
+import argparse
 import os
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from paper import results
 import paper
-from paper import experiments as runs
+from paper import ensembles, experiments, recipes, results
 from symbols.ensemble import COMPONENTS
-from paper import together
-from training.runlog import count_devices, read_config, status
+from training.run_directory import count_devices, read_config, status
 
-TARGETS = ['table%d' % number for number in paper.TABLES] + ['figure%d' % number for number in runs.FIGURES]
+TARGETS = [f'table{number}' for number in paper.TABLES] + [f'figure{number}' for number in experiments.FIGURES]
 
 
-def parsed(target):
+def parsed(target: str) -> tuple[str, int]:
     """`table4` → ('table', 4)."""
     kind, number = re.fullmatch(r'([a-z]+)(\d+)', target).groups()
     return kind, int(number)
 
 
-def makes_of(target):
-    """The paper.runs.Makes of a table or figure that need a run."""
+def measurements_of(target: str) -> list[experiments.Measurement]:
+    """The measurements of a table or figure that need a run."""
     kind, number = parsed(target)
-    makes = runs.of_figure(number) if kind == 'figure' else runs.of_table(number, paper.cells(number))
-    return [one for one in makes if one.measure not in (runs.DEPTH, runs.PARAMETERS)]
+    found = (experiments.of_figure(number) if kind == 'figure' else
+             experiments.of_table(number, paper.cells(number)))
+    return [one for one in found if one.measure not in (experiments.DEPTH, experiments.PARAMETERS)]
 
 
 class Command(NamedTuple):
-    """A run and the words of its command line after `python`."""
+    """The words of a command line after `python`, the experiment that it does, and the directory of its run."""
 
-    run: runs.Run
+    experiment: experiments.Experiment
     words: list
     directory: str
 
     @property
-    def has_ended(self):
+    def has_ended(self) -> bool:
         """Whether the run in its directory is over."""
         return _status(self.directory) is not None
 
-    def line(self):
+    def line(self) -> str:
         """For a shell."""
-        return shlex.join(['python'] + self.words)
+        return shlex.join(['python', *self.words])
 
 
-def commands(args):
-    """[all Commands of a table or figure, a run once; those of what is evaluated of runs together].
+def commands(args: argparse.Namespace) -> list[list[Command]]:
+    """[the Commands of a table or figure, each run once; those that evaluate several runs together].
 
-    args: what reproduce.py was given.
+    Args:
+        args: the arguments of reproduce.py.
     """
     todo, after = {}, {}
-    for makes in makes_of(args.target):
-        for seed in args.seeds or range(1, makes.seeds + 1):
-            if makes.measure == runs.TOGETHER:
-                members = [_command(runs.component(makes.run.depth, path), seed, args) for path in COMPONENTS]
-                place = together.path_beside(members[0].directory)
-                words = ['eval.py', '--ensemble', '--save'] + [member.directory for member in members]
-                after[place] = Command(makes.run, words, place)
+    for measurement in measurements_of(args.target):
+        for seed in args.seeds or range(1, measurement.seeds + 1):
+            if measurement.measure == experiments.TOGETHER:
+                depth = measurement.experiment.depth
+                members = [_command(experiments.component(depth, path), seed, args) for path in COMPONENTS]
+                place = ensembles.path_beside(members[0].directory)
+                words = ['eval.py', '--ensemble', '--save', *(member.directory for member in members)]
+                after[place] = Command(measurement.experiment, words, place)
             else:
-                command = _command(makes.run, seed, args)
+                command = _command(measurement.experiment, seed, args)
                 todo[command.directory] = command
     return [[command for place, command in found.items() if not args.only or any(text in place for text in args.only)]
             for found in (todo, after)]
 
 
-def _command(run_, seed, args):
-    words = results.arguments(run_, seed, args.epochs)
+def _command(experiment, seed, args):
+    words = results.arguments(experiment, seed, args.epochs)
     if args.cpus is None:
-        words += ['--gpus', gpus_of(run_, args)]
+        words += ['--gpus', gpus_of(experiment, args)]
     elif args.cpus > 1:
         words += ['--cpus', str(args.cpus)]
     words += ['--data-dir', args.data_dir] if args.data_dir else []
     words += ['--log-dir', args.log_dir] if args.log_dir != 'logs' else []
-    return Command(run_, [results.script(run_).__name__ + '.py'] + words, results.directory(run_, words))
+    directory = results.directory(experiment, seed=seed, epochs=args.epochs or experiment.epochs,
+                                  cpus=args.cpus or 1, log_dir=args.log_dir)
+    return Command(experiment, [recipes.script(experiment.dataset), *words], directory)
 
 
-def gpus_of(run_, args):
-    """--gpus of a run's command: those given, or as many as the paper has."""
-    return args.gpus or ','.join(map(str, range(run_.devices)))
+def gpus_of(experiment: experiments.Experiment, args: argparse.Namespace) -> str:
+    """--gpus of an experiment's command: those given, or as many as the paper used."""
+    return args.gpus or ','.join(map(str, range(experiment.devices)))
 
 
-def to_evaluate(after):
+def to_evaluate(after: Sequence[Command]) -> list[Command]:
     """The evaluations that can be made and are not there yet; a member that diverged has nothing to evaluate."""
-    result = []
+    possible = []
     for command in after:
         members = command.words[3:]
-        outcomes = [_status(member) for member in members]
-        if 'not finite' in outcomes:
-            print('%s diverged: the eight cannot be evaluated together' % members[outcomes.index('not finite')],
+        ends = [_status(member) for member in members]
+        if 'not finite' in ends:
+            print(f'{members[ends.index("not finite")]} diverged: the eight cannot be evaluated together',
                   file=sys.stderr)
-        elif not os.path.exists(command.directory) and outcomes == ['finished'] * len(members):
-            result.append(command)
-    return result
+        elif not os.path.exists(command.directory) and ends == ['finished'] * len(members):
+            possible.append(command)
+    return possible
 
 
 def _status(place):
@@ -100,16 +105,13 @@ def _status(place):
     return status(read_config(place)) if there else None
 
 
-def other_devices(commands_, args):
-    """Directories of runs that have ended on another number of devices than their commands have."""
-    found = []
-    for command in commands_:
-        if command.has_ended:
-            wanted = args.cpus or len(gpus_of(command.run, args).split(','))
-            found += [command.directory] if count_devices(read_config(command.directory)) != wanted else []
-    return found
+def other_devices(commands: Sequence[Command], args: argparse.Namespace) -> list[str]:
+    """Directories of runs that ended on another number of devices than their commands have."""
+    return [command.directory for command in commands if command.has_ended
+            and count_devices(read_config(command.directory)) !=
+            (args.cpus or len(gpus_of(command.experiment, args).split(',')))]
 
 
-def packs(commands_, size):
-    """The commands, so many together."""
-    return [commands_[first:first + size] for first in range(0, len(commands_), size)]
+def packs(commands: Sequence[Command], size: int) -> list[Sequence[Command]]:
+    """The commands in packs of a size."""
+    return [commands[first:first + size] for first in range(0, len(commands), size)]

@@ -13,8 +13,8 @@ import pytest  # noqa: E402
 
 import common.mxnet  # noqa: E402,F401  sets MXNet up before any test module imports it
 from common import cli  # noqa: E402
-from training import job  # noqa: E402
 import train_cifar  # noqa: E402
+from training import options  # noqa: E402
 
 # Under nohup, or in a script's background, these are ignored, and what the tests start would inherit that.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -87,7 +87,7 @@ def write_run(log_dir, words, errors, status='finished', devices=2, script=train
     end, None for a run that is not at it. columns: more of metrics.csv, {name: values}.
     """
     args = script.parser().parse_args([str(word) for word in words] + ['--log-dir', str(log_dir)])
-    place = job.run_directory(args, vars(script.parser().parse_args([])), {**script.NAMED, **job.NAMED})
+    place = options.run_directory(vars(args), vars(script.parser().parse_args([])))
     os.makedirs(place)
     with open(os.path.join(place, 'config.json'), 'w') as file:
         json.dump({'command': 'python ' + ' '.join(map(str, words)), 'options': vars(args),

@@ -1,4 +1,4 @@
-"""How a network learns: devices, optimiser, schedule, loop, checkpoints, run log.
+"""How a network learns: options, devices, optimizer, schedule, loop, checkpoints, run directory.
 
-Knows no data set and no network by name: it is handed a symbol, batches and numbers.
+Nothing here knows a data set or a network by name: it is given a symbol, batches and numbers.
 """

@@ -1,31 +1,34 @@
-"""One network on several devices: each has a copy, works on its share of the batch, and all stay equal.
+"""One network on several devices: each has a copy and works on its share of the batch, and all stay equal.
 
-Built on MXNet's executors and KVStore; its Module would hide what has to be exact here. Each device
-normalises its own share of a batch (the paper: 32 images a GPU), so the number of devices is part of an
-experiment. The running statistics therefore differ between devices while an epoch runs;
-`merge_statistics` averages them, over all devices of all workers, before anything is evaluated.
+It is built on MXNet's executors and KVStore; MXNet's Module would hide what has to be exact here. Each device
+normalizes its own share of a batch (32 images a GPU in the paper), so the number of devices is part of an experiment.
+The running statistics differ between devices while an epoch runs. `merge_statistics` averages them, over all devices of
+all workers, before an evaluation.
 
-Training and evaluation share no array. On the CPU MXNet's inference turns the weights it reads into a
-layout of MKL-DNN's, in place and behind the queue: on the arrays of training that makes two runs of one
-seed differ, and with steps still queued it ruins the weights (seen with MXNet 1.9.1: they become NaN).
-It also folds BatchNorm into the convolution before it, and an executor that is used again after the
-weights have moved on was seen to evaluate with old ones. So `Predictor` is made anew for each
-evaluation, from a copy, after the queue has been waited for.
+Training and evaluation share no array. On the CPU, MXNet's inference converts the weights that it reads to a memory
+layout of oneDNN's, in place and behind the queue. On the arrays of training that makes two runs of one seed differ, and
+with steps still queued it ruins the weights (seen with MXNet 1.9.1: they become NaN). It also folds BatchNorm into the
+convolution before it, and an executor that was used again after the weights had moved on was seen to evaluate old ones.
+So each evaluation makes a new `Predictor` from a copy, after the queue has run empty.
 """
+from collections.abc import Sequence
+
 import numpy as np
 
-from common.mxnet import mx
 from common.errors import UserError
+from common.mxnet import mx
+from common.sharding import split_evenly
+from distributed.collectives import Collectives
 from training.flat import Flat
-from distributed.collectives import Store, shares
+
+Arrays = dict[str, np.ndarray]  # by the name of the parameter or statistic
 
 
 class Replica:
     """The network's arrays on one device, and its executors, one for each number of images.
 
-    parameters: {name: array}. In training `gradients` has the same names, and `flat` and `flat_gradients` hold
-    both side by side (flat.py); not in evaluation, because what MXNet does to the weights' layout there (above)
-    it cannot do to a part of an array.
+    In training, `flat` and `flat_gradients` hold parameters and gradients side by side. In evaluation they do not,
+    because MXNet cannot convert the layout of a part of an array.
     """
 
     def __init__(self, symbol, device, image_shape, parameters, statistics, train):
@@ -33,7 +36,7 @@ class Replica:
         self.statistics = {name: mx.nd.array(value, device) for name, value in statistics.items()}
         if train:
             self.flat = Flat({name: value.shape for name, value in parameters.items()}, device)
-            self.flat_gradients = self.flat.like()
+            self.flat_gradients = self.flat.zeros_like()
             self.parameters, self.gradients = self.flat.arrays, self.flat_gradients.arrays
             for name, value in parameters.items():
                 self.parameters[name][:] = value
@@ -42,8 +45,8 @@ class Replica:
             self.gradients = None
         self._executors = {}
 
-    def forward(self, data, labels=None):
-        """Queue a pass over this device's share; returns the executor. labels are needed for `backward`."""
+    def forward(self, data: np.ndarray, labels: np.ndarray | None = None):
+        """Queue a pass over this device's share and return the executor; `backward` needs the labels."""
         executor = self._executor(len(data))
         inputs = {'data': _on_cpu(data)}
         if labels is not None:
@@ -51,14 +54,14 @@ class Replica:
         executor.forward(is_train=self.gradients is not None, **inputs)
         return executor
 
-    def set_statistics(self, statistics):
-        """Replace the running statistics by {name: array}."""
+    def set_statistics(self, statistics: Arrays) -> None:
+        """Replace the running statistics."""
         for name, value in self.statistics.items():
             value[:] = statistics[name]
 
     def _executor(self, images):
         if images not in self._executors:
-            inputs = {'data': mx.nd.zeros((images,) + self.image_shape, self.device),
+            inputs = {'data': mx.nd.zeros((images, *self.image_shape), self.device),
                       'softmax_label': mx.nd.zeros((images,), self.device)}
             requests = {name: 'write' if self.gradients and name in self.gradients else 'null'
                         for name in self.symbol.list_arguments()}
@@ -73,106 +76,130 @@ def _on_cpu(values):
 
 
 class Replicas:
-    """The network in training on a list of devices (MXNet contexts), in this process and the store's other workers.
+    """The network in training on the devices of this process and of the other workers."""
 
-    image_shape is (channels, height, width); parameters and statistics are {name: array}, what all copies
-    start from: those of rank 0. evaluated: the symbol to evaluate, where another form of it is trained.
-    """
+    def __init__(self, symbol: mx.sym.Symbol, devices: Sequence[mx.Context], image_shape: Sequence[int],
+                 parameters: Arrays, statistics: Arrays, collectives: Collectives | None = None,
+                 evaluated: mx.sym.Symbol | None = None):
+        """Copy the network to all devices; every copy starts from rank 0's arrays.
 
-    def __init__(self, symbol, devices, image_shape, parameters, statistics, store=None, evaluated=None):
-        self.image_shape, self.store = image_shape, store or Store(devices=len(devices))
+        Args:
+            symbol: the network in the form to train.
+            devices: MXNet contexts of this process.
+            image_shape: (channels, height, width).
+            parameters, statistics: initial values.
+            collectives: of the job; by default of this process alone.
+            evaluated: the network in the form to evaluate, where it is another one.
+        """
+        self.image_shape, self.collectives = image_shape, collectives or Collectives(num_devices=len(devices))
         self._evaluated = symbol if evaluated is None else evaluated
         self.replicas = [Replica(symbol, device, image_shape, parameters, statistics, train=True)
                          for device in devices]
-        self._keys = [self.store.reserve(bucket.shape) for bucket in self.replicas[0].flat.buckets]
-        self.share([replica.flat for replica in self.replicas])
+        self._keys = [self.collectives.new_key(bucket.shape) for bucket in self.replicas[0].flat.buckets]
+        self.broadcast([replica.flat for replica in self.replicas])
 
-    def share(self, per_device):
-        """Make arrays that are as the parameters, a Flat for each device, those of rank 0 everywhere."""
-        if self.store.workers > 1:
+    def broadcast(self, per_device: Sequence[Flat]) -> None:
+        """Make arrays with the parameters' shapes, a Flat for each device, those of rank 0 everywhere."""
+        if self.collectives.num_workers > 1:
             for key, *buckets in zip(self._keys, *(flat.buckets for flat in per_device)):
-                self.store.share(key, buckets)
+                self.collectives.broadcast(key, buckets)
             mx.nd.waitall()
 
-    def check_batches(self, images, batch_size):
-        """UserError if a batch of an epoch of `images` images is smaller than the number of devices."""
-        devices, last = self.store.place.total, images % batch_size
-        for size, which in ((batch_size, 'a batch'), (last or batch_size, "the last batch of an epoch")):
+    def check_batches(self, images: int, batch_size: int) -> None:
+        """Raise UserError if a batch of an epoch of `images` images is smaller than the number of devices."""
+        devices, last = self.collectives.shard.total, images % batch_size
+        for size, which in ((batch_size, 'a batch'), (last or batch_size, 'the last batch of an epoch')):
             if size < devices:
-                raise UserError('%s has %d images, which cannot be split over %d devices: choose another '
-                                '--batch-size' % (which, size, devices))
+                raise UserError(f'{which} has {size} images, which cannot be split over {devices} devices: choose '
+                                'another --batch-size')
 
-    def gradients(self, parts):
+    def gradients(self, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> list:
         """Queue one pass forward and back; every device's gradients become the sums over the whole batch.
 
-        parts: (data (n, channels, height, width) float32, labels (n,)) for each device of this process. Returns the
-        executors; `outputs` reads them.
+        Args:
+            parts: (data (n, channels, height, width) float32, labels (n,)) for each device of this process.
+
+        Returns:
+            The executors, which `outputs` reads.
         """
         executors = [replica.forward(*part) for replica, part in zip(self.replicas, parts)]
         for executor in executors:
             executor.backward()
         for key, *buckets in zip(self._keys, *(replica.flat_gradients.buckets for replica in self.replicas)):
-            self.store.sum(key, buckets)
+            self.collectives.all_reduce(key, buckets)
         return executors
 
-    def statistics(self):
-        """Running statistics of every device of every worker, in order: a list of {name: (channels,) array}."""
+    def statistics(self) -> list[Arrays]:
+        """The running statistics of every device of every worker, in order."""
         mx.nd.waitall()
         own = [np.concatenate([value.asnumpy() for value in replica.statistics.values()]) for replica in self.replicas]
-        return [self._by_name(vector) for vector in
-                self.store.gather(np.concatenate(own)).reshape(self.store.place.total, -1)]
+        everywhere = self.collectives.all_gather(np.concatenate(own))
+        return [self._by_name(vector) for vector in everywhere.reshape(self.collectives.shard.total, -1)]
 
     def _by_name(self, vector):
         arrays = self.replicas[0].statistics
         ends = np.cumsum([len(value) for value in arrays.values()])
         return dict(zip(arrays, np.split(vector, ends[:-1])))
 
-    def restore_statistics(self, per_device=None):
-        """Put back what `statistics` returned; only rank 0's argument counts."""
-        size = sum(len(value) for value in self.replicas[0].statistics.values())
-        table = np.zeros((self.store.place.total, size), np.float32)
-        if self.store.rank == 0:
+    def restore_statistics(self, per_device: list[Arrays] | None) -> None:
+        """Put back what `statistics` returned. Every worker has to call this; rank 0's argument counts."""
+        shard = self.collectives.shard
+        table = np.zeros((shard.total, sum(len(value) for value in self.replicas[0].statistics.values())), np.float32)
+        if self.collectives.rank == 0:
             table[:] = [np.concatenate([arrays[name] for name in self.replicas[0].statistics])
                         for arrays in per_device]
-        table = np.reshape(self.store.total(table.ravel()), table.shape)
-        for replica, vector in zip(self.replicas, table[self.store.place.first:]):
+        table = np.reshape(self.collectives.all_reduce_numbers(table.ravel()), table.shape)
+        for replica, vector in zip(self.replicas, table[shard.first:]):
             replica.set_statistics(self._by_name(vector))
 
-    def merge_statistics(self):
+    def merge_statistics(self) -> None:
         """Give every device of every worker the mean of all devices' running statistics."""
         mean = mean_statistics(self.statistics())
         for replica in self.replicas:
             replica.set_statistics(mean)
 
-    def predictor(self):
-        """A copy of the network as it is now, for one evaluation; its statistics the mean of this process's devices."""
+    def predictor(self) -> 'Predictor':
+        """A copy of the network as it is now, for one evaluation, with the mean statistics of this process's devices."""
         mx.nd.waitall()
         own = [{name: value.asnumpy() for name, value in replica.statistics.items()} for replica in self.replicas]
         return Predictor(self._evaluated, [replica.device for replica in self.replicas], self.image_shape,
                          self.replicas[0].parameters, mean_statistics(own))
 
 
-def mean_statistics(per_device):
-    """The mean of several devices' running statistics, {name: (channels,) array}; of equal ones, themselves."""
+def mean_statistics(per_device: Sequence[Arrays]) -> Arrays:
+    """The mean of several devices' running statistics; of equal ones, exactly these."""
     return {name: np.mean([own[name] for own in per_device], axis=0, dtype=np.float64).astype(np.float32)
             for name in per_device[0]}
 
 
 class Predictor:
-    """The network in evaluation on a list of devices; arguments as those of Replicas."""
+    """The network in evaluation on a list of devices; arguments as in Replicas."""
 
     def __init__(self, symbol, devices, image_shape, parameters, statistics):
         self.replicas = [Replica(symbol, device, image_shape, parameters, statistics, train=False)
                          for device in devices]
 
-    def predict(self, data):
-        """The outputs for data (n, channels, height, width), any n from 1: a list of (n, classes) arrays."""
+    def predict(self, data: np.ndarray) -> list[np.ndarray]:
+        """The outputs for data (n, channels, height, width), n from 1: an (n, classes) array for each output."""
         used = min(len(data), len(self.replicas))
         return outputs([replica.forward(data[share])
-                        for replica, share in zip(self.replicas, shares(len(data), used))])
+                        for replica, share in zip(self.replicas, split_evenly(len(data), used))])
 
 
-def outputs(executors):
-    """Read what the executors put out: one (n, classes) array for each output of the symbol, shares joined."""
+class JointPredictor:
+    """Several networks, evaluated side by side as the members of one ensemble."""
+
+    def __init__(self, models, devices, image_shape):
+        """Take the models, [(symbol, parameters, statistics)]; the rest as in Predictor."""
+        self.predictors = [Predictor(symbol, devices, image_shape, parameters, statistics)
+                           for symbol, parameters, statistics in models]
+
+    def predict(self, data: np.ndarray) -> list[np.ndarray]:
+        """The outputs of all networks, as Predictor returns them."""
+        return [output for predictor in self.predictors for output in predictor.predict(data)]
+
+
+def outputs(executors: Sequence) -> list[np.ndarray]:
+    """Wait for the executors and read them: an (n, classes) array for each output of the symbol, shares joined."""
     return [np.concatenate([share.asnumpy() for share in parts])
             for parts in zip(*(executor.outputs for executor in executors))]

@@ -1,9 +1,9 @@
-"""SIGINT and SIGTERM, turned into a request that is met between two steps."""
+"""SIGINT and SIGTERM as a request, which is met between two steps."""
 import signal
 
 
 class StopRequest:
-    """While the context is open, `signal` is None until SIGINT or SIGTERM comes, then its number.
+    """A context in which SIGINT and SIGTERM only set `signal`, None until then, to their number.
 
     A second SIGINT interrupts at once.
     """
@@ -13,11 +13,11 @@ class StopRequest:
     def __init__(self):
         self.signal = None
 
-    def __enter__(self):
+    def __enter__(self) -> 'StopRequest':
         self._before = {number: signal.signal(number, self._request) for number in self.SIGNALS}
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

@@ -9,15 +9,15 @@ from tensorboardX import SummaryWriter
 
 
 class Events:
-    """The event file in a run directory. It is made anew each time, so that a run taken up again has one."""
+    """The event file in a run directory. Each start replaces it, so that a resumed run has one."""
 
-    def __init__(self, directory):
+    def __init__(self, directory: str):
         for old in glob.glob(os.path.join(glob.escape(directory), 'events.out.tfevents.*')):
             os.remove(old)
         self._writer, self._written = SummaryWriter(directory), 0
 
-    def write(self, rows):
-        """Add the rows of metrics.csv, dicts, that are not there yet; None is left out."""
+    def write(self, rows: list[dict]) -> None:
+        """Add the rows of metrics.csv that are not there yet, without the cells that are None."""
         for row in rows[self._written:]:
             for column, value in row.items():
                 if column != 'epoch' and value is not None:
@@ -26,6 +26,6 @@ class Events:
         self._writer.flush()
 
 
-def tag(column):
-    """`test_error` → `test/error`: TensorBoard shows what stands before the stroke as a group."""
+def tag(column: str) -> str:
+    """`test_error` → `test/error`: TensorBoard shows what precedes the slash as a group."""
     return column.replace('_', '/', 1) if column.startswith(('train_', 'test_')) else column

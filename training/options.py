@@ -1,0 +1,214 @@
+"""The options of a training run, one table for all scripts.
+
+    args = options.parser(__doc__, ('dataset', 'pad_value'), epochs=400).parse_args()
+
+The command line, config.json, resuming, compare.py and reproduce.py read this table, and nothing else lists options. A
+new option is one line here.
+"""
+import argparse
+import os
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
+
+from common.cli import Parser, fraction, positive_float, positive_int, seed
+from common.errors import UserError
+from distributed.collectives import KINDS
+from symbols.layers import DTYPES
+from symbols.options import KEYWORDS, components_label
+from training import devices
+
+GROUPS = ('network', 'data', 'training', 'devices', 'output')  # headings of --help
+CELL, NOTE = 'cell', 'note'
+
+
+class Option(NamedTuple):
+    """A line of the table.
+
+    name: in the parsed arguments and in config.json; --bn-momentum is bn_momentum.
+    group: its heading in --help.
+    keywords: of argparse's add_argument.
+    label: what precedes a value off the default in the name of the run directory; None keeps the option out of it.
+    show: writes the value there.
+    resumable: whether a resumed run may have another value.
+    before: its value in runs made before the option existed.
+    in_tables: what another value than the paper's means there: CELL, the run belongs to another cell; NOTE, the run
+        stands apart with a note; None, nothing.
+    only_with: (option, value) without which the option has no effect.
+    special: whether only the scripts that name it have it.
+    """
+
+    name: str
+    group: str
+    keywords: dict
+    label: str | None = None
+    show: Callable[[Any], str] = str
+    resumable: bool = False
+    before: Any = None
+    in_tables: str | None = None
+    only_with: tuple[str, Any] | None = None
+    special: bool = False
+
+
+# In the order of their labels in the name of a run directory.
+OPTIONS = {option.name: option for option in (
+    Option('net', 'network', KEYWORDS['net'], in_tables=CELL),
+    Option('depth', 'network', KEYWORDS['depth'], in_tables=CELL),
+    Option('widen', 'network', KEYWORDS['widen'], in_tables=CELL, special=True),
+    Option('dataset', 'data', dict(help='what to train on'), in_tables=CELL, special=True),
+    Option('path', 'network', KEYWORDS['path'], label='path', in_tables=CELL, special=True),
+    Option('components', 'network', KEYWORDS['components'], label='components', show=components_label, in_tables=CELL,
+           special=True),
+    Option('schedule', 'training', dict(
+        help='the learning rate is divided by 10 every 30 epochs (main, section 6.5) or by 2 every 10 (appendix, A.1)'),
+        label='schedule', in_tables=CELL, special=True),
+    Option('pad_value', 'data', dict(
+        choices=['zero', 'mean'], default='zero',
+        help="padding before the random crop: black (the paper) or the mean (the authors' code)"),
+        label='pad', in_tables=NOTE, special=True),
+    Option('split', 'data', dict(
+        choices=['paper', 'full'], default='paper',
+        help="what to train on: all but the 6,000 images held out (the paper), or all 604,388 (the authors' code)"),
+        label='split', in_tables=NOTE, special=True),
+    Option('augmentation', 'data', dict(
+        default='paper', help="of the training images: as in ResNet's paper (the paper), or as in the authors' code"),
+        label='', in_tables=NOTE, special=True),
+    Option('data_dir', 'data', {}, resumable=True),
+    Option('no_verify', 'data', dict(action='store_true', help='use files that are not the official ones'),
+           resumable=True),
+    Option('batch_size', 'training', dict(
+        type=positive_int, default=64, help='images a step, over all devices of all workers'),
+        label='batch', in_tables=NOTE),
+    Option('lr', 'training', dict(type=positive_float, default=0.1, help='initial learning rate'),
+           label='lr', in_tables=NOTE),
+    Option('momentum', 'training', dict(type=fraction, default=0.9, help='Nesterov momentum'),
+           label='momentum', in_tables=NOTE),
+    Option('weight_decay', 'training', dict(type=fraction, default=1e-4, help='weight decay, on every parameter'),
+           label='decay', in_tables=NOTE),
+    Option('bn_momentum', 'network', dict(
+        type=fraction, default=0.9,
+        help="momentum of BatchNorm's running statistics (0.99 in the authors' code of 11/2016, and in their ensemble)"),
+        label='bnmomentum', in_tables=NOTE),
+    Option('dtype', 'training', dict(
+        choices=list(DTYPES), default='float32',
+        help='type of activations and convolutions: float16 on GPUs, bfloat16 on a CPU with AVX-512; weights and their '
+             'sums stay float32'),
+        label='', before='float32', in_tables=NOTE),
+    Option('loss_scale', 'training', dict(
+        type=positive_float, default=4, metavar='FACTOR',
+        help="factor on each image's loss in float16, so that small gradients are not lost"),
+        label='scale', before=4, in_tables=NOTE, only_with=('dtype', 'float16')),
+    Option('mirror', 'training', dict(
+        action='store_true',
+        help='less memory on the CPU for networks with branches, a quarter less with 32×32 images: some activations are '
+             'computed twice, which takes up to a tenth more time and changes no number'),
+        before=False, resumable=True),
+    Option('gpus', 'devices', dict(metavar='0,1,…', help='GPUs to use; without it the CPU is used'), resumable=True),
+    Option('cpus', 'devices', dict(
+        type=positive_int, default=1, metavar='N', help='split each batch over N CPU contexts, as over N GPUs'),
+        label='cpus', resumable=True),
+    Option('kv_store', 'devices', dict(
+        choices=KINDS,
+        help='where the gradients are summed: of several devices on the CPU (local) or on the GPUs (device), of several '
+             'workers on servers (dist_…; see python -m distributed.launch --help). Default: device with several GPUs, '
+             'else local'),
+        resumable=True),
+    Option('epochs', 'training', dict(type=positive_int, help='passes over the training set'), label='epochs'),
+    Option('seed', 'training', dict(
+        type=seed, default=1, help='seed of the initial weights, the order of the images and the augmentation')),
+    Option('log_dir', 'output', dict(default='logs', help='where the run directories are'), resumable=True),
+    Option('checkpoint_minutes', 'output', dict(
+        type=positive_float, default=10, metavar='MINUTES', help='save within an epoch too, this often'),
+        resumable=True),
+    Option('tensorboard', 'output', dict(
+        action='store_true', help="write TensorBoard's event files into the run directory"),
+        before=False, resumable=True),
+)}
+EXCLUSIVE = ('gpus', 'cpus')
+
+
+def add_options(parser: argparse.ArgumentParser, names: Collection[str], **changes: dict) -> None:
+    """Add the options of these names to a parser, under their headings.
+
+    Args:
+        changes: {name: keywords of add_argument that replace the table's}.
+    """
+    for title in GROUPS:
+        options = [option for option in OPTIONS.values() if option.group == title and option.name in names]
+        group = parser.add_argument_group(title) if options else None
+        exclusive = group.add_mutually_exclusive_group() if set(EXCLUSIVE) & set(names) and title == 'devices' else group
+        for option in options:
+            (exclusive if option.name in EXCLUSIVE else group).add_argument(
+                f'--{option.name.replace("_", "-")}', **{**option.keywords, **changes.get(option.name, {})})
+
+
+def parser(description: str, special: Collection[str], defaults: dict, **changes: dict) -> Parser:
+    """The command line of a training script.
+
+    Args:
+        special: the special options that this script has.
+        defaults: {option: value}, the recipe of the paper; what is no option of the script becomes a constant.
+        changes: {name: keywords of add_argument that replace the table's}.
+    """
+    parser = Parser(description=description)
+    names = [name for name, option in OPTIONS.items() if not option.special or name in special]
+    for name, value in defaults.items():
+        if name in names:
+            changes[name] = {**changes.get(name, {}), 'default': value}
+        else:
+            parser.set_defaults(**{name: value})
+    add_options(parser, names, **changes)
+    return parser
+
+
+def check(args: argparse.Namespace) -> None:
+    """Raise UserError for options that do not go together, or not with this machine."""
+    if args.dtype == 'float16' and args.gpus is None:
+        raise UserError('--dtype float16 needs --gpus: MXNet has no convolutions of float16 on the CPU')
+    if args.dtype == 'bfloat16' and args.gpus is not None:
+        raise UserError('--dtype bfloat16 is for a CPU with AVX-512; GPUs have float16')
+    if args.dtype == 'bfloat16' and not devices.has_bfloat16():
+        raise UserError('--dtype bfloat16 is for a CPU with AVX-512, which this one does not have')
+    if args.mirror and args.gpus is not None:
+        raise UserError('--mirror is for the CPU: on GPUs BatchNorm would count each batch twice in its statistics')
+
+
+def complete(options: dict) -> dict:
+    """The options of a config.json, and those that did not exist when it was written, with the values of that time."""
+    return {**{name: option.before for name, option in OPTIONS.items() if option.before is not None}, **options}
+
+
+def fixed(options: dict) -> dict:
+    """The options that have to stay the same when a run is resumed."""
+    return {name: value for name, value in complete(options).items()
+            if name not in OPTIONS or not OPTIONS[name].resumable}
+
+
+def default(name: str) -> Any:
+    """The value of an option that a command does not give, unless the script has another default."""
+    keywords = OPTIONS[name].keywords
+    return keywords.get('default', False if keywords.get('action') == 'store_true' else None)
+
+
+def parse(name: str, text: str) -> Any:
+    """The value of an option from the text of a command line."""
+    return OPTIONS[name].keywords.get('type', str)(text)
+
+
+def has_effect(name: str, options: dict) -> bool:
+    """Whether an option matters, given the others."""
+    only_with = OPTIONS[name].only_with
+    return only_with is None or options.get(only_with[0]) == only_with[1]
+
+
+def run_directory(options: dict, defaults: dict) -> str:
+    """LOG_DIR/DATASET/NET-DEPTH[-wWIDEN]/[OPTIONS-]seedSEED.
+
+    Args:
+        options: all options of the run.
+        defaults: those of its script, whose values have no place in the name.
+    """
+    widen = options.get('widen', 1)
+    network = f'{options["net"]}-{options["depth"]}' + (f'-w{widen}' if widen > 1 else '')
+    labels = [f'{option.label}{option.show(options[name])}' for name, option in OPTIONS.items()
+              if option.label is not None and name in options and options[name] != defaults.get(name, default(name))]
+    return os.path.join(options['log_dir'], options['dataset'], network, '-'.join([*labels, f'seed{options["seed"]}']))

@@ -1,0 +1,90 @@
+"""A run of a training script: its options, devices and workers, and what its directory holds already."""
+import argparse
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from typing import NamedTuple
+
+import numpy as np
+
+from common.cli import Parser
+from common.mxnet import mx
+from distributed.collectives import Collectives
+from training import devices, options, run_directory
+
+
+class Run(NamedTuple):
+    """A run before it begins.
+
+    config: what config.json will hold. outcome: how the run in the directory ended; None for a new one, and for one to
+    be resumed.
+    """
+
+    args: argparse.Namespace
+    contexts: list[mx.Context]
+    collectives: Collectives
+    directory: str
+    config: dict
+    outcome: dict | None
+
+    @property
+    def shard(self):
+        """The devices of this process among all of the job."""
+        return self.collectives.shard
+
+    def report(self, outcome: dict) -> int:
+        """Say how the run ended; returns the exit status that it ended with."""
+        if outcome['status'] == 'finished':
+            fail = ' (a "fail")' if outcome['fail'] else ''
+            line = (f'{self.directory} is done: test error {outcome["test_error"]:.2f} % after {outcome["epochs"]} '
+                    f'epochs{fail}')
+        else:
+            line = (f'{self.directory} has ended: the loss was not finite at epoch {outcome["epoch"]}; delete it to '
+                    'begin again')
+        if self.collectives.rank == 0:
+            print(line)
+        return 0 if outcome['status'] == 'finished' else 1
+
+
+def open_run(parser: Parser) -> Run:
+    """Read the command line, join the job, and look what the run directory holds. Changes nothing on the disk.
+
+    With --no-verify a finished run is not recognized here: its images may have changed, and have to be read first.
+
+    Raises:
+        UserError: an option is wrong, or the directory holds another run.
+    """
+    args = parser.parse_args()
+    options.check(args)
+    contexts = devices.contexts(args.gpus, args.cpus)
+    directory = options.run_directory(vars(args), vars(parser.parse_args([])))
+    args.kv_store = args.kv_store or ('device' if args.gpus and len(contexts) > 1 else 'local')
+    collectives = Collectives(args.kv_store, len(contexts))
+    config = {
+        'command': shlex.join(['python', *sys.argv]),
+        'options': vars(args),
+        'environment': {**_environment(), 'workers': collectives.num_workers, **devices.describe(contexts)},
+        'outcome': None,
+    }
+    look = collectives.rank == 0 and not args.no_verify
+    outcome = collectives.broadcast_object(run_directory.find_outcome(directory, config) if look else None)
+    return Run(args, contexts, collectives, directory, config, outcome)
+
+
+def _environment():
+    return {'python': platform.python_version(), 'numpy': np.__version__, 'mxnet': mx.__version__,
+            'threads': int(os.environ['OMP_NUM_THREADS']), 'commit': _commit()}
+
+
+def _commit():
+    """The commit of the code, `-dirty` with uncommitted changes outside logs/; None outside git."""
+    git = ['git', '-C', os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+    try:
+        head = subprocess.run([*git, 'rev-parse', 'HEAD'], capture_output=True, check=True, text=True).stdout.strip()
+        dirty = subprocess.run([*git, 'diff', '--quiet', 'HEAD', '--', ':/', ':(exclude,top)logs'],
+                               stderr=subprocess.DEVNULL).returncode
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + ('-dirty' if dirty else '')
