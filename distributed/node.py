@@ -1,16 +1,16 @@
-"""Run a command for as long as somebody holds the other end of standard input, its life line:
+"""Run a command for as long as the other end of standard input stays open:
 
     python -m distributed.node COMMAND…
 
-Every process of a distributed job (distributed/launch.py) is started through this one, here and on other
-machines. A pipe ends with its writer, even one killed by SIGKILL, and ssh passes the end on: nothing of a
-job outlives its launcher.
+Every process of a distributed job runs under this program, on this machine and on others. Its standard input is a pipe
+from the launcher, its life line. A pipe closes when its writer dies, even by SIGKILL, and ssh passes that on. So no
+process of a job outlives the launcher.
 
-A line `stop` asks the command to save and end: it gets SIGTERM. When the life line ends, and at SIGTERM and
-SIGHUP, it gets SIGTERM and GRACE seconds later SIGKILL. What it started and left behind is killed too. The
-exit status is the command's, or 128 + the number of the signal that killed it.
+A line `stop` on the life line asks the command to save and end: it gets SIGTERM. When the life line is cut, or this
+program gets SIGTERM or SIGHUP, the command gets SIGTERM, and SIGKILL after GRACE seconds. Whatever the command started
+and left running is killed too. The exit status is the command's, or 128 + the number of the signal that killed it.
 
-Needs the standard library only, and not MXNet, which would turn this process into a server.
+This module needs the standard library alone. It must not import MXNet, which would turn it into a server.
 """
 import ctypes
 import os
@@ -22,20 +22,26 @@ import sys
 import time
 
 GRACE = 3  # seconds from SIGTERM to SIGKILL
-PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+LIFE_LINE = 0  # standard input
+PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
 
-def own_address():
-    """The address of this machine from which it reaches the job's scheduler."""
+def exit_status(returncode: int) -> int:
+    """Convert Popen's return code as a shell does: death by a signal becomes 128 + its number."""
+    return returncode if returncode >= 0 else 128 - returncode
+
+
+def own_address() -> str:
+    """Return the address of this machine on its way to the job's scheduler."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((os.environ['DMLC_PS_ROOT_URI'], int(os.environ['DMLC_PS_ROOT_PORT'])))  # sends nothing
         return probe.getsockname()[0]
 
 
-def replace_name():
-    """Make DMLC_NODE_HOST an address: MXNet listens there, and cannot listen at a name.
+def make_node_host_numeric() -> None:
+    """Replace a name in DMLC_NODE_HOST by an address: MXNet listens there, and cannot listen at a name.
 
-    The name is not looked up. Many systems have 127.0.1.1 for their own, and ssh knows names that nobody else does.
+    The name is not looked up: many systems resolve their own name to 127.0.1.1, and some names are known to ssh alone.
     """
     try:
         socket.inet_aton(os.environ.get('DMLC_NODE_HOST', '127.0.0.1'))
@@ -43,50 +49,51 @@ def replace_name():
         os.environ['DMLC_NODE_HOST'] = own_address()
 
 
-def catch_signals():
-    """Let every signal that matters here write its number to a pipe; returns the pipe's end to read from."""
+def signals_to_pipe() -> int:
+    """Catch the signals that matter here; each writes its number to a pipe, whose end to read is returned."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer)
     caught = {signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGINT}
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # nohup
         caught.remove(signal.SIGHUP)
-    for number in caught:  # Ctrl-C is the launcher's affair; handled here, and not ignored, or the command would too
+    # The launcher deals with Ctrl-C. SIGINT is caught all the same: if it were ignored, the command would inherit that.
+    for number in caught:
         signal.signal(number, lambda *_: None)
     return reader
 
 
-def start(command):
-    """The command as a process with a session, and so a process group, of its own."""
+def start(command: list[str]) -> subprocess.Popen:
+    """Start the command in its own session, and so its own process group."""
     libc = ctypes.CDLL(None)
 
-    def die_with_node():  # where somebody kills this process by SIGKILL
+    def die_with_parent():  # even if the parent, this program, is killed by SIGKILL
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_node)
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent)
 
 
-def has_ended(pid):
-    """Whether a child has ended; it stays a zombie, so that nobody else gets its number."""
+def has_ended(pid: int) -> bool:
+    """Tell whether a child has ended, but leave it a zombie, so that its number is not used again."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def watch(pid, signals):
-    """Return when the command has ended, passing on what the life line and the signals say."""
-    sources, said, deadline = [0, signals], b'', None
+def watch(pid: int, signals: int) -> None:
+    """Pass on what the life line and the pipe of signals say, until the command has ended."""
+    sources, received, deadline = [LIFE_LINE, signals], b'', None
     while not has_ended(pid):
-        left = None if deadline is None else max(0, deadline - time.monotonic())
-        ready = select.select(sources, [], [], left)[0]
+        timeout = None if deadline is None else max(0, deadline - time.monotonic())
+        ready = select.select(sources, [], [], timeout)[0]
         numbers = os.read(signals, 100) if signals in ready else b''
         over = signal.SIGTERM in numbers or signal.SIGHUP in numbers
-        if 0 in ready:
-            text = os.read(0, 100)
-            said += text
-            if not text:
-                sources.remove(0)
+        if LIFE_LINE in ready:
+            text = os.read(LIFE_LINE, 100)
+            received += text
+            if not text:  # cut
+                sources.remove(LIFE_LINE)
                 over = True
-        if b'stop\n' in said:
+        if b'stop\n' in received:
             os.kill(pid, signal.SIGTERM)
-            said = b''
+            received = b''
         if over and deadline is None:
             os.kill(pid, signal.SIGTERM)
             deadline = time.monotonic() + GRACE
@@ -94,19 +101,18 @@ def watch(pid, signals):
             os.killpg(pid, signal.SIGKILL)
 
 
-def main(command):
-    """Run the command; returns its exit status."""
-    signals = catch_signals()
+def main(command: list[str]) -> int:
+    """Run the command; return its exit status."""
+    signals = signals_to_pipe()
     try:
-        replace_name()
+        make_node_host_numeric()
         process = start(command)
     except OSError as error:
-        print('error: %s cannot be started: %s' % (command[0], error.strerror), file=sys.stderr)
+        print(f'error: {command[0]} cannot be started: {error.strerror}', file=sys.stderr)
         return 127
     watch(process.pid, signals)
-    os.killpg(process.pid, signal.SIGKILL)  # such as the data loaders of a worker that was killed
-    status = process.wait()
-    return status if status >= 0 else 128 - status
+    os.killpg(process.pid, signal.SIGKILL)  # what is left, such as the data loaders of a worker that was killed
+    return exit_status(process.wait())
 
 
 if __name__ == '__main__':
