@@ -1,16 +1,20 @@
-"""The Table of tables.py as text, Markdown, CSV and HTML."""
+"""A table of tables.py as text, Markdown, CSV and HTML."""
 import csv
 import html
 import io
 import shutil
 import textwrap
+from collections.abc import Callable
 
 from paper import results
-from paper.tables import NOTHING
+from paper.tables import NOTHING, Table
+
+COLUMNS = ('table row column printed value std fail here here_std n failed best best_std disagrees differences '
+           'runs').split()
 
 
-def as_text(table):
-    """As many columns side by side as the terminal has room for."""
+def as_text(table: Table) -> str:
+    """As many columns side by side as the terminal has room for, then the others below them."""
     first = max(map(len, table.rows)) + 2
     room = shutil.get_terminal_size((100, 24)).columns - first - 6
     lines, columns = [_title(table), ''], list(table.columns)
@@ -19,7 +23,7 @@ def as_text(table):
         fit = 1
         while fit < len(columns) and sum(widths[:fit + 1]) <= room:
             fit += 1
-        lines += _block(table, columns[:fit], widths, first) + ['']
+        lines += [*_block(table, columns[:fit], widths[:fit], first), '']
         columns = columns[fit:]
     for note in notes(table):
         lines += textwrap.wrap(note, first + 6 + room, subsequent_indent='   ', break_on_hyphens=False)
@@ -28,98 +32,110 @@ def as_text(table):
 
 def _width(table, column):
     cells = [cells[column] for cells in table.rows.values() if column in cells]
-    return 2 + max([len(column)] + [len(text) for cell in cells
-                                    for text in (cell.paper.printed, cell.last, cell.best)])
+    return 2 + max(len(text) for text in [column] + [text for cell in cells for text in (
+        cell.paper.printed, cell.last, cell.best)])
 
 
 def _block(table, columns, widths, first):
+    """Up to three lines for each row: the paper, our last epoch, and our best one."""
     def line(name, kind, texts):
-        return (name.ljust(first) + kind.ljust(6) + ''.join(text.rjust(width) for text, width in zip(texts, widths))
-                ).rstrip()
+        cells = ''.join(text.rjust(width) for text, width in zip(texts, widths, strict=True))
+        return f'{name:{first}}{kind:6}{cells}'.rstrip()
+
     lines = [line('', '', columns)]
     for row, cells in table.rows.items():
-        lines.append(line(row, 'paper', [cells[column].paper.printed for column in columns]))
-        if any(cells[column].computed or cells[column].groups for column in columns):
-            lines.append(line('', 'here', [cells[column].last for column in columns]))
-        if any(cells[column].groups for column in columns):
-            lines.append(line('', 'best', [cells[column].best for column in columns]))
+        shown = [cells[column] for column in columns]
+        lines.append(line(row, 'paper', [cell.paper.printed for cell in shown]))
+        if any(cell.computed or cell.groups for cell in shown):
+            lines.append(line('', 'here', [cell.last for cell in shown]))
+        if any(cell.groups for cell in shown):
+            lines.append(line('', 'best', [cell.best for cell in shown]))
     return lines
 
 
-def as_markdown(table):
-    """Cells of up to three lines: the paper, ours, the best epoch's."""
-    def cell(shown):
-        lines = [shown.paper.printed] + ['**%s**' % shown.last] * (shown.last != NOTHING)
-        return '<br>'.join(lines + ['best %s' % shown.best] * (shown.best != NOTHING)).replace('|', r'\|')
-    lines = ['| %s |' % ' | '.join([''] + table.columns), '|---' * (len(table.columns) + 1) + '|']
-    lines += ['| %s |' % ' | '.join([row] + [cell(cells[column]) for column in table.columns])
-              for row, cells in table.rows.items()]
-    return '\n'.join([_title(table), ''] + lines + [''] + ['- ' + note for note in notes(table)])
-
-
-def as_csv(table):
-    """A line for each cell and group of runs; errors in percent, parameters as shown."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator='\n')
-    writer.writerow('table row column printed value std fail here here_std n failed best best_std disagrees '
-                    'differences runs'.split())
+def as_markdown(table: Table) -> str:
+    """Cells of up to three lines: the paper, our last epoch, and our best one."""
+    lines = [_title(table), '', f'| {" | ".join(["", *table.columns])} |', '|---' * (len(table.columns) + 1) + '|']
     for row, cells in table.rows.items():
-        for column, shown in cells.items():
-            cell = shown.paper
-            start = [table.number, row, column, cell.printed, _plain(cell.value), _plain(cell.std),
-                     'fail' if cell.fail else '']
-            disagrees = 'yes' if shown.disagrees else ''
-            for group in shown.groups:
-                last, best = map(results.mean_and_deviation, (group.found.last, group.found.best))
-                good, failed = results.split(group.found.last)
-                writer.writerow(start + [*map(_plain, last), len(good), failed, *map(_plain, best),
-                                         '' if group.letter else disagrees,
-                                         '; '.join(group.found.differences), '; '.join(group.found.runs)])
-            if not shown.groups:
-                writer.writerow(start + [shown.computed, '', '', '', '', '', disagrees, '', ''])
+        lines.append(f'| {" | ".join([row, *(_markdown_cell(cells[column]) for column in table.columns)])} |')
+    return '\n'.join([*lines, '', *(f'- {note}' for note in notes(table))])
+
+
+def _markdown_cell(cell):
+    lines = [cell.paper.printed]
+    lines += [f'**{cell.last}**'] * (cell.last != NOTHING)
+    lines += [f'best {cell.best}'] * (cell.best != NOTHING)
+    return '<br>'.join(lines).replace('|', r'\|')
+
+
+def as_csv(table: Table) -> str:
+    """A line for each cell and group of runs: errors in percent, parameters as shown in the text."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, COLUMNS, restval='', lineterminator='\n')
+    writer.writeheader()
+    for row, cells in table.rows.items():
+        for column, cell in cells.items():
+            printed = {'table': table.number, 'row': row, 'column': column, 'printed': cell.paper.printed,
+                       'value': _plain(cell.paper.value), 'std': _plain(cell.paper.std),
+                       'fail': 'fail' if cell.paper.fail else ''}
+            disagrees = 'yes' if cell.disagrees else ''
+            for group in cell.groups:
+                writer.writerow({**printed, **_csv_group(group), 'disagrees': '' if group.letter else disagrees})
+            if not cell.groups:
+                writer.writerow({**printed, 'here': cell.computed, 'disagrees': disagrees})
     return file.getvalue().rstrip('\n')
 
 
+def _csv_group(group):
+    (here, here_std), (best, best_std) = map(results.mean_and_deviation, (group.found.last, group.found.best))
+    good, failed = results.split(group.found.last)
+    return {'here': _plain(here), 'here_std': _plain(here_std), 'n': len(good), 'failed': failed,
+            'best': _plain(best), 'best_std': _plain(best_std),
+            'differences': '; '.join(group.found.differences), 'runs': '; '.join(group.found.runs)}
+
+
 def _plain(number):
-    return '' if number is None else '%.7g' % number
+    return '' if number is None else f'{number:.7g}'
 
 
-def as_html(table, link=None):
-    """A <table> and its notes; data-value is what a column is sorted by.
+def as_html(table: Table, link: Callable[[str], str] | None = None) -> str:
+    """A <table> and its notes. `data-value` is what the report sorts a column by.
 
-    link: a function from a run directory to the address of what there is to see of it.
+    Args:
+        link: gives the address of what is shown of a run directory.
     """
     escape = html.escape
-    head = ''.join('<th>%s<br><small>paper</small></th><th>%s<br><small>here</small></th>' % (
-        escape(column), escape(column)) for column in table.columns)
-    lines = ['<table>', '<caption>%s</caption>' % escape(_title(table)),
-             '<thead><tr><th></th>%s</tr></thead>' % head, '<tbody>']
+    head = ''.join(f'<th>{escape(column)}<br><small>paper</small></th><th>{escape(column)}<br><small>here</small></th>'
+                   for column in table.columns)
+    lines = ['<table>', f'<caption>{escape(_title(table))}</caption>',
+             f'<thead><tr><th></th>{head}</tr></thead>', '<tbody>']
     for row, cells in table.rows.items():
-        lines.append('<tr><th>%s</th>%s</tr>' % (
-            escape(row), ''.join(_html_cells(cells[column], link) for column in table.columns)))
-    lines += ['</tbody>', '</table>', '<ul>'] + ['<li>%s</li>' % escape(note) for note in notes(table)] + ['</ul>']
+        columns = ''.join(_html_cells(cells[column], link) for column in table.columns)
+        lines.append(f'<tr><th>{escape(row)}</th>{columns}</tr>')
+    lines += ['</tbody>', '</table>', '<ul>', *(f'<li>{escape(note)}</li>' for note in notes(table)), '</ul>']
     return '\n'.join(lines)
 
 
-def _html_cells(shown, link):
-    here = '<br>'.join(_html_group(group, link) for group in shown.groups) or html.escape(shown.computed)
-    return '<td data-value="%s">%s</td><td data-value="%s"%s>%s%s</td>' % (
-        100 if shown.paper.fail else _plain(shown.paper.value), html.escape(shown.paper.printed),
-        shown.computed.split('M')[0] or _value(shown.groups), ' class="disagrees"' * shown.disagrees,
-        '≠ ' * shown.disagrees, here)
+def _html_cells(cell, link):
+    """Two cells: the paper's and ours. A "fail" is sorted as 100 %."""
+    papers = 100 if cell.paper.fail else _plain(cell.paper.value)
+    ours = cell.computed.split('M')[0] or _value(cell.groups)
+    mark, css = ('≠ ', ' class="disagrees"') if cell.disagrees else ('', '')
+    here = '<br>'.join(_html_group(group, link) for group in cell.groups) or html.escape(cell.computed)
+    return (f'<td data-value="{papers}">{html.escape(cell.paper.printed)}</td>'
+            f'<td data-value="{ours}"{css}>{mark}{here}</td>')
 
 
 def _html_group(group, link):
-    """Its numbers; the first leads to its runs, with a star for each further place where they are."""
+    """The errors of a group. They link to the group's first runs, and a star to each further place with runs."""
     last = html.escape(group.last)
     if link:
         first, *others = dict.fromkeys(map(link, group.found.runs))
-        last = '<a href="%s">%s</a>' % (first, last) + ''.join(' <a href="%s">*</a>' % other for other in others)
-    return last + ('<br><small>best %s</small>' % html.escape(group.best) if group.best else '')
+        last = f'<a href="{first}">{last}</a>' + ''.join(f' <a href="{other}">*</a>' for other in others)
+    return last + (f'<br><small>best {html.escape(group.best)}</small>' if group.best else '')
 
 
 def _value(groups):
-    """What a cell is sorted by: a mean, or more than any for a "fail"."""
     if not groups:
         return ''
     mean, _ = results.mean_and_deviation(groups[0].found.last)
@@ -127,19 +143,16 @@ def _value(groups):
 
 
 def _title(table):
-    return 'Table %d of the paper and our logs; errors in percent, the last epoch\'s, mean ± std (runs)' % table.number
+    return f"Table {table.number} of the paper and our logs; errors in percent, the last epoch's, mean ± std (runs)"
 
 
-def notes(table):
-    """What stands below a table, as texts."""
-    texts = ['[%s] %s' % note for note in table.notes]
-    texts += ['≠ not as printed, see compare.py --help'] * any(
-        cell.disagrees for cells in table.rows.values() for cell in cells.values())
-    seen = dict.fromkeys((cell.paper.note, cell.paper.row, cell.paper.column)
-                         for cells in table.rows.values() for cell in cells.values() if cell.paper.note)
-    texts += ['%s, %s: %s' % (row, column, note) for note, row, column in seen]
-    if not table.runs:
-        texts.append('no run of it yet: python reproduce.py table%d prints the commands' % table.number)
+def notes(table: Table) -> list[str]:
+    """The notes below a table: on runs that differ from the paper's, on marks, and on what is doubtful in the paper."""
+    texts = [f'[{letter}] {text}' for letter, text in table.notes]
+    texts += [f'≠ {reason}' for reason in dict.fromkeys(cell.reason for cell in table.cells if cell.reason)]
+    texts += [f'{cell.paper.row}, {cell.paper.column}: {cell.paper.note}' for cell in table.cells if cell.paper.note]
+    if not table.has_runs:
+        texts.append(f'no run of it yet: python reproduce.py table{table.number} prints the commands')
     return texts
 
 

@@ -1,120 +1,152 @@
-"""A table of the paper with what our logs have for each cell; formats.py prints it."""
-import math
+"""A table of the paper beside our logs: what the runs found give for each cell. formats.py prints it."""
 import string
 from typing import NamedTuple
 
 import paper
-from paper import results
+from paper import results, significance
 from paper.experiments import DEPTH, PARAMETERS, of_cell
 
-PAPERS_RUNS = 5  # behind a mean ± std of the paper
 NOTHING = '–'
+# Why a cell has a ≠.
+NOT_AS_PRINTED = 'not as printed, see compare.py --help'
+ONE_FAILED = 'a "fail" (over 50 %) on one side alone'
+MEANS_DIFFER = "a mean that differs from the paper's by Welch's t-test (two-sided, 5 %)"
+OUTSIDE_SPREAD = "a single run outside the paper's spread (95 % prediction interval of its five runs)"
 
 
 class Group(NamedTuple):
-    """Runs that make a cell; letter: of the note that says what differs, empty for those as in the paper."""
+    """Runs of a cell that differ in the seed alone.
+
+    letter: of the note that says how they differ from the paper's; empty where they do not.
+    """
 
     found: results.Found
     letter: str
 
     @property
-    def last(self):
-        """The error of the last epoch, as shown."""
-        return self._mark(results.text(self.found.last))
+    def last(self) -> str:
+        """The error of the last epoch."""
+        return self._bracket(results.text(self.found.last))
 
     @property
-    def best(self):
-        """The smallest error of any epoch, as shown."""
-        return self._mark(results.text(self.found.best)) if self.found.best else ''
+    def best(self) -> str:
+        """The smallest error of any epoch; empty where only the last is known."""
+        return self._bracket(results.text(self.found.best)) if self.found.best else ''
 
-    def _mark(self, text):
-        return '[%s %s]' % (text, self.letter) if self.letter else text
+    def _bracket(self, text):
+        return f'[{text} {self.letter}]' if self.letter else text
 
 
-class Shown(NamedTuple):
-    """A cell: the paper's, our groups of runs or our computed number as text, and whether they disagree."""
+class Comparison(NamedTuple):
+    """A cell: the paper's, and beside it our groups of runs or the text of our computed number.
+
+    reason: why the two disagree; empty where they do not.
+    """
 
     paper: paper.Cell
-    groups: list
+    groups: list[Group]
     computed: str
-    disagrees: bool
+    reason: str
 
     @property
-    def last(self):
-        """Our number for the last epoch, or the computed one."""
-        return '≠ ' * self.disagrees + (self.computed or '; '.join(group.last for group in self.groups) or NOTHING)
+    def disagrees(self) -> bool:
+        """Whether the cell is marked."""
+        return bool(self.reason)
 
     @property
-    def best(self):
-        """Our number for the best epoch."""
+    def last(self) -> str:
+        """Our errors of the last epoch, or the computed number."""
+        text = self.computed or '; '.join(group.last for group in self.groups) or NOTHING
+        return f'≠ {text}' if self.reason else text
+
+    @property
+    def best(self) -> str:
+        """Our smallest errors of any epoch."""
         return '; '.join(group.best for group in self.groups if group.best) or NOTHING
 
 
 class Table(NamedTuple):
-    """A table of the paper beside our logs; rows: {row: {column: Shown}}, notes: [(letter, text)]."""
+    """A table of the paper beside our logs.
+
+    rows: {row: {column: Comparison}}.
+    notes: (letter, text) for each way in which runs differ from the paper's.
+    """
 
     number: int
-    columns: list
-    rows: dict
-    notes: list
+    columns: list[str]
+    rows: dict[str, dict[str, Comparison]]
+    notes: list[tuple[str, str]]
 
     @property
-    def runs(self):
-        """How many runs are in it."""
-        return len({place for cells in self.rows.values() for cell in cells.values() for group in cell.groups
-                    for place in group.found.runs})
+    def cells(self) -> list[Comparison]:
+        """All cells, row by row."""
+        return [cell for cells in self.rows.values() for cell in cells.values()]
+
+    @property
+    def has_runs(self) -> bool:
+        """Whether any cell has a run."""
+        return any(cell.groups for cell in self.cells)
 
 
-def table(number, log_dir):
-    """The Table of a number, 1 … 7, with the runs in log_dir."""
-    marked, rows, columns = {}, {}, []  # marked: {differences: runs}
+def table(number: int, log_dir: str) -> Table:
+    """Table 1 … 7 beside the runs in log_dir.
+
+    Raises:
+        UserError: a run is damaged.
+    """
+    differing: dict[tuple[str, ...], list[str]] = {}  # {differences: runs}, in the order of the letters
+    rows: dict[str, dict[str, Comparison]] = {}
+    columns = []
     for cell in paper.cells(number):
-        rows.setdefault(cell.row, {})[cell.column] = _shown(number, cell, log_dir, marked)
+        rows.setdefault(cell.row, {})[cell.column] = _compare(number, cell, log_dir, differing)
         if cell.column not in columns:
             columns.append(cell.column)
-    notes = [(_letter(differences, marked), '%s; %s' % (', '.join(differences), ', '.join(dict.fromkeys(runs))))
-             for differences, runs in marked.items()]
+    notes = [(_letter(differences, differing), f'{", ".join(differences)}; {", ".join(dict.fromkeys(runs))}')
+             for differences, runs in differing.items()]
     return Table(number, columns, rows, notes)
 
 
-def _shown(number, cell, log_dir, marked):
-    makes = of_cell(number, cell.row, cell.column)
-    if makes and makes[0].measure in (DEPTH, PARAMETERS):
-        return Shown(cell, [], *_computed(cell, makes))
+def _compare(number, cell, log_dir, differing):
+    measurements = of_cell(number, cell.row, cell.column)
+    if measurements and measurements[0].measure in (DEPTH, PARAMETERS):
+        return _computed(cell, measurements)
     groups = []
-    for found in (found for one in makes for found in results.find(one, log_dir)):
+    for found in (found for measurement in measurements for found in results.find(measurement, log_dir)):
         if found.differences:
-            marked.setdefault(found.differences, []).extend(found.runs)
-        groups.append(Group(found, _letter(found.differences, marked)))
-    return Shown(cell, groups, '', any(_differs(cell, group.found.last) for group in groups if not group.letter))
+            differing.setdefault(found.differences, []).extend(found.runs)
+        groups.append(Group(found, _letter(found.differences, differing)))
+    reasons = [_reason(cell, group.found.last) for group in groups if not group.letter]
+    return Comparison(cell, groups, '', next(filter(None, reasons), ''))
 
 
-def _letter(differences, marked):
-    """The letter of a note by its place, a … z, aa … zz; none where nothing differs."""
+def _letter(differences, differing):
+    """a … z, aa … zz, by the place among all differences; none for runs as in the paper."""
     if not differences:
         return ''
-    place = list(marked).index(differences)
+    place = list(differing).index(differences)
     return string.ascii_lowercase[place % 26] * (place // 26 + 1)
 
 
-def _computed(cell, makes):
-    """(text, whether it disagrees with what is printed) of a number computed from one network or several."""
-    values = sorted({results.computed(one) for one in makes})
-    if makes[0].measure == DEPTH:
-        shown = ['%d' % value for value in values]
+def _computed(cell, measurements):
+    """The comparison of a number that is computed from one network or several."""
+    values = sorted({results.computed(measurement) for measurement in measurements})
+    if measurements[0].measure == DEPTH:
+        shown = [str(value) for value in values]
     else:
-        shown = sorted({'%.2fM' % value for value in values})
+        shown = list(dict.fromkeys(f'{value:.2f}M' for value in values))
     printed = cell.printed.split(' ')[0].rstrip('M')
     digits = len(printed.partition('.')[2])
-    return ' to '.join(shown[:1] + shown[1:][-1:]), any('%.*f' % (digits, value) != printed for value in values)
+    agrees = all(f'{value:.{digits}f}' == printed for value in values)
+    return Comparison(cell, [], ' to '.join(shown[:1] + shown[1:][-1:]), '' if agrees else NOT_AS_PRINTED)
 
 
-def _differs(cell, errors):
-    """Whether errors of runs as in the paper are not what it prints."""
-    (mean, deviation), (good, failed) = results.mean_and_deviation(errors), results.split(errors)
-    if cell.fail or failed:
-        return bool(good) if cell.fail else True
-    if cell.std is None or deviation is None:
-        return False  # one run says nothing about how far two may be apart
-    error = math.sqrt(cell.std ** 2 / (PAPERS_RUNS - 1) + deviation ** 2 / (len(good) - 1))
-    return abs(mean - cell.value) > 2 * error
+def _reason(cell, errors):
+    """Why the errors of runs as in the paper disagree with the printed cell; empty where they do not."""
+    good, failed = results.split(errors)
+    if cell.fail:
+        return ONE_FAILED if good else ''
+    if failed:
+        return ONE_FAILED
+    if cell.std is None or not significance.differs(cell.value, cell.std, good):
+        return ''
+    return MEANS_DIFFER if len(good) > 1 else OUTSIDE_SPREAD
