@@ -1,111 +1,119 @@
-"""One HTML page with every table and figure of the paper beside our logs, for a browser alone: no server, no network.
+"""One HTML page with every table and figure of the paper beside our logs.
 
-Tables are those of compare.py, figures those of plot.py, inside the page; behind each number of ours are its runs'
-options, results and curve.
-
-    python report.py                             # figures/report.html
-    python report.py --log-dir elsewhere --out page.html
+A browser is all it needs: no server, no network. The tables are those of compare.py, the figures those of plot.py. Each
+number of ours links to its runs, with their options, results and curves.
 """
 import base64
 import html
 import io
-import json
 import os
 import re
 import string
 
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
-from paper import results
+import paper
+from common.files import write_atomically
+from paper.experiments import FIGURES
+from paper.figures import curves, numbered
 from paper.formats import as_html
 from paper.tables import table
-from common.cli import Parser, run
-from common.files import write_atomically
-import paper
-from paper.experiments import FIGURES
-from paper.figures import curves, figure as figures
-from training.runlog import group_runs, read_config, read_metrics, without_seed
+from training.run_directory import group_runs, read_config, read_metrics, without_seed
 
 TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'report.html')
-SHOWN = ('status', 'epochs', 'test_error', 'best_test_error', 'peak_memory_mib')  # of a run's outcome
+OUTCOME = ('status', 'epochs', 'test_error', 'best_test_error', 'peak_memory_mib')  # what is shown of a run's
 
 
-def page(log_dir):
-    """The page, as text, for all runs in log_dir. Raises UserError for a damaged run."""
-    there = any('config.json' in files for _, _, files in os.walk(log_dir))
-    groups = group_runs([log_dir]) if there else {}
+def write(path: str, log_dir: str) -> str:
+    """Write the page for all runs in log_dir, and return its path.
+
+    Raises:
+        UserError: a run is damaged.
+    """
+    os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
+    write_atomically(path, page(log_dir))
+    return path
+
+
+def page(log_dir: str) -> str:
+    """The page's HTML."""
+    has_runs = any('config.json' in files for _, _, files in os.walk(log_dir))
+    groups = group_runs([log_dir]) if has_runs else {}
     count = sum(map(len, groups.values()))
+    links = [f'<a href="#{kind.lower()}{number}">{kind} {number}</a>'
+             for kind, numbers in (('Table', paper.TABLES), ('Figure', FIGURES)) for number in numbers]
     with open(TEMPLATE, encoding='utf-8') as file:
         template = string.Template(file.read())
     return template.substitute(
-        runs='%d run%s' % (count, '' if count == 1 else 's'),
-        nav=''.join('<a href="#%s%d">%s %d</a>' % (kind.lower(), number, kind, number)
-                    for kind, numbers in (('Table', paper.TABLES), ('Figure', FIGURES)) for number in numbers)
-        + '<a href="#runs">Runs</a>',
+        runs='1 run' if count == 1 else f'{count} runs',
+        nav=''.join([*links, '<a href="#runs">Runs</a>']),
         tables='\n'.join(_table(number, log_dir) for number in paper.TABLES),
         figures='\n'.join(_figure(number, log_dir) for number in FIGURES),
-        details='\n'.join(_runs(places) for places in groups.values()))
+        details='\n'.join(_runs(run_dirs) for run_dirs in groups.values()))
 
 
 def _table(number, log_dir):
-    return '<h2 id="table%d">Table %d</h2>\n<div class="wide">%s</div>' % (
-        number, number, as_html(table(number, log_dir), lambda run_dir: '#' + anchor(run_dir)))
+    content = as_html(table(number, log_dir), lambda run_dir: f'#{anchor(run_dir)}')
+    return f'<h2 id="table{number}">Table {number}</h2>\n<div class="wide">{content}</div>'
 
 
 def _figure(number, log_dir):
-    figure, _ = figures.draw(number, log_dir)
+    figure, _ = numbered.draw(number, log_dir)
     caption = ' '.join(figure.texts[-1].get_text().split())
-    return '<h2 id="figure%d">Figure %d</h2>\n<figure>%s</figure>' % (
-        number, number, _image(figure, caption))
+    return f'<h2 id="figure{number}">Figure {number}</h2>\n<figure>{_image(figure, caption)}</figure>'
 
 
-def _image(figure, description):
-    """An <img> with the figure in it."""
+def _image(figure: Figure, description: str) -> str:
+    """An <img> that contains the figure."""
     svg = io.BytesIO()
     figure.savefig(svg, format='svg', bbox_inches='tight', metadata={'Date': None})
     plt.close(figure)
-    return '<img alt="%s" src="data:image/svg+xml;base64,%s">' % (
-        html.escape(description), base64.b64encode(svg.getvalue()).decode())
+    data = base64.b64encode(svg.getvalue()).decode()
+    return f'<img alt="{html.escape(description)}" src="data:image/svg+xml;base64,{data}">'
 
 
-def _runs(places):
-    """The runs that differ in their seeds alone: results, options and curve."""
-    configs = {place: read_config(place) for place in places}
-    lines = ['<details id="%s">' % anchor(places[0]), '<summary>%s</summary>' % html.escape(', '.join(places))]
-    for place, config in configs.items():
-        outcome = config['outcome'] or {'status': 'not finished', 'epochs': len(read_metrics(place))}
-        lines.append('<p>%s: %s</p>' % (html.escape(os.path.basename(place)), html.escape(', '.join(
-            '%s %s' % (name.replace('_', ' '), _short(outcome[name])) for name in SHOWN if name in outcome))))
-    if any(map(read_metrics, places)):
-        lines.append(_image(curves.draw(curves.group(places)), 'training loss and test error against epochs'))
-    for place, config in configs.items():
-        lines.append('<details><summary>configuration of %s</summary><pre>%s</pre></details>' % (
-            html.escape(os.path.basename(place)), html.escape(json.dumps(config, indent=1))))
-    return '\n'.join(lines + ['</details>'])
+def _runs(run_dirs):
+    """Runs that differ in the seed alone: results, curve and options."""
+    configs = {run_dir: read_config(run_dir) for run_dir in run_dirs}
+    lines = [f'<details id="{anchor(run_dirs[0])}">', f'<summary>{html.escape(", ".join(run_dirs))}</summary>']
+    lines += [f'<p>{_name(run_dir)}: {html.escape(_outcome(run_dir, config))}</p>'
+              for run_dir, config in configs.items()]
+    if any(map(read_metrics, run_dirs)):
+        lines.append(_image(curves.draw(curves.group(run_dirs)), 'training loss and test error against epochs'))
+    lines += [f'<details><summary>configuration of {_name(run_dir)}</summary>'
+              f'<pre>{html.escape(_config_file(run_dir))}</pre></details>' for run_dir in run_dirs]
+    return '\n'.join([*lines, '</details>'])
 
 
-def anchor(run_dir):
-    """The name, on the page, of the runs that differ from one in the seed alone."""
-    path = os.path.join(os.path.dirname(run_dir), read_config(run_dir)['members'][0]) if run_dir.endswith('.json') \
-        else run_dir
-    return 'run-' + re.sub('[^A-Za-z0-9]', '-', without_seed(os.path.normpath(path)))
+def _config_file(run_dir):
+    with open(os.path.join(run_dir, 'config.json'), encoding='utf-8') as file:
+        return file.read().rstrip()
+
+
+def _name(run_dir):
+    return html.escape(os.path.basename(run_dir))
+
+
+def _outcome(run_dir, config):
+    outcome = config['outcome'] or {'status': 'not finished', 'epochs': len(read_metrics(run_dir))}
+    return ', '.join(f'{name.replace("_", " ")} {_short(outcome[name])}' for name in OUTCOME if name in outcome)
 
 
 def _short(value):
-    return '%.2f' % value if isinstance(value, float) else value
+    return f'{value:.2f}' if isinstance(value, float) else value
 
 
-def main():
-    """Write the page."""
-    parser = Parser(description=__doc__)
-    parser.add_argument('--log-dir', default='logs', help='where the run directories are')
-    parser.add_argument('--out', metavar='FILE', default='figures/report.html', help='the page')
-    args = parser.parse_args()
-    results.check(args.log_dir)
-    os.makedirs(os.path.dirname(args.out) or '.', exist_ok=True)
-    write_atomically(args.out, page(args.log_dir))
-    print(args.out)
+def anchor(run_dir: str) -> str:
+    """The id, on the page, of the runs that differ from this one in the seed alone.
+
+    Args:
+        run_dir: a run directory, or the file of an ensemble of runs; the latter leads to its first member.
+    """
+    if run_dir.endswith('.json'):
+        run_dir = os.path.join(os.path.dirname(run_dir), read_config(run_dir)['members'][0])
+    return 'run-' + re.sub('[^A-Za-z0-9]', '-', without_seed(os.path.normpath(run_dir)))
 
 
-if __name__ == '__main__':
-    run(main)
+if __name__ == '__main__':  # make report
+    print(write('figures/report.html', 'logs'))
