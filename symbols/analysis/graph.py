@@ -4,14 +4,19 @@ import json
 from common.mxnet import mx
 
 
+def to_dict(symbol: mx.sym.Symbol) -> dict:
+    """MXNet's JSON of a symbol, with the casts to 16 bits, which MXNet leaves out by default."""
+    return json.loads(symbol.tojson(remove_amp_cast=False))
+
+
 def nodes(symbol: mx.sym.Symbol) -> list[dict]:
     """The nodes, sources first: dicts with `op`, `name`, `attrs` and `inputs` [[node, output, …], …]."""
-    return json.loads(symbol.tojson())['nodes']
+    return to_dict(symbol)['nodes']
 
 
 def outputs(symbol: mx.sym.Symbol) -> list[int]:
     """Indices, in `nodes`, of the nodes that the symbol puts out."""
-    return [output for output, *_ in json.loads(symbol.tojson())['heads']]
+    return [output for output, *_ in to_dict(symbol)['heads']]
 
 
 def output_kinds(symbol: mx.sym.Symbol) -> set[str]:
@@ -27,4 +32,5 @@ def is_layer(node: dict) -> bool:
 
 def weight_of(layer: dict, graph: list[dict]) -> str:
     """The name of a layer's weight, which several layers may share."""
-    return graph[layer['inputs'][1][0]]['name']
+    weight = graph[layer['inputs'][1][0]]
+    return graph[weight['inputs'][0][0]]['name'] if weight['op'] == 'amp_cast' else weight['name']

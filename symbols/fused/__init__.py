@@ -20,7 +20,7 @@ import json
 
 from common.errors import UserError
 from common.mxnet import mx
-from symbols.analysis.graph import nodes, outputs
+from symbols.analysis.graph import nodes, outputs, to_dict
 
 LARGEST = 2 ** 16  # times as large as drawn: streams do not grow beyond
 SUMS = ('elemwise_add', '_plus')
@@ -76,7 +76,7 @@ def fuse(symbol: mx.sym.Symbol, mirror: bool = False) -> mx.sym.Symbol:
                            node.get('attrs', {}) | (MIRRORED if index in mirrored else {}))
     return mx.sym.load_json(json.dumps({
         'nodes': fused, 'arg_nodes': [index for index, node in enumerate(fused) if node['op'] == 'null'],
-        'heads': [[place[head], 0, 0] for head in heads], 'attrs': json.loads(symbol.tojson())['attrs']}))
+        'heads': [[place[head], 0, 0] for head in heads], 'attrs': to_dict(symbol)['attrs']}))
 
 
 def _readers(graph, heads):
