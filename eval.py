@@ -175,7 +175,7 @@ class Reporter:
         return errors
 
     def report_seeds(self, run_dirs: Sequence[str]) -> int:
-        """Report runs that differ in the seed alone, and their mean if all are finished; returns how many there were."""
+        """Report runs that differ in the seed alone, and their mean if all are finished; returns their number."""
         errors, finished = [], 0
         for run_dir in run_dirs:
             loaded = load_run(run_dir, self.args.best)

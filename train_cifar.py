@@ -8,8 +8,8 @@
     python train_cifar.py --net dfn-mr --depth 14 --epochs 8      # on a CPU; two minutes an epoch on two cores
     python train_cifar.py --net dfn-mr --depth 14 --dataset digits --epochs 15   # needs no download
 
-The run goes to LOG_DIR/DATASET/NET-DEPTH/seedSEED; options off the default are part of the name. The same command again
-resumes it. Without --gpus it runs on the CPU.
+The run goes to LOG_DIR/DATASET/NET-DEPTH/seedSEED; options off the default are part of the name. The same command
+again resumes it. Without --gpus it runs on the CPU.
 """
 import functools
 
@@ -20,9 +20,8 @@ from paper.recipes import CIFAR
 from training import options
 from training.loop import Trainer
 from training.run import open_run
-from training.schedule import by_fractions
 
-DATASETS = ('cifar10', 'cifar100', 'digits')
+DATASETS = [name for name in data.SOURCES if name != 'svhn']  # which has a script of its own
 
 
 def parser() -> Parser:
@@ -31,8 +30,7 @@ def parser() -> Parser:
         __doc__, (*symbols.OPTIONS, 'dataset', 'pad_value'), CIFAR,
         dataset=dict(choices=DATASETS),
         data_dir=dict(help='folder of the data set, packed or unpacked; missing files are fetched into it (default: '
-                           'datasets/DATASET)'),
-        epochs=dict(help='passes over the training set; the rate is divided by 10 after 1/2, 3/4 and 7/8 of them'))
+                           'datasets/DATASET)'))
 
 
 def main() -> int:
@@ -47,7 +45,7 @@ def main() -> int:
 
     dataset = data.load(args.dataset, args.data_dir, verify=not args.no_verify)
     batches = dataset.train_batches(args.batch_size, args.seed, run.shard, args.pad_value)
-    return Trainer(run, network, dataset, batches, lambda epoch: by_fractions(epoch, args.epochs, args.lr)).fit()
+    return Trainer(run, network, dataset, batches).fit()
 
 
 if __name__ == '__main__':

@@ -9,8 +9,8 @@
 DATA_DIR holds the data set as it comes: ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar and
 ILSVRC2012_devkit_t12.tar.gz, or the folders train/WNID/*.JPEG and val/WNID/*.JPEG. The first start packs it as
 RecordIO, with shorter sides of 480 and 256 pixels, on all cores; if interrupted, it goes on where it was.
-The run goes to LOG_DIR/imagenet/NET-DEPTH/seedSEED; options off the default are part of the name. The same command again
-resumes it. Test errors are those of the center crops of the validation images.
+The run goes to LOG_DIR/imagenet/NET-DEPTH/seedSEED; options off the default are part of the name. The same command
+again resumes it. Test errors are those of the center crops of the validation images.
 """
 import functools
 
@@ -22,22 +22,17 @@ from symbols import imagenet
 from training import options
 from training.loop import Trainer
 from training.run import open_run
-from training.schedule import by_steps
-
-SCHEDULES = {'main': dict(divisor=10, every=30), 'appendix': dict(divisor=2, every=10)}
 
 
 def parser() -> Parser:
     """The command line; every default is the paper's."""
     return options.parser(
-        __doc__, ('augmentation', 'schedule'), IMAGENET,
+        __doc__, ('augmentation',), IMAGENET,
         net=dict(choices=imagenet.NAMES),
         depth=dict(help='its depth: resnet 50 or 101, dfn-mr 44, dfn1 and dfn2 50'),
-        schedule=dict(choices=list(SCHEDULES)),
         augmentation=dict(choices=list(AUGMENTATIONS)),
         data_dir=dict(help='folder of the official tar files, or of the folders train and val (default: '
-                           'datasets/imagenet)'),
-        epochs=dict(help='passes over the training set; the rate drops by --schedule'))
+                           'datasets/imagenet)'))
 
 
 def main() -> int:
@@ -51,8 +46,7 @@ def main() -> int:
     dataset = data.load_imagenet(args.data_dir, verify=not args.no_verify)
     network = functools.partial(imagenet.get_symbol, args.net, args.depth, len(dataset.classes), args.bn_momentum)
     batches = dataset.train_batches(args.batch_size, args.seed, run.shard, args.augmentation)
-    schedule = SCHEDULES[args.schedule]
-    return Trainer(run, network, dataset, batches, lambda epoch: by_steps(epoch, args.lr, **schedule)).fit()
+    return Trainer(run, network, dataset, batches).fit()
 
 
 if __name__ == '__main__':

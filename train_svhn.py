@@ -19,7 +19,6 @@ from paper.recipes import SVHN
 from training import options
 from training.loop import Trainer
 from training.run import open_run
-from training.schedule import by_fractions
 
 
 def parser() -> Parser:
@@ -27,8 +26,7 @@ def parser() -> Parser:
     return options.parser(
         __doc__, (*symbols.OPTIONS, 'split'), SVHN,
         data_dir=dict(help='folder of train_32x32.mat, extra_32x32.mat and test_32x32.mat; missing files are fetched '
-                           'into it (default: datasets/svhn)'),
-        epochs=dict(help='passes over the training set; the rate is divided by 10 after 1/2, 3/4 and 7/8 of them'))
+                           'into it (default: datasets/svhn)'))
 
 
 def main() -> int:
@@ -47,7 +45,7 @@ def main() -> int:
         raise UserError("these files have too few images for the paper's split, which holds out 400 and 200 of each "
                         'class: train on all of them with --split full')
     batches = dataset.train_batches(args.batch_size, args.seed, run.shard)
-    return Trainer(run, network, dataset, batches, lambda epoch: by_fractions(epoch, args.epochs, args.lr)).fit()
+    return Trainer(run, network, dataset, batches).fit()
 
 
 if __name__ == '__main__':

@@ -1,8 +1,8 @@
 """Runs evaluated together as one ensemble: which can be, the names of its members, and the file with the result.
 
-The error of the eight component networks of an N_f3, trained one by one, is a number of Table 2 (column Overall, without
-weight sharing) that no run has by itself. `eval.py --ensemble --save` writes it to together-seed1.json beside the runs
-pathLLL-seed1 … pathRRR-seed1: the options that they share, `members`, and `test_error` in percent.
+The error of the eight component networks of an N_f3, trained one by one, stands in Table 2 (column Overall, without
+weight sharing), but no run has it by itself. `eval.py --ensemble --save` writes it to together-seed1.json beside the
+runs pathLLL-seed1 … pathRRR-seed1: the options that they share, `members`, and `test_error` in percent.
 """
 import json
 import os

@@ -22,8 +22,8 @@ NETWORKS = {
     'dfn-mr': Network(dfn_mr.build, 'DFN-MR', paths_of_units=dfn_mr.paths_of_units),
     'dfn-f3': Network(dfn_f.build_f3, 'N_f3'),
     'dfn-f6': Network(dfn_f.build_f6, 'N_f6'),
-    'component': Network(ensemble.build_component, 'Component', argument='path'),
-    'ensemble': Network(ensemble.build_ensemble, 'Ensemble', argument='components'),
+    'component': Network(ensemble.build_component, 'Component', argument='path', keywords=ensemble.PATH),
+    'ensemble': Network(ensemble.build_ensemble, 'Ensemble', argument='components', keywords=ensemble.PATHS),
     'tandem': Network(ensemble.build_tandem, 'Tandem ensemble', paths_of_units=ensemble.paths_of_blocks),
 }
 ARGUMENTS = tuple(network.argument for network in NETWORKS.values() if network.argument)

@@ -7,6 +7,7 @@ written out: the same columns, which exchange their values after every block.
 
 All of them have N_f3's parameter names, so that weights move between them.
 """
+from argparse import ArgumentTypeError
 from collections.abc import Sequence
 
 from common.errors import UserError
@@ -79,3 +80,26 @@ def paths_of_blocks(layers, n):
 
 def _add(values):
     return mx.sym.add_n(*values)
+
+
+def parse_components(text: str) -> list[str] | None:
+    """argparse type: the component networks that --components names; None stands for all eight."""
+    named = {'all': COMPONENTS, '7': ENSEMBLE_7}
+    try:
+        paths = check_components(named.get(text, [path for path in text.split(',') if path]))
+    except UserError as error:
+        raise ArgumentTypeError(str(error)) from None
+    return None if len(paths) == len(COMPONENTS) else paths
+
+
+def components_label(paths: Sequence[str]) -> str:
+    """The name of a set of components in a run directory: `7`, or the paths."""
+    return '7' if tuple(paths) == ENSEMBLE_7 else '+'.join(paths)
+
+
+# The options --path and --components, as argparse takes them.
+PATH = dict(choices=COMPONENTS, metavar='RLR',
+            help="which of N_f3's eight component networks `component` is: the sides that it takes, right or left, in "
+                 'the three blocks')
+PATHS = dict(type=parse_components, metavar='PATH,PATH,...',
+             help='the component networks in `ensemble`; 7 stands for all but RRR (default: all)')

@@ -15,7 +15,8 @@ from common.mxnet import mx
 
 GROUPS = (1, 2, 3)
 BN_EPSILON = 2e-5
-DTYPES = {'float32': None, 'float16': 'float16', 'bfloat16': np.dtype([('bfloat16', np.uint16)])}  # as MXNet spells them
+# As MXNet spells them.
+DTYPES = {'float32': None, 'float16': 'float16', 'bfloat16': np.dtype([('bfloat16', np.uint16)])}
 
 
 def relu(x: mx.sym.Symbol) -> mx.sym.Symbol:

@@ -39,9 +39,10 @@ def _check_gpus(ids):
     for i in ids:
         capability = _compute_capability(i)
         if not OLDEST <= capability <= NEWEST:
-            raise UserError(f'GPU {i} is too {"new" if capability > NEWEST else "old"} for this MXNet: its wheels run on '
-                            'Maxwell to Ada (compute capability 5.0 to 8.9), not on Hopper or later; this one has '
-                            f'{capability[0]}.{capability[1]}; use another GPU, or the CPU')
+            age = 'new' if capability > NEWEST else 'old'
+            raise UserError(f'GPU {i} is too {age} for this MXNet: its wheels run on Maxwell to Ada (compute capability '
+                            f'5.0 to 8.9), not on Hopper or later; this one has {capability[0]}.{capability[1]}; use '
+                            'another GPU, or the CPU')
 
 
 def _compute_capability(gpu):

@@ -2,6 +2,7 @@
 
 Everything random is a function of seed, epoch and step, so that a run resumes in the middle of an epoch.
 """
+import functools
 import math
 import signal
 import time
@@ -19,6 +20,7 @@ from training.optimizer import NesterovSGD
 from training.replicas import outputs
 from training.run import Run
 from training.run_directory import EACH, WITHOUT, NoRunDirectory, RunDirectory
+from training.schedule import SCHEDULES
 from training.stop import StopRequest
 
 LOG_EVERY = 100  # steps
@@ -71,19 +73,19 @@ class Trainer:
     the run directory. It decides when to save. A signal to any worker stops all of them after the same step.
     """
 
-    def __init__(self, run: Run, network: Callable, dataset, batches, learning_rate: Callable[[int], float]):
+    def __init__(self, run: Run, network: Callable, dataset, batches):
         """Prepare everything up to the first step.
 
         Args:
             network: (dtype, loss_scale) → the symbol as drawn.
             dataset: from data.load or data.load_imagenet.
-            batches: the training batches; `epoch(epoch, step)` yields ([(data, labels) for each device here], images of
-                the whole batch), `images_per_epoch` counts.
-            learning_rate: of an epoch from 1.
+            batches: of the training images; `epoch(epoch, step)` yields ([(data, labels) for each device here], images
+                of the whole batch), and `images_per_epoch` is their number.
         """
         args = run.args
-        self.run, self.dataset, self.batches, self.learning_rate = run, dataset, batches, learning_rate
+        self.run, self.dataset, self.batches = run, dataset, batches
         self.collectives, self.epochs, self.progress = run.collectives, args.epochs, Progress()
+        self.learning_rate = functools.partial(SCHEDULES[args.schedule], epochs=args.epochs, base=args.lr)  # of an epoch
         self.symbol = network()
         names = member_names(self.symbol)
         self.members = names if len(names) > 1 else []

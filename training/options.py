@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 from common.cli import Parser, fraction, positive_float, positive_int, seed
 from common.errors import UserError
 from distributed.collectives import KINDS
+from symbols.ensemble import components_label
 from symbols.layers import DTYPES
-from symbols.options import KEYWORDS, components_label
+from symbols.options import KEYWORDS
 from training import devices
+from training.schedule import SCHEDULES
 
 GROUPS = ('network', 'data', 'training', 'devices', 'output')  # headings of --help
 CELL, NOTE = 'cell', 'note'
@@ -59,8 +61,10 @@ OPTIONS = {option.name: option for option in (
     Option('components', 'network', KEYWORDS['components'], label='components', show=components_label, in_tables=CELL,
            special=True),
     Option('schedule', 'training', dict(
-        help='the learning rate is divided by 10 every 30 epochs (main, section 6.5) or by 2 every 10 (appendix, A.1)'),
-        label='schedule', in_tables=CELL, special=True),
+        choices=list(SCHEDULES),
+        help='when the learning rate drops. fractions: by 10 after 1/2, 3/4 and 7/8 of the epochs (section 6.2); main: '
+             'by 10 every 30 epochs (section 6.5); appendix: by 2 every 10 epochs (Appendix A.1)'),
+        label='schedule', before='fractions', in_tables=CELL),
     Option('pad_value', 'data', dict(
         choices=['zero', 'mean'], default='zero',
         help="padding before the random crop: black (the paper) or the mean (the authors' code)"),
@@ -86,12 +90,12 @@ OPTIONS = {option.name: option for option in (
            label='decay', in_tables=NOTE),
     Option('bn_momentum', 'network', dict(
         type=fraction, default=0.9,
-        help="momentum of BatchNorm's running statistics (0.99 in the authors' code of 11/2016, and in their ensemble)"),
+        help="momentum of BatchNorm's running statistics (0.99 in the authors' code of 11/2016 and in their ensemble)"),
         label='bnmomentum', in_tables=NOTE),
     Option('dtype', 'training', dict(
         choices=list(DTYPES), default='float32',
-        help='type of activations and convolutions: float16 on GPUs, bfloat16 on a CPU with AVX-512; weights and their '
-             'sums stay float32'),
+        help='type of activations and convolutions: float16 on GPUs, bfloat16 on a CPU with AVX-512; weights and '
+             'their sums stay float32'),
         label='', before='float32', in_tables=NOTE),
     Option('loss_scale', 'training', dict(
         type=positive_float, default=4, metavar='FACTOR',
@@ -99,8 +103,8 @@ OPTIONS = {option.name: option for option in (
         label='scale', before=4, in_tables=NOTE, only_with=('dtype', 'float16')),
     Option('mirror', 'training', dict(
         action='store_true',
-        help='less memory on the CPU for networks with branches, a quarter less with 32×32 images: some activations are '
-             'computed twice, which takes up to a tenth more time and changes no number'),
+        help='less memory on the CPU for networks with branches, a quarter less with 32×32 images: some activations '
+             'are computed twice, which takes up to a tenth more time and changes no number'),
         before=False, resumable=True),
     Option('gpus', 'devices', dict(metavar='0,1,…', help='GPUs to use; without it the CPU is used'), resumable=True),
     Option('cpus', 'devices', dict(
@@ -108,9 +112,9 @@ OPTIONS = {option.name: option for option in (
         label='cpus', resumable=True),
     Option('kv_store', 'devices', dict(
         choices=KINDS,
-        help='where the gradients are summed: of several devices on the CPU (local) or on the GPUs (device), of several '
-             'workers on servers (dist_…; see python -m distributed.launch --help). Default: device with several GPUs, '
-             'else local'),
+        help='where the gradients are summed: of several devices on the CPU (local) or on the GPUs (device), of '
+             'several workers on servers (dist_…; see python -m distributed.launch --help). Default: device with '
+             'several GPUs, else local'),
         resumable=True),
     Option('epochs', 'training', dict(type=positive_int, help='passes over the training set'), label='epochs'),
     Option('seed', 'training', dict(

@@ -159,7 +159,7 @@ class Replicas:
             replica.set_statistics(mean)
 
     def predictor(self) -> 'Predictor':
-        """A copy of the network as it is now, for one evaluation, with the mean statistics of this process's devices."""
+        """A copy of the network as it is now, for one evaluation, with the mean statistics of the devices here."""
         mx.nd.waitall()
         own = [{name: value.asnumpy() for name, value in replica.statistics.items()} for replica in self.replicas]
         return Predictor(self._evaluated, [replica.device for replica in self.replicas], self.image_shape,

@@ -1,8 +1,8 @@
 """The run directory: config.json, metrics.csv and train.log beside the checkpoints.
 
 config.json holds everything that is needed to do the run again, and its outcome. metrics.csv has a row for each epoch.
-It is written anew from the rows in the checkpoint, so the two always agree. train.log shows what the terminal showed, in
-the line format of MXNet's own training scripts, which count epochs from 0.
+It is written anew from the rows in the checkpoint, so the two always agree. train.log holds what the terminal showed,
+in the line format of MXNet's own training scripts, which count epochs from 0.
 """
 import csv
 import fcntl

@@ -1,4 +1,5 @@
-"""Learning rates as pure functions of the epoch."""
+"""Learning rates as pure functions of the epoch: schedule(epoch, epochs, base)."""
+from functools import partial
 
 FRACTIONS = (1 / 2, 3 / 4, 7 / 8)  # of the epochs; the rate drops after them (section 6.2)
 
@@ -12,6 +13,13 @@ def by_fractions(epoch: int, epochs: int, base: float) -> float:
     return base / 10 ** drops
 
 
-def by_steps(epoch: int, base: float, divisor: float, every: int) -> float:
-    """The rate of an epoch from 1: `base`, divided by `divisor` every `every` epochs (section 6.5, Appendix A.1)."""
+def by_steps(epoch: int, epochs: int, base: float, divisor: float, every: int) -> float:
+    """The rate of an epoch from 1: `base`, divided by `divisor` every `every` epochs, however many there are."""
     return base / divisor ** ((epoch - 1) // every)
+
+
+SCHEDULES = {
+    'fractions': by_fractions,                                # CIFAR and SVHN, section 6.2
+    'main': partial(by_steps, divisor=10, every=30),          # ImageNet, section 6.5
+    'appendix': partial(by_steps, divisor=2, every=10),       # ImageNet, Appendix A.1
+}

@@ -141,7 +141,7 @@ def _factors(index, node, scales):
 
 
 def _last_of_branches(graph, readers, relus):
-    """Convolutions whose BatchNorm has no ReLU, each with the BatchNorm and ReLU before it, where it alone reads them."""
+    """Convolutions whose BatchNorm has no ReLU, and the BatchNorms with ReLU before them that nothing else reads."""
     found = set()
     for index, node in enumerate(graph):
         if node['op'] == 'Convolution' and readers[index][0] not in relus:
