@@ -1,6 +1,6 @@
 #!/bin/sh
-# Start-up, a training step and the evaluation of a run under every Python from 3.8 to 3.13 that is found,
-# each in an environment of its own, .venv-3.X; the evaluation has to say what it says in .venv.
+# Try every Python from 3.10 to 3.13 that is found, each in an environment of its own, .venv-3.X: train a step, and
+# evaluate a run, whose result must be the one of .venv.
 # Usage: sh tests/pythons.sh RUN_DIR
 set -u
 run=$1
@@ -18,7 +18,7 @@ interpreter() {
     done
 }
 
-for version in 3.8 3.9 3.10 3.11 3.12 3.13; do
+for version in 3.10 3.11 3.12 3.13; do
     python=$(interpreter $version)
     if [ -z "$python" ]; then
         echo "Python $version: not installed"

@@ -1,74 +1,106 @@
-"""The compatibility module and the preflight, with the machine's facts replaced."""
+"""MXNet's set-up, with the facts of the machine replaced."""
 import ctypes
+import distutils.version  # noqa: F401  Python 3.12 and newer have it from setuptools
 import os
 import re
 import subprocess
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from common import mxnet as compat
-from common import preflight
+from common import mxnet
 from tests.conftest import ROOT
 
 
-def run_python(code, **environment):
-    return subprocess.run([sys.executable, '-c', code], cwd=ROOT, env={**os.environ, **environment},
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+def run_python(code, *options, **environment):
+    """Run Python code in a process of its own; None removes a variable from its environment."""
+    variables = {name: value for name, value in {**os.environ, **environment}.items() if value is not None}
+    return subprocess.run([sys.executable, *options, '-c', code], cwd=ROOT, env=variables, capture_output=True,
+                          text=True)
 
 
-def test_every_import_of_mxnet_goes_through_compat():
-    """No module of the repository imports MXNet itself, but the start-up check that is meant to."""
+def test_every_import_of_mxnet_goes_through_the_module():
     offenders = []
     for folder, folders, files in os.walk(ROOT):
         folders[:] = [name for name in folders if not name.startswith(('.', 'datasets', 'logs'))]
         for name in files:
             path = os.path.join(folder, name)
-            if name.endswith('.py') and os.path.relpath(path, ROOT) not in ('common/mxnet.py', 'tests/one_step.py'):
+            if name.endswith('.py') and os.path.relpath(path, ROOT) != 'common/mxnet.py':
                 with open(path) as file:
                     if re.search(r'^\s*(import mxnet|from mxnet)', file.read(), re.M):
                         offenders.append(path)
     assert offenders == []
 
 
-def test_numpy_has_its_old_names_and_distutils_is_there():
-    done = run_python('import common.mxnet as compat, numpy as np, distutils.version; assert np.bool is bool and np.float is float; '
-                      'import gluoncv; from common.mxnet import mx; print(mx.nd.array([True, False]).sum().asscalar())')
-    assert done.stdout.strip() == '1.0', done.stderr
-
-
-@pytest.mark.parametrize('given, expected', [(None, None), ('3', '3'), ('', None), ('2,1', None)])
-def test_threads_are_the_physical_cores_unless_the_user_says(given, expected):
-    environment = {} if given is None else {'OMP_NUM_THREADS': given}
-    code = 'import os; %s; import common.mxnet as compat; print(os.environ["OMP_NUM_THREADS"], compat.physical_cores())'
-    done = run_python(code % ('pass' if environment else 'os.environ.pop("OMP_NUM_THREADS", None)'), **environment)
+def test_the_import_sets_the_threads():
+    code = 'import os; from common.mxnet import physical_cores; print(os.environ["OMP_NUM_THREADS"], physical_cores())'
+    done = run_python(code, OMP_NUM_THREADS=None, WORKERS_HERE=None)
     threads, cores = done.stdout.split()
-    assert threads == (expected or cores) and 1 <= int(cores) <= len(os.sched_getaffinity(0))
+    assert threads == cores and 1 <= int(cores) <= len(os.sched_getaffinity(0)), done.stderr
 
 
-def test_workers_on_one_machine_share_its_cores():
-    code = 'import os; del os.environ["OMP_NUM_THREADS"]; import common.mxnet as compat; print(os.environ["OMP_NUM_THREADS"])'
-    assert [run_python(code, OMP_NUM_THREADS='1', WORKERS_HERE=str(workers)).stdout.strip()
-            for workers in (1, 999)] == [
-        str(compat.physical_cores()), '1']
+# What numpy lacks
+
+
+def test_numpy_has_the_names_that_it_removed():
+    assert (np.int, np.float, np.object, np.str) == (int, float, object, str)
+    assert np.PINF == -np.NINF == np.inf and np.isnan(np.NaN) and np.signbit(np.NZERO) and not np.signbit(np.PZERO)
+    assert np.msort(np.array([[3, 1], [2, 4]])).tolist() == [[2, 1], [3, 4]]
+    assert np.alltrue([1, 1]) and not np.alltrue([1, 0]) and np.sometrue([1, 0]) and np.product([2, 3]) == 6
+
+
+def test_numpys_own_bool_is_left_alone():
+    """numpy.ma compares types with numpy 2's `np.bool`; numpy 1.26 has none, and MXNet needs one."""
+    assert np.bool is (np.bool_ if np.__version__ >= '2' else bool)
+
+
+def test_only_missing_names_are_given_back(monkeypatch):
+    fake = SimpleNamespace(bool='its own')
+    monkeypatch.setattr(mxnet, 'np', fake)
+    mxnet.restore_numpy_names()
+    assert fake.bool == 'its own' and fake.int is int and set(vars(fake)) == set(mxnet.NUMPY_NAMES)
+
+
+# Threads
+
+
+@pytest.mark.parametrize('given, expected', [(None, '6'), ('3', '3'), ('', '6'), ('2,1', '6')])
+def test_threads_are_the_physical_cores_unless_the_user_says(monkeypatch, given, expected):
+    monkeypatch.setattr(mxnet, 'physical_cores', lambda: 6)
+    monkeypatch.delenv('WORKERS_HERE', raising=False)
+    monkeypatch.setenv('OMP_NUM_THREADS', given or '')
+    if given is None:
+        monkeypatch.delenv('OMP_NUM_THREADS')
+    mxnet.set_threads()
+    assert os.environ['OMP_NUM_THREADS'] == expected
+
+
+@pytest.mark.parametrize('workers, expected', [('1', 6), ('2', 3), ('4', 1), ('999', 1)])
+def test_workers_on_one_machine_share_its_cores(monkeypatch, workers, expected):
+    monkeypatch.setattr(mxnet, 'physical_cores', lambda: 6)
+    monkeypatch.setenv('WORKERS_HERE', workers)
+    assert mxnet.share_of_cores() == expected
 
 
 @pytest.mark.parametrize('siblings, quota, expected', [
     ({0: '0,2', 1: '1,3', 2: '0,2', 3: '1,3'}, 'max 100000', 2),   # four hyperthreads on two cores
     ({0: '0', 1: '1', 2: '2', 3: '3'}, '', 4),                     # no cgroup file
     ({0: '0', 1: '1', 2: '2', 3: '3'}, '150000 100000', 1),        # a container of one and a half
+    ({0: '0', 1: '1'}, '50000 100000', 1),                         # a container of half a core
     ({0: '', 1: ''}, '', 2),                                       # a system that does not tell
 ])
 def test_physical_cores(monkeypatch, siblings, quota, expected):
     def read(path):
-        if path.endswith('cpu.max'):
-            return quota
-        return siblings[int(re.search(r'cpu(\d+)/', path).group(1))]
+        return quota if path.endswith('cpu.max') else siblings[int(re.search(r'cpu(\d+)/', path).group(1))]
 
-    monkeypatch.setattr(compat, '_read', read)
-    monkeypatch.setattr(compat.os, 'sched_getaffinity', lambda _: set(siblings))
-    assert compat.physical_cores() == expected
+    monkeypatch.setattr(mxnet, '_read', read)
+    monkeypatch.setattr(mxnet.os, 'sched_getaffinity', lambda _: set(siblings))
+    assert mxnet.physical_cores() == expected
+
+
+# NVIDIA's wheels
 
 
 def test_nvidias_wheels_are_loaded_in_order_for_a_gpu_build_only(monkeypatch, tmp_path):
@@ -82,14 +114,15 @@ def test_nvidias_wheels_are_loaded_in_order_for_a_gpu_build_only(monkeypatch, tm
         assert mode == ctypes.RTLD_GLOBAL
         loaded.append(os.path.basename(path))
 
-    monkeypatch.setattr(compat.ctypes, 'CDLL', load)
-    monkeypatch.setattr(compat.importlib.util, 'find_spec',
+    monkeypatch.setattr(mxnet.ctypes, 'CDLL', load)
+    monkeypatch.setattr(mxnet.importlib.util, 'find_spec',
                         lambda _: SimpleNamespace(submodule_search_locations=[str(tmp_path)]))
-    monkeypatch.setattr(compat, '_gpu_build', lambda: False)
-    assert compat.load_nvidia_wheels() == [] and loaded == []
-    monkeypatch.setattr(compat, '_gpu_build', lambda: True)
-    compat.load_nvidia_wheels()
+    monkeypatch.setattr(mxnet, '_is_gpu_build', lambda: False)
+    assert mxnet.load_nvidia_wheels() == [] and loaded == []
+    monkeypatch.setattr(mxnet, '_is_gpu_build', lambda: True)
+    paths = mxnet.load_nvidia_wheels()
     assert loaded == ['libcudart.so.11.0', 'libcublas.so.11', 'libcudnn.so.8', 'libnccl.so.2']
+    assert [os.path.basename(path) for path in paths] == loaded
 
 
 def test_libraries_that_need_one_another_are_loaded_in_whatever_order_works(monkeypatch):
@@ -100,45 +133,36 @@ def test_libraries_that_need_one_another_are_loaded_in_whatever_order_works(monk
             raise OSError(path)
         loaded.append(path)
 
-    monkeypatch.setattr(compat.ctypes, 'CDLL', load)
-    assert compat._load_all(['a', 'b', 'never']) == ['b', 'a']
+    monkeypatch.setattr(mxnet.ctypes, 'CDLL', load)
+    assert mxnet._load_all(['a', 'b', 'never']) == ['b', 'a']
 
 
-def test_preflight_names_everything_in_one_line(monkeypatch):
-    monkeypatch.setattr(preflight.importlib.util, 'find_spec', lambda name: None)
-    monkeypatch.setattr(preflight.ctypes, 'CDLL', lambda name: (_ for _ in ()).throw(OSError()))
-    monkeypatch.setattr(preflight.shutil, 'which', lambda name: None)
-    monkeypatch.setattr(preflight.os.path, 'exists', lambda path: False)
-    monkeypatch.setattr(preflight.os.path, 'realpath', lambda path: '/usr/bin/python3.13')
-    monkeypatch.setattr(preflight.sys, 'version_info', (3, 13, 0))
-    assert preflight.problem() == ('the system lacks something; run: sudo apt install '
-                                   'python3-venv libgomp1 build-essential python3-dev')
-    monkeypatch.setattr(preflight.sys, 'version_info', (3, 11, 0))  # a second Python beside the system's
-    assert preflight.problem().endswith('apt install python3.11-venv libgomp1')
+@pytest.mark.parametrize('names, expected', [(['numpy', 'mxnet'], False), ([None, 'mxnet-cu112'], True)])
+def test_a_gpu_build_is_known_by_its_name(monkeypatch, names, expected):
+    packages = [SimpleNamespace(metadata={'Name': name}) for name in names]
+    monkeypatch.setattr(mxnet.metadata, 'distributions', lambda: packages)
+    assert mxnet._is_gpu_build() is expected
 
 
-@pytest.mark.parametrize('name, value, expected', [
-    ('version_info', (3, 7, 1), 'runs on 3.8 to 3.13'), ('version_info', (3, 14, 0), 'runs on 3.8 to 3.13'),
-    ('platform', 'darwin', 'not for')])
-def test_preflight_refuses_what_cannot_work(monkeypatch, name, value, expected):
-    monkeypatch.setattr(preflight.sys, name, value)
-    assert expected in preflight.problem()
-
-
-def test_this_machine_passes_the_preflight():
-    assert preflight.problem() is None
+# What cannot be imported
 
 
 @pytest.mark.parametrize('script', [['train_cifar.py'], ['eval.py'], ['plot.py'], ['-m', 'symbols']])
 def test_a_python_without_the_packages_is_one_line(script):
     """-S leaves the environment's packages out."""
-    done = subprocess.run([sys.executable, '-S'] + script + ['--help'], cwd=ROOT, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, universal_newlines=True)
+    done = subprocess.run([sys.executable, '-S', *script, '--help'], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.count('\n') == 1
     assert 'has no MXNet: run `make .venv`' in done.stderr
 
 
 def test_a_program_of_somebody_else_gets_an_import_error():
-    done = subprocess.run([sys.executable, '-S', '-c', 'import symbols'], cwd=ROOT, stderr=subprocess.PIPE,
-                          universal_newlines=True)
+    done = run_python('import symbols', '-S')
     assert done.returncode == 1 and 'ImportError: this Python' in done.stderr
+
+
+@pytest.mark.parametrize('missing, remedy', [('libgomp.so.1', 'sudo apt install libgomp1'),
+                                             ('libcuda.so.1', "install NVIDIA's driver")])
+def test_a_missing_library_is_named_with_its_remedy(tmp_path, missing, remedy):
+    (tmp_path / 'mxnet.py').write_text(f'raise OSError("{missing}: cannot open shared object file")\n')
+    done = run_python('import common.mxnet', PYTHONPATH=str(tmp_path))
+    assert f'MXNet cannot be loaded ({missing}: cannot open shared object file): {remedy}' in done.stderr
