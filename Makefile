@@ -43,7 +43,7 @@ demo: .venv
 	@echo "curves      figures/digits.png, figures/digits.svg"
 
 report: .venv
-	$(RUN) -m paper.report
+	$(RUN) compare.py report
 
 test: .venv
 	$(RUN) -m pytest -n $(TEST_PROCESSES) --dist worksteal
