@@ -62,7 +62,7 @@ def arguments_of(options: dict) -> dict:
 
 def title(net: str, depth: int, **arguments) -> str:
     """The name of a network in pictures and tables: the paper's name, the depth, and the arguments in parentheses."""
-    given = [value if isinstance(value, str) else '+'.join(value) for value in arguments_of(arguments).values()]
+    given = ['+'.join(value) if isinstance(value, list | tuple) else value for value in arguments_of(arguments).values()]
     return f'{find(net).title} {depth}' + ''.join(f' ({value})' for value in given)
 
 

@@ -40,9 +40,9 @@ def _check_gpus(ids):
         capability = _compute_capability(i)
         if not OLDEST <= capability <= NEWEST:
             age = 'new' if capability > NEWEST else 'old'
-            raise UserError(f'GPU {i} is too {age} for this MXNet: its wheels run on Maxwell to Ada (compute capability '
-                            f'5.0 to 8.9), not on Hopper or later; this one has {capability[0]}.{capability[1]}; use '
-                            'another GPU, or the CPU')
+            raise UserError(f'GPU {i} is too {age} for this MXNet: its wheels run on Maxwell to Ada (compute '
+                            f'capability 5.0 to 8.9), not on Hopper or later; this one has {capability[0]}.'
+                            f'{capability[1]}; use another GPU, or the CPU')
 
 
 def _compute_capability(gpu):

@@ -79,8 +79,8 @@ class Trainer:
         Args:
             network: (dtype, loss_scale) → the symbol as drawn.
             dataset: from data.load or data.load_imagenet.
-            batches: of the training images; `epoch(epoch, step)` yields ([(data, labels) for each device here], images
-                of the whole batch), and `images_per_epoch` is their number.
+            batches: of the training images; `epoch(epoch, step)` yields ([(data, labels) for each device here], images in
+                the whole batch); `images_per_epoch` is the number of all images.
         """
         args = run.args
         self.run, self.dataset, self.batches = run, dataset, batches

@@ -138,10 +138,12 @@ def add_options(parser: argparse.ArgumentParser, names: Collection[str], **chang
     """
     for title in GROUPS:
         options = [option for option in OPTIONS.values() if option.group == title and option.name in names]
-        group = parser.add_argument_group(title) if options else None
-        exclusive = group.add_mutually_exclusive_group() if set(EXCLUSIVE) & set(names) and title == 'devices' else group
+        if not options:
+            continue
+        group = parser.add_argument_group(title)
+        one_of = group.add_mutually_exclusive_group() if title == 'devices' else group
         for option in options:
-            (exclusive if option.name in EXCLUSIVE else group).add_argument(
+            (one_of if option.name in EXCLUSIVE else group).add_argument(
                 f'--{option.name.replace("_", "-")}', **{**option.keywords, **changes.get(option.name, {})})
 
 
