@@ -62,7 +62,8 @@ def arguments_of(options: dict) -> dict:
 
 def title(net: str, depth: int, **arguments) -> str:
     """The name of a network in pictures and tables: the paper's name, the depth, and the arguments in parentheses."""
-    given = ['+'.join(value) if isinstance(value, list | tuple) else value for value in arguments_of(arguments).values()]
+    given = arguments_of(arguments).values()
+    texts = ['+'.join(value) if isinstance(value, list | tuple) else value for value in given]
     return f'{find(net).title} {depth}' + ''.join(f' ({value})' for value in given)
 
 

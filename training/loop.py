@@ -79,13 +79,13 @@ class Trainer:
         Args:
             network: (dtype, loss_scale) → the symbol as drawn.
             dataset: from data.load or data.load_imagenet.
-            batches: of the training images; `epoch(epoch, step)` yields ([(data, labels) for each device here], images in
-                the whole batch); `images_per_epoch` is the number of all images.
+            batches: `epoch(epoch, step)` yields ([(data, labels) for each device here], images in the whole batch);
+                `images_per_epoch` is the number of training images.
         """
         args = run.args
         self.run, self.dataset, self.batches = run, dataset, batches
         self.collectives, self.epochs, self.progress = run.collectives, args.epochs, Progress()
-        self.learning_rate = functools.partial(SCHEDULES[args.schedule], epochs=args.epochs, base=args.lr)  # of an epoch
+        self.learning_rate = functools.partial(SCHEDULES[args.schedule], epochs=args.epochs, base=args.lr)
         self.symbol = network()
         names = member_names(self.symbol)
         self.members = names if len(names) > 1 else []
