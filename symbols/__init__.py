@@ -64,7 +64,7 @@ def title(net: str, depth: int, **arguments) -> str:
     """The name of a network in pictures and tables: the paper's name, the depth, and the arguments in parentheses."""
     given = arguments_of(arguments).values()
     texts = ['+'.join(value) if isinstance(value, list | tuple) else value for value in given]
-    return f'{find(net).title} {depth}' + ''.join(f' ({value})' for value in given)
+    return f'{find(net).title} {depth}' + ''.join(f' ({text})' for text in texts)
 
 
 def get_symbol(net: str, depth: int, num_classes: int = 10, widen: int = 1, bn_momentum: float = 0.9,

@@ -2,8 +2,8 @@
 
     python tests/symbols/same_as.py 7ccf3bb
 
-Symbols are compared node by node, but for the numbers that MXNet gives to unnamed operators. To be run after a change of
-symbols/ that is not to change what a network computes.
+Symbols are compared node by node, but for the numbers that MXNet gives to unnamed operators. Run it after a change of
+symbols/ that should not change what a network computes.
 """
 import json
 import re
@@ -35,9 +35,9 @@ UNNAMED = re.compile(r'(activation|_mulscalar|_plus|mean|amp_cast|pooling|add_n)
 
 def symbols_of(folder: str) -> dict[str, dict]:
     """{network: its graph} of the code in a folder."""
-    lines = subprocess.run([sys.executable, '-c', DUMP], cwd=folder, check=True, text=True, stdout=subprocess.PIPE).stdout
+    dump = subprocess.run([sys.executable, '-c', DUMP], cwd=folder, check=True, text=True, stdout=subprocess.PIPE)
     graphs = {}
-    for *name, text in map(json.loads, lines.splitlines()):
+    for *name, text in map(json.loads, dump.stdout.splitlines()):
         graph = json.loads(text)
         for node in graph['nodes']:
             node['name'] = UNNAMED.sub(r'\1', node['name'])
