@@ -1,12 +1,31 @@
 """The networks written a second time, in numpy alone, as an independent check of the symbols.
 
-A network is a function of the image and an iterator of parameters, which it consumes in the order of
-the definition: shortcuts before branches, the first stream before the second. Statistics are those of
-the batch, as in training.
+A network is a function of the images and an iterator of parameters, which it consumes in the order of the definition:
+shortcuts before branches, the first stream before the second. Statistics are those of the batch, as in training.
 """
+import re
+
 import numpy as np
 
 EPSILON = 2e-5
+
+
+def unit_of(name):
+    """Sort parameters by it: by unit, where they keep the symbol's order.
+
+    Between units MXNet's order does not follow the definition: a projection of the first stream comes before the unit
+    above is complete.
+    """
+    numbers = re.match(r'group(\d+)_unit(\d+)_|block(\d+)_', name)
+    return {'C': (0,), 'f': (9,)}[name[0]] if not numbers else tuple(int(i) for i in numbers.groups() if i)
+
+
+def scores(network, data, weights, *arguments):
+    """What a network here gives for a batch and the weights {name: array} of a symbol, all of which it has to use."""
+    parameters = iter(weights[name].astype(np.float64) for name in sorted(weights, key=unit_of))
+    result = network(data.astype(np.float64), parameters, *arguments)
+    assert next(parameters, None) is None
+    return result
 
 
 def convolution(x, w, stride):
@@ -17,7 +36,7 @@ def convolution(x, w, stride):
     return np.einsum('nchwij,ocij->nohw', windows, w, optimize=True)
 
 
-def normalise(x, gamma, beta):
+def normalize(x, gamma, beta):
     mean = x.mean(axis=(0, 2, 3), keepdims=True)
     variance = ((x - mean) ** 2).mean(axis=(0, 2, 3), keepdims=True)
     return (x - mean) / np.sqrt(variance + EPSILON) * gamma[:, None, None] + beta[:, None, None]
@@ -28,7 +47,7 @@ def relu(x):
 
 
 def linear(x, p, stride=1):
-    return normalise(convolution(x, next(p), stride), next(p), next(p))
+    return normalize(convolution(x, next(p), stride), next(p), next(p))
 
 
 def basic(x, p, stride=1):

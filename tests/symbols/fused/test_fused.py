@@ -1,0 +1,131 @@
+"""The form for training on the CPU against the form as drawn: the same function of the same parameters."""
+import re
+
+import numpy as np
+import pytest
+
+import symbols
+from common.errors import UserError
+from common.mxnet import mx
+from symbols import fused, imagenet
+from symbols.analysis.graph import nodes
+from symbols.analysis.summary import parameter_shapes, statistics_shapes
+from symbols.fused import fuse
+from tests.reference import train_pass
+
+SMALL, LARGE = (3, 16, 16), (3, 64, 64)
+NETWORKS = {  # every network, and in 14 layers every kind of unit
+    **{net: (lambda net=net, **form: symbols.get_symbol(net, 14, **form), SMALL)
+       for net in symbols.NETWORKS if net != 'component'},
+    **{f'component {path}': (lambda path=path, **form: symbols.get_symbol('component', 14, path=path, **form), SMALL)
+       for path in ('LRL', 'RRR')},
+    'dfn-mr 32': (lambda **form: symbols.get_symbol('dfn-mr', 32, **form), (3, 8, 8)),
+    'resnet 32×32': (lambda **form: symbols.get_symbol('resnet', 8, **form), symbols.IMAGE_SHAPE),
+    **{f'imagenet {net}': (lambda net=net, depth=depth, **form: imagenet.get_symbol(net, depth, **form), LARGE)
+       for net, depth in imagenet.NETWORKS if depth != 101}}
+WITH_BRANCHES = ['resnet', 'dfn-il', 'dfn-il-noid', 'dfn-mr', 'dfn-f3', 'imagenet dfn-mr', 'imagenet dfn2']
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """A quarter of the channels of the networks for ImageNet."""
+    monkeypatch.setattr(imagenet, 'WIDTHS', (64, 128, 256, 512))
+
+
+def compare(one, other, image_shape):
+    """Check that two symbols give the same to the last bit in two passes, from random parameters and statistics."""
+    random = np.random.RandomState(0)
+    data, labels = random.randn(4, *image_shape).astype(np.float32), random.randint(0, 10, 4)
+    shapes = parameter_shapes(one, image_shape), statistics_shapes(one, image_shape)
+    assert shapes == (parameter_shapes(other, image_shape), statistics_shapes(other, image_shape))
+    weights, statistics = ({name: random.normal(name.endswith(('gamma', 'var')), 0.1, shape)
+                            for name, shape in of_kind.items()} for of_kind in shapes)
+    statistics = {name: np.abs(value) if name.endswith('var') else value for name, value in statistics.items()}
+    expected, found = (train_pass(symbol, weights, data, labels, statistics, passes=2) for symbol in (one, other))
+    np.testing.assert_array_equal(found.outputs, expected.outputs)
+    for name in weights:
+        np.testing.assert_array_equal(found.gradients[name], expected.gradients[name], err_msg=name)
+    for name in statistics:
+        np.testing.assert_array_equal(found.statistics[name], expected.statistics[name], err_msg=name)
+
+
+@pytest.mark.usefixtures('narrow')
+@pytest.mark.parametrize('network', NETWORKS)
+def test_scores_gradients_and_statistics_are_the_same_bits(network):
+    build, image_shape = NETWORKS[network]
+    drawn = build()
+    compare(drawn, fuse(drawn), image_shape)
+
+
+@pytest.mark.usefixtures('narrow')
+@pytest.mark.parametrize('network', WITH_BRANCHES)
+def test_mirroring_changes_no_bit(network):
+    build, image_shape = NETWORKS[network]
+    compare(fuse(build()), fuse(build(), mirror=True), image_shape)
+
+
+def test_streams_that_have_grown_too_much_are_halved(monkeypatch):
+    """To the same bits. Of five units a group, the streams would otherwise be 2^5 times as large as drawn."""
+    monkeypatch.setattr(fused, 'LARGEST', 4)
+    drawn = symbols.get_symbol('dfn-mr', 32)
+    compare(drawn, fuse(drawn), (3, 8, 8))
+    assert max(factors(fuse(drawn))) == 4
+
+
+def test_deep_streams_stay_finite(random):
+    """Of 130 units a group, without a limit they would be 2^130 times as large as drawn, which float32 cannot hold."""
+    found = factors(fuse(symbols.get_symbol('dfn-mr', 782)))
+    assert max(found) == 2 ** 16 and min(found) == 2 ** -16
+
+
+def factors(symbol):
+    """What is multiplied by: gamma and beta by the scale of the streams, weights by its inverse."""
+    return [float(node['attrs']['scalar']) for node in nodes(symbol) if node['op'] == '_mul_scalar']
+
+
+@pytest.mark.parametrize('net, layers_with_relu', [
+    ('resnet', 1 + 6), ('dfn-mr', 1 + 12), ('plain', 13), ('component', 1 + 4 + 1 + 4), ('dfn-f3', 1 + 9)])
+def test_batchnorm_and_the_relu_behind_it_are_one_operator(net, layers_with_relu):
+    drawn = symbols.get_symbol(net, 14, path='RLR' if net == 'component' else None)
+    before, after = ([node['op'] for node in nodes(symbol)] for symbol in (drawn, fuse(drawn)))
+    assert after.count('_contrib_BatchNormWithReLU') == layers_with_relu
+    assert before.count('Activation') - after.count('Activation') == layers_with_relu
+    assert before.count('BatchNorm') - after.count('BatchNorm') == layers_with_relu
+
+
+def test_the_merges_of_two_streams_are_not_halved():
+    """What is multiplied are parameters, and once the input of FC."""
+    drawn = symbols.get_symbol('dfn-mr', 14)
+    assert factors(drawn) == [0.5] * 6
+    graph = nodes(fuse(drawn))
+    assert {graph[node['inputs'][0][0]]['op'] for node in graph if node['op'] == '_mul_scalar'} == {'null', 'mean'}
+
+
+@pytest.mark.parametrize('build, image_shape, most', [
+    (lambda: symbols.get_symbol('resnet', 38), symbols.IMAGE_SHAPE, 0.7),
+    (lambda: symbols.get_symbol('dfn-mr', 38), symbols.IMAGE_SHAPE, 0.7),
+    (lambda: imagenet.get_symbol('dfn-mr', 44), imagenet.IMAGE_SHAPE, 0.95)])
+def test_mirroring_needs_less_memory(build, image_shape, most):
+    with_mirror, without = (planned_memory(fuse(build(), mirror), image_shape) for mirror in (True, False))
+    assert with_mirror < most * without
+
+
+def test_mxnets_own_mirroring_needs_more_than_ours(monkeypatch):
+    """Why fuse() marks operators by itself; if this fails, MXNet was mended."""
+    drawn = symbols.get_symbol('resnet', 38)
+    ours, without = planned_memory(fuse(drawn, mirror=True)), planned_memory(drawn)
+    monkeypatch.setenv('MXNET_BACKWARD_DO_MIRROR', '1')
+    assert planned_memory(fuse(drawn)) > 1.2 * ours
+    assert planned_memory(drawn) > without
+
+
+def planned_memory(symbol, image_shape=symbols.IMAGE_SHAPE):
+    """Megabytes that MXNet plans for what it keeps of 16 images."""
+    executor = symbol.simple_bind(mx.cpu(), data=(16, *image_shape))
+    return int(re.search(r'Total (\d+) MB', executor.debug_str()).group(1))
+
+
+@pytest.mark.parametrize('net', ['plain', 'ensemble'])
+def test_there_is_nothing_to_mirror_without_branches(net):
+    with pytest.raises(UserError, match='nothing to --mirror'):
+        fuse(symbols.get_symbol(net, 8), mirror=True)
