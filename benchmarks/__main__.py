@@ -90,7 +90,7 @@ def main():
             raise UserError('there is no benchmark %s: choose from %s' % (name, ', '.join(BENCHMARKS)))
     if not os.path.exists(args.torch):
         raise UserError('there is no %s: run `make bench`, or name the Python of an environment with '
-                        'requirements-bench.txt by --torch' % args.torch)
+                        'requirements/bench.txt by --torch' % args.torch)
     setting = Setting(args.torch, args.gpus, args.rounds, write=not args.names)
     about, rows, begun = machine(args.gpus, args.rounds), [], time.monotonic()
     for name in args.names or BENCHMARKS:

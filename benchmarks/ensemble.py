@@ -11,8 +11,9 @@ import symbols
 from benchmarks.rounds import Row
 from common.mxnet import mx
 from symbols import dfn_f, ensemble
+from symbols.analysis.graph import output_kinds
+from symbols.fused import fuse
 from symbols.layers import Layers, relu
-from symbols.analysis.summary import output_kinds
 
 DEPTH, BATCH, STEPS = 14, 64, 4
 MOST = 1.15  # times the sides
@@ -24,7 +25,7 @@ def sides(n, batch):
     shape = (batch, layers.widths[1], 32, 32)
     for index, block in enumerate(dfn_f.blocks(layers, n, 3)):
         for build in ensemble.SIDES.values():
-            yield relu(build(Layers(fused=True), mx.sym.var('x'), block)), shape, 2 ** index
+            yield fuse(relu(build(Layers(), mx.sym.var('x'), block))), shape, 2 ** index
         shape = (batch, block.channels, shape[2] // block.stride, shape[3] // block.stride)
 
 
@@ -56,7 +57,7 @@ def measure(setting):
     if setting.gpus is not None:
         return
     parts = [(Pass(symbol, x=shape), count) for symbol, shape, count in sides(symbols.units_per_group(DEPTH), BATCH)]
-    whole = Pass(symbols.get_symbol('ensemble', DEPTH, fused=True), data=(BATCH, 3, 32, 32))
+    whole = Pass(fuse(symbols.get_symbol('ensemble', DEPTH)), data=(BATCH, 3, 32, 32))
     rounds = [(sum(part.seconds() * count for part, count in parts), whole.seconds())
               for _ in range(setting.rounds + 1)][1:]
     yield Row('14 sides / ensemble %d (ms)' % DEPTH, 1000 * statistics.median(all_ for _, all_ in rounds),

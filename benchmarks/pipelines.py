@@ -35,11 +35,11 @@ class Cifar(Pipeline):
     def __init__(self, args):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         from data import SOURCES
-        from data.batches import Normalisation, TrainBatches
+        from data.batches import Normalization, TrainBatches
         images = np.random.RandomState(0).randint(0, 256, (IMAGES, 3, 32, 32)).astype(np.uint8)
         source = SOURCES['cifar10']
         self.batches = TrainBatches(images, np.zeros(IMAGES, np.int64), BATCH,
-                                    Normalisation(source.mean, source.std), seed=1)
+                                    Normalization(source.mean, source.std), seed=1)
 
 
 class ImageNet(Pipeline):
@@ -47,8 +47,7 @@ class ImageNet(Pipeline):
 
     def __init__(self, args):
         import data
-        from distributed.collectives import Place
-        self.batches = data.load_imagenet(args.images, verify=False).train_batches(16, seed=1, place=Place())
+        self.batches = data.load_imagenet(args.images, verify=False).train_batches(16, seed=1)
 
 
 def cifar(setting):

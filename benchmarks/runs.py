@@ -16,12 +16,8 @@ NOISE = {'train': 50000, 'test': 100}  # images; few to test with, because an ev
 STEPS = 782                            # of an epoch of CIFAR-10: 781 of 64 images, one of 16
 FIRST_STEP = '''
 import os, runpy, sys
-import training.loop
-count = training.loop.Trainer._count
-def first(*arguments):
-    count(*arguments)
-    os._exit(0)
-training.loop.Trainer._count = first
+from training.evaluation import Tally
+Tally.count = lambda *numbers: os._exit(0)  # the loop calls it at the end of a step
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name='__main__')
 '''

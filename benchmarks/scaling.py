@@ -97,23 +97,24 @@ def main():
     """A worker of _workers."""
     import functools
 
-    from training import job
     import symbols
     from common.mxnet import mx
-    from distributed.collectives import Store
+    from distributed.collectives import Collectives
+    from training.initializer import initial_replicas
     from training.synthetic import SyntheticSteps
     parser = argparse.ArgumentParser()
     parser.add_argument('--net')
     parser.add_argument('--depth', type=int)
     args = parser.parse_args()
-    store = Store('dist_sync')
-    steps = SyntheticSteps(job.start(functools.partial(symbols.get_symbol, args.net, args.depth), [mx.cpu()],
-                                     symbols.IMAGE_SHAPE, store=store), 64 // store.workers)
+    collectives = Collectives('dist_sync')
+    steps = SyntheticSteps(initial_replicas(functools.partial(symbols.get_symbol, args.net, args.depth), [mx.cpu()],
+                                            symbols.IMAGE_SHAPE, collectives=collectives),
+                           64 // collectives.num_workers)
     steps.seconds(3)
     seconds = steps.seconds(20)
-    if store.rank == 0:
+    if collectives.rank == 0:
         print(seconds)
-    store.meet()
+    collectives.barrier()
 
 
 if __name__ == '__main__':

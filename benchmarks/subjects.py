@@ -4,7 +4,6 @@ import functools
 
 import numpy as np
 
-from training import job
 import symbols
 from benchmarks import pipelines
 from benchmarks.subject import mean_seconds, peak_memory, serve
@@ -13,7 +12,7 @@ from symbols import imagenet
 from symbols.layers import Layers
 from symbols.analysis.summary import parameter_shapes
 from training import devices
-from training.initialiser import initial_parameters
+from training.initializer import initial_parameters, initial_replicas
 from training.replicas import outputs
 from training.synthetic import SyntheticSteps
 
@@ -35,8 +34,8 @@ class Network:
                                          **options)
         self.image_shape = (imagenet if args.imagenet else symbols).IMAGE_SHAPE
         self.loss_scale = LOSS_SCALE if args.dtype == 'float16' else 1
-        self.replicas = job.start(self.network, self.contexts, self.image_shape, dtype=args.dtype,
-                                  loss_scale=self.loss_scale, mirror=args.mirror)
+        self.replicas = initial_replicas(self.network, self.contexts, self.image_shape, dtype=args.dtype,
+                                         loss_scale=self.loss_scale, mirror=args.mirror)
 
     def save(self, path):
         """Write weights, images of noise, and the probabilities of a pass in training."""
@@ -74,7 +73,7 @@ class Evaluation(Network):
 class PoolingLayers(Layers):
     """Layers with global average pooling, as the authors' code has it."""
 
-    def scores(self, x, given=1):
+    def scores(self, x):
         x = mx.sym.Pooling(x, global_pool=True, pool_type='avg', kernel=(8, 8))
         return mx.sym.FullyConnected(x, self.variable('fc_weight'), self.variable('fc_bias'),
                                      num_hidden=self.num_classes, name='fc')
@@ -84,7 +83,7 @@ class Defaults:
     """Training steps of the same network as MXNet's own scripts make them: Module, its optimiser, pooling."""
 
     def __init__(self, args):
-        symbol = symbols.network(args.net).build(PoolingLayers(), symbols.units_per_group(args.depth))
+        symbol = symbols.find(args.net).build(PoolingLayers(), symbols.units_per_group(args.depth))
         shape = (args.batch, *symbols.IMAGE_SHAPE)
         self.module = mx.mod.Module(symbol, context=devices.contexts(args.gpus))
         self.module.bind([('data', shape)], [('softmax_label', shape[:1])])

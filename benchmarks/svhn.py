@@ -34,10 +34,11 @@ data.load('svhn', sys.argv[1], splits=[], verify=False)
 '''
 TRAIN = '''
 import sys
-import train_svhn, errors
+import train_svhn
+from common import cli
 sys.argv = ['train_svhn.py', '--net', 'dfn-mr', '--depth', '14', '--epochs', '1', '--data-dir', sys.argv[1],
             '--no-verify', '--log-dir', sys.argv[1] + '/logs']
-errors.run(train_svhn.main)
+cli.run(train_svhn.main)
 '''
 
 
