@@ -12,6 +12,7 @@ import os
 import re
 import resource
 import sys
+import weakref
 from collections.abc import Iterable
 
 from tqdm import tqdm
@@ -159,9 +160,10 @@ class RunDirectory:
         elif checkpoint.find(path):
             raise UserError(f'{path} has checkpoints but no config.json that says of what: delete it')
         self.outcome = self.config['outcome']
+        self.logger = logging.getLogger('train')
         self._events = None
         if not self.outcome:
-            self.logger = self._open_log()
+            self._open_log()
             self._record_start(config)
             if config['options'].get('tensorboard'):
                 from training.tensorboard import Events  # imported here, because it takes a while
@@ -171,11 +173,12 @@ class RunDirectory:
         return os.path.join(self.path, name)
 
     def _lock(self):
-        """One process at a time: a lock on the directory itself, which ends with the process."""
+        """One run at a time: a lock on the directory itself, which ends with this object."""
         try:
             os.makedirs(self.path, exist_ok=True)
-            self._handle = os.open(self.path, os.O_RDONLY)
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            handle = os.open(self.path, os.O_RDONLY)
+            weakref.finalize(self, os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f'another process is training in {self.path}') from None
         except OSError as error:
@@ -211,12 +214,10 @@ class RunDirectory:
             self._events.write(rows)
 
     def _open_log(self):
-        logger = logging.getLogger('train')
-        logger.setLevel(logging.DEBUG)
-        logger.handlers[:] = [logging.FileHandler(self._file('train.log')), _Console()]
-        for handler in logger.handlers:
+        self.logger.setLevel(logging.DEBUG)
+        self.logger.handlers[:] = [logging.FileHandler(self._file('train.log')), _Console()]
+        for handler in self.logger.handlers:
             handler.setFormatter(logging.Formatter('%(asctime)s %(message)s'))
-        return logger
 
 
 class NoRunDirectory:
