@@ -1,23 +1,25 @@
-"""The paper's figures: what is drawn, and that captions say from which runs."""
+"""The paper's figures: what is drawn, and that captions name the runs."""
 import os
 
 import pytest
 
-from paper import experiments as runs
-from paper.figures import save
-from paper.figures.figure import FROM_LOGS, draw
-from paper.figures.network import items
+import plot
+from paper import experiments
+from paper.figures import network, numbered, save
 from symbols import imagenet
-from paper.figures.units import fusion_units
 from tests.conftest import write_run
 
 
-@pytest.mark.parametrize('number', runs.FIGURES)
+def caption(figure):
+    """The text of a figure's caption, on one line."""
+    return figure.texts[-1].get_text().replace('\n', ' ')
+
+
+@pytest.mark.parametrize('number', experiments.FIGURES)
 def test_every_figure_is_drawn_with_a_caption(number, tmp_path):
-    figure, missing = draw(number, str(tmp_path))
-    caption = figure.texts[-1].get_text().replace('\n', ' ')
-    assert caption.startswith('Figure %d. ' % number)
-    assert ('No run yet.' in caption) == (number in FROM_LOGS) == bool(missing)
+    figure, missing = numbered.draw(number, str(tmp_path))
+    assert caption(figure).startswith(f'Figure {number}. ')
+    assert ('No run yet.' in caption(figure)) == (number in numbered.FROM_LOGS) == bool(missing)
     png, svg = save(figure, str(tmp_path / 'f'))
     assert os.path.getsize(png) > 5000 and os.path.getsize(svg) > 5000
 
@@ -26,7 +28,7 @@ def test_curves_of_figure_12_are_the_mean_of_the_runs_as_in_the_paper(tmp_path):
     for seed, errors in ((1, [40.0, 20.0]), (2, [50.0, 10.0])):
         write_run(tmp_path, ['--net', 'dfn-mr', '--depth', 56, '--seed', seed], errors=errors)
     write_run(tmp_path, ['--net', 'dfn-mr', '--depth', 56, '--epochs', 8, '--seed', 1], errors=[99.0] * 8)
-    figure, missing = draw(12, str(tmp_path))
+    figure, missing = numbered.draw(12, str(tmp_path))
     assert len(missing) == 3 * 8 * 2 - 1
     assert 'ResNet 110 on cifar10' in missing and 'DFN-MR 56 on cifar10' not in missing
     loss, error = figure.axes  # a row for the one pair that has a run
@@ -34,18 +36,28 @@ def test_curves_of_figure_12_are_the_mean_of_the_runs_as_in_the_paper(tmp_path):
     line, = error.get_lines()
     assert line.get_ydata().tolist()[-3:] == [99.0, 45.0, 15.0] and error.get_xlim() == (0, 400)
     assert 'DFN-MR 56: 15.00 ± 5.00 (2) %' in [text.get_text() for text in loss.get_legend().get_texts()]
-    assert 'dfn-mr-56/seed1,seed2.' in figure.texts[-1].get_text().replace('\n', '')
+    assert 'dfn-mr-56/seed1,seed2.' in caption(figure).replace(' ', '')
 
 
 def test_figure_6_shows_the_three_units():
-    graphs = {title[:3]: items(symbol) for title, symbol in fusion_units()}
-    counts = {title: (sum(bool(item.label) for item in graph), [len(item.sources) for item in graph if not item.label])
-              for title, graph in graphs.items()}
-    assert counts == {'(a)': (1 + 4, [3]), '(b)': (2 + 4, [2, 2, 2]), '(c)': (1 + 4, [2, 2])}
+    graphs = {title[:3]: network.items(symbol) for title, symbol in numbered.fusion_units()}
+    boxes = {title: sum(bool(item.label) for item in graph) for title, graph in graphs.items()}
+    sums = {title: [len(item.sources) for item in graph if not item.label] for title, graph in graphs.items()}
+    assert boxes == {'(a)': 1 + 4, '(b)': 2 + 4, '(c)': 1 + 4}  # inputs and layers
+    assert sums == {'(a)': [3], '(b)': [2, 2, 2], '(c)': [2, 2]}
 
 
-def test_figure_9_has_a_box_for_each_block():
-    for net, depth, blocks in (('resnet', 101, 33), ('dfn-mr', 44, 28)):
-        graph = items(imagenet.get_symbol(net, depth), blocks=True)
-        boxes = [item for item in graph if item.label.startswith('B,')]
-        assert len(boxes) == blocks and sum(item.stride == 2 for item in boxes) == 3 * (1 if net == 'resnet' else 2)
+@pytest.mark.parametrize('net, depth, blocks, halved', [('resnet', 101, 33, 3), ('dfn-mr', 44, 28, 6)])
+def test_figure_9_has_a_box_for_each_block(net, depth, blocks, halved):
+    graph = network.items(imagenet.get_symbol(net, depth), blocks=True)
+    boxes = [item for item in graph if item.label.startswith('B,')]
+    assert len(boxes) == blocks and sum(item.stride == 2 for item in boxes) == halved
+
+
+@pytest.mark.parametrize('words, expected', [
+    ([8, '--depth', 14], '--depth and --dataset are for Figures 2, 4 and 5'),
+    ([7, '--epochs', 8], '--epochs is for'),
+    ([2, '--depth', 15], 'depth 15 is not 6n + 2'),
+    ([2, '--log-dir', 'nowhere'], 'there is no such folder')])
+def test_mistakes_are_one_line(mistake, words, expected):
+    assert expected in mistake(plot.main, 'plot.py', 'figure', *words)
