@@ -12,7 +12,7 @@ import os
 from typing import Callable, NamedTuple
 
 import common.mxnet  # noqa: F401  first: it says what to do where the environment is missing
-from data import cifar, digits, imagenet, records, svhn
+from data import cifar, digits, imagenet, recordio, records, svhn
 from data.batches import Normalisation, TrainBatches, evaluation_batches
 from data.image_records import ImageRecords
 from common.errors import UserError
@@ -130,7 +130,7 @@ def load_for_evaluation(name, folder=None, split=None, verify=True):
 
 
 def _check(prefixes):
-    return {split: records.check(prefix) for split, prefix in prefixes.items()}
+    return {split: recordio.check(prefix) for split, prefix in prefixes.items()}
 
 
 @contextlib.contextmanager

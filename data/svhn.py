@@ -1,16 +1,16 @@
 """SVHN, the cropped digits [section 6.1]: official .mat files → arrays.
 
-The three files hold X (32, 32, 3, n) uint8 RGB and y (n, 1), where the label 10 stands for the digit 0. The
-paper trains on train and extra together, less 400 images of each class of train and 200 of extra, which are
-held out: 604,388 − 6,000 = 598,388.
+The three files hold X (32, 32, 3, n) uint8 RGB and y (n, 1), where the label 10 stands for the digit 0. The paper
+trains on train and extra together but holds out 400 images of each class of train and 200 of each class of extra:
+604,388 − 6,000 = 598,388.
 """
 import os
 
 import numpy as np
 
-from data.download import Archive, difference, download
 from common.errors import UserError
 from common.files import write_atomically
+from data.download import Archive, fetch, refuse, unreadable
 
 BASE = 'http://ufldl.stanford.edu/housenumbers/'
 FILES = {
@@ -19,35 +19,40 @@ FILES = {
     'test': Archive('test_32x32.mat', BASE, 64275384, 'eb5a983be6a315427106f1b164d9cef3'),
 }
 CLASSES = tuple('0123456789')
-HELD_OUT = {'train': 400, 'extra': 200}  # of each class
+HELD_OUT = {'train': 400, 'extra': 200}  # images of each class
 SPLIT_SEED = 2016
 INDICES = 'svhn-held-out.txt'
 
+Split = tuple[np.ndarray | list[np.ndarray], np.ndarray]
 
-def read(folder, verify=True):
-    """SVHN in `folder`: ({split: (list of images (32, 32, 3) uint8 RGB, labels (n,) int)}, whether it is official).
 
-    Splits: train, what the paper trains on; val, what it holds out, drawn with a fixed seed; test. Which images
-    of the official files are held out is written to svhn-held-out.txt. Files with too few images of a class are
-    not split: val is then empty. Fetches files that are not there; raises UserError where one cannot be used,
-    and with `verify` where one is not the official one. Needs 2.1 GB: the images are views of the files' arrays.
+def read(folder: str, verify: bool = True) -> tuple[dict[str, Split], bool]:
+    """Read SVHN from `folder`; files that are not there are fetched.
+
+    The splits are train, which the paper trains on, val, which it holds out, and test. Which images are held out is
+    drawn with a fixed seed and written to svhn-held-out.txt. Files with too few images of a class are not split: val is
+    then empty. Needs 2.1 GB: the images are views of the files' arrays.
+
+    Returns:
+        {split: (images, each (32, 32, 3) uint8 RGB, labels (n,) int)}, and whether this is the official data.
+
+    Raises:
+        UserError: a file cannot be used, or with `verify` is not the official one.
     """
-    paths = {name: download(archive, folder) for name, archive in FILES.items()}
-    problems = [_difference(paths[name], archive) for name, archive in FILES.items()]
-    for problem in problems:
-        if problem and verify:
-            raise UserError(problem)
-    contents = {name: _load(path) for name, path in paths.items()}
+    files = {name: fetch(archive, folder) for name, archive in FILES.items()}
+    for _, problem in files.values():
+        refuse(problem, verify)
+    contents = {name: _load(path) for name, (path, _) in files.items()}
     held_out = hold_out({name: contents[name][1] for name in HELD_OUT})
     write_atomically(os.path.join(folder, INDICES), ''.join(
-        '%s %d\n' % (name, index) for name, indices in held_out.items() for index in indices))
+        f'{name} {index}\n' for name, indices in held_out.items() for index in indices))
     rest = {name: np.setdiff1d(np.arange(len(contents[name][1])), indices) for name, indices in held_out.items()}
     splits = {'train': _pick(contents, rest), 'val': _pick(contents, held_out), 'test': contents['test']}
-    return splits, not any(problems)
+    return splits, not any(problem for _, problem in files.values())
 
 
-def hold_out(labels):
-    """The indices to hold out, sorted, {file: (k,) int}, for {file: labels}; none where a class has too few images."""
+def hold_out(labels: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The indices to hold out, sorted, of each file; none if a class has too few images."""
     if any((np.bincount(labels[name], minlength=10) <= count).any() for name, count in HELD_OUT.items()):
         return {name: np.empty(0, int) for name in HELD_OUT}
     random = np.random.RandomState(SPLIT_SEED)
@@ -55,28 +60,22 @@ def hold_out(labels):
                                           for digit in range(10)])) for name, count in HELD_OUT.items()}
 
 
-def _pick(contents, indices):
+def _pick(contents: dict[str, Split], indices: dict[str, np.ndarray]) -> Split:
     images = [contents[name][0][i] for name, chosen in indices.items() for i in chosen]
     return images, np.concatenate([contents[name][1][chosen] for name, chosen in indices.items()])
 
 
-def _difference(path, archive):
-    wrong = difference(path, archive)
-    return wrong and ('%s is truncated or altered (%s): delete it to fetch it again, or use it as it is with '
-                      '--no-verify' % (path, wrong))
-
-
-def _load(path):
+def _load(path: str) -> Split:
     """Images (n, 32, 32, 3) uint8, a view of the file's array, and labels (n,) int, 0 … 9."""
-    import scipy.io  # here, because it takes half a second
+    import scipy.io  # imported here: it takes half a second
     try:
         contents = scipy.io.loadmat(path, variable_names=['X', 'y'])
         images, labels = contents['X'].transpose(3, 0, 1, 2), contents['y'].ravel().astype(np.int64)
         whole = images.shape == (len(labels), 32, 32, 3) and images.dtype == np.uint8 and len(labels) > 0
-    except Exception as error:  # scipy and zlib have many for a damaged file
-        raise UserError('%s cannot be read (%s): delete it to fetch it again' % (path, error)) from error
+    except Exception as error:  # scipy and zlib raise many kinds for a damaged file
+        raise unreadable(path, error) from error
     if not whole or labels.min() < 1 or labels.max() > 10:
-        raise UserError('%s is not in the format of SVHN: it needs X (32, 32, 3, n) of bytes and y (n, 1) of 1 to 10'
-                        % path)
+        raise UserError(f'{path} is not in the format of SVHN: it needs X (32, 32, 3, n) of bytes and y (n, 1) of 1 to '
+                        '10')
     labels[labels == 10] = 0
     return images, labels

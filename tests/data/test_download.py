@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from data import download as download_module
-from data.download import Archive, download
 from common.errors import UserError
+from data import download as download_module
+from data.download import Archive, download, fetch, refuse
 
 CONTENT = os.urandom(3_000_000)
 
@@ -44,7 +44,7 @@ def server(monkeypatch):
     Handler.seen.clear()
     with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as served:
         threading.Thread(target=served.serve_forever, daemon=True).start()
-        yield 'http://127.0.0.1:%d/' % served.server_address[1]
+        yield f'http://127.0.0.1:{served.server_address[1]}/'
         served.shutdown()
 
 
@@ -98,8 +98,7 @@ def test_a_wrong_length_is_said(server, tmp_path):
 def test_giving_up_says_where_and_what_to_do(server, tmp_path, name, monkeypatch):
     if name == 'dead':  # nothing more comes after the first piece
         monkeypatch.setattr(Handler, 'do_GET', lambda self: self.send_error(503))
-    with pytest.raises(UserError, match='cannot fetch http://127.0.0.1.*%s .HTTP status .*run the command again'
-                       % name):
+    with pytest.raises(UserError, match=f'cannot fetch http://127.0.0.1.*{name} .HTTP status .*run the command again'):
         download(archive(server, name), str(tmp_path))
     assert not (tmp_path / name).exists()
 
@@ -109,3 +108,19 @@ def test_no_server_at_all(tmp_path, monkeypatch):
     monkeypatch.setattr(download_module, 'PAUSE', 0.01)
     with pytest.raises(UserError, match='cannot fetch .* .no connection.: run .* or put x into'):
         download(Archive('x', 'http://127.0.0.1:9/', 10, ''), str(tmp_path))
+
+
+def test_a_file_that_is_there_is_checked_and_not_fetched_again(server, tmp_path):
+    """A file just fetched was checked already."""
+    official = archive(server, 'whole')
+    path = str(tmp_path / 'whole')
+    assert fetch(official, str(tmp_path)) == fetch(official, str(tmp_path)) == (path, None)
+    for content, expected in ((CONTENT[:-1], '2,999,999 bytes instead of 3,000,000'),
+                              (CONTENT[:-1] + bytes([CONTENT[-1] ^ 1]), f'MD5 .* instead of {official.md5}')):
+        (tmp_path / 'whole').write_bytes(content)
+        _, problem = fetch(official, str(tmp_path))
+        refuse(problem, verify=False)
+        with pytest.raises(UserError, match=f'^{path} is truncated or altered .{expected}.: delete it to fetch it '
+                                            'again, or use it as it is with --no-verify$'):
+            refuse(problem, verify=True)
+    assert len(Handler.seen) == 1

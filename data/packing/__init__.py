@@ -1,0 +1,131 @@
+"""Image files → RecordIO, resized, in chunks and in several processes. An interrupted packing goes on where it was.
+
+convert.py is about one image, workers.py about the processes, journal.py about what is done already. Each process
+writes a chunk's records to a file of its own; the command appends these files in order to NAME.unfinished.rec.
+"""
+import glob
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from common.errors import UserError
+from common.files import file_digest
+from data import recordio
+from data.packing import workers
+from data.packing.convert import Original
+from data.packing.journal import Journal, full_disk_is_one_line
+
+CHUNK = 512          # images; about 50 MB, and 10 seconds of a core
+
+
+class Job(NamedTuple):
+    """A split to be made.
+
+    originals: in the order of the records. labels: (n,) int. classes: the labels' names. official: whether it is the
+    official data. shorter_side: pixels to store. coding: a key of convert.CODINGS.
+    """
+
+    originals: list[Original]
+    labels: np.ndarray
+    classes: list[str]
+    official: bool
+    shorter_side: int
+    coding: str
+
+
+def pack(prefix: str, job: Job, processes: int | None = None) -> dict:
+    """Make a split's three files, or go on where an earlier call was interrupted; return the side file's dict.
+
+    Args:
+        prefix: of the three files.
+        job: what to make.
+        processes: how many convert images; None for one on each core, 0 for none but this one.
+    """
+    temporary = prefix + '.unfinished'
+    with full_disk_is_one_line(temporary + '.rec'), closing(Journal(temporary)) as journal:
+        _remove_chunk_files(temporary)
+        try:
+            _add_chunks(temporary, job, journal, processes)
+        except (KeyboardInterrupt, SystemExit):
+            print(f'{prefix}.rec is not finished: the same command goes on from here', flush=True)
+            raise
+        finally:
+            _remove_chunk_files(temporary)
+        about = _write_index(temporary + '.idx', job, journal)
+        if not about['records']:
+            recordio.discard(temporary)
+            raise UserError(f'none of the {len(job.originals)} images for {os.path.basename(prefix)} can be decoded, '
+                            f'such as {about["undecodable"][0]}')
+        recordio.finish(temporary, prefix, about)
+        journal.remove()
+    _report_undecodable(prefix, about['undecodable'])
+    return about
+
+
+def _remove_chunk_files(temporary: str) -> None:
+    for path in glob.glob(glob.escape(temporary) + '.chunk*'):
+        os.remove(path)
+
+
+def _add_chunks(temporary: str, job: Job, journal: Journal, processes: int | None) -> None:
+    done = journal.resume(_header(job))
+    images, title = len(job.originals), os.path.basename(temporary).split('.')[0]
+    before = min(done * CHUNK, images)
+    if done:
+        print(f'{title}: going on after {before} of {images} images', flush=True)
+    with tqdm(total=images, initial=before, desc=title, unit=' images', disable=None) as bar, \
+            workers.ordered_map(processes) as ordered_map:
+        for path, entry in ordered_map(workers.write_chunk, _chunks(temporary, job, done)):
+            journal.append(path, entry)
+            bar.update(len(entry['records']) + len(entry['undecodable']))
+
+
+def _header(job: Job) -> dict:
+    """Two jobs with the same header make the same files."""
+    digest = hashlib.sha256(' '.join(job.classes).encode())
+    for original, label in zip(job.originals, job.labels):
+        digest.update(b'%s %d\n' % (os.fsencode(original.name), label))
+    return {'format': recordio.FORMAT, 'images': len(job.originals), 'images_sha256': digest.hexdigest(),
+            'chunk': CHUNK, 'shorter_side': job.shorter_side, 'coding': job.coding}
+
+
+def _chunks(temporary: str, job: Job, done: int) -> Iterator[workers.Chunk]:
+    """Yield the chunks after the first `done`.
+
+    Their files have this process's number: a worker whose command was killed may still write to its own.
+    """
+    for first in range(done * CHUNK, len(job.originals), CHUNK):
+        part = slice(first, first + CHUNK)
+        yield workers.Chunk(f'{temporary}.chunk{os.getpid()}-{first}', first // CHUNK, first, job.originals[part],
+                            job.labels[part].tolist(), job.shorter_side, job.coding)
+
+
+def _write_index(path: str, job: Job, journal: Journal) -> dict:
+    """Write the .idx from the finished journal; return the side file's dict."""
+    offsets, undecodable, start = [], [], 0
+    counts, content = np.zeros(len(job.classes), np.int64), hashlib.sha256()
+    for entry in journal.entries():
+        offsets += [(i, start + offset) for i, offset in entry['records']]
+        start += entry['bytes']
+        undecodable += entry['undecodable']
+        np.add.at(counts, job.labels[[i for i, _ in entry['records']]], 1)
+        content.update(bytes.fromhex(entry['sha256']))
+    recordio.write_index(path, offsets)
+    return {
+        'format': recordio.FORMAT, 'records': len(offsets), 'verified': job.official, 'classes': job.classes,
+        'labels': counts.tolist(), 'shorter_side': job.shorter_side, 'coding': job.coding,
+        'content_sha256': content.hexdigest(), 'rec_bytes': start, 'idx_sha256': file_digest(path, 'sha256'),
+        'undecodable': undecodable,
+    }
+
+
+def _report_undecodable(prefix: str, names: list[str]) -> None:
+    if names:
+        shown = ', '.join(names[:10]) + ', …' * (len(names) > 10)
+        print(f'{os.path.basename(prefix)}: {len(names)} images cannot be decoded and are left out, {shown}; '
+              f'{prefix}.json has the whole list as `undecodable`', flush=True)

@@ -1,0 +1,118 @@
+"""Finding ImageNet's images: folders, tar files, the devkit; a line for what cannot be used."""
+import glob
+import os
+import tarfile
+
+import pytest
+
+from data.imagenet_files import find_images
+from tests.data.small_imagenet import edit, prepare_fails, tar, write, write_devkit
+
+pytestmark = pytest.mark.usefixtures('small_sides')
+
+
+def found(source, by_devkit=False):
+    """{(file name, wnid, bytes)} of the images found."""
+    return {(original.name, original.wnid, original.read()) for original in find_images(str(source), by_devkit)}
+
+
+def expected(copy, split):
+    """What has to be found of a copy."""
+    if split == 'val':
+        return {(name, wnid, content) for name, (wnid, content) in copy.val.items()}
+    return {(name, name.split('_')[0], content) for name, content in copy.train.items()}
+
+
+def test_tars_and_folders_have_the_same_images(copy, tmp_path):
+    copy.write_tars(tmp_path / 'tars')
+    copy.write_folders(tmp_path / 'folders')
+    for split in ('train', 'val'):
+        by_devkit = split == 'val'
+        assert found(tmp_path / 'tars' / f'ILSVRC2012_img_{split}.tar', by_devkit) == expected(copy, split)
+        assert found(tmp_path / 'folders' / split, by_devkit) == expected(copy, split)
+
+
+def test_tars_of_folders_do_as_well(copy, tmp_path):
+    write(str(tmp_path / 'train.tar'), tar(
+        {f'./train/{name.split("_")[0]}/{name}': content for name, content in copy.train.items()}))
+    write(str(tmp_path / 'val.tar'), tar({f'{wnid}/{name}': content for name, (wnid, content) in copy.val.items()}))
+    assert found(tmp_path / 'train.tar') == expected(copy, 'train')
+    assert found(tmp_path / 'val.tar') == expected(copy, 'val')
+
+
+def test_validation_images_in_no_folders_are_labeled_by_the_devkit_unpacked_or_not(copy, tmp_path):
+    copy.write_tars(tmp_path)
+    with tarfile.open(str(tmp_path / 'ILSVRC2012_img_val.tar')) as file:
+        file.extractall(str(tmp_path / 'val'))
+    assert found(tmp_path / 'val', True) == expected(copy, 'val')
+    with tarfile.open(str(tmp_path / 'ILSVRC2012_devkit_t12.tar.gz')) as file:
+        file.extractall(str(tmp_path))
+    os.remove(str(tmp_path / 'ILSVRC2012_devkit_t12.tar.gz'))
+    assert found(tmp_path / 'val', True) == expected(copy, 'val')
+
+
+def test_a_file_that_cannot_be_read_is_found_all_the_same(copy, tmp_path):
+    """It is named as undecodable later."""
+    copy.write_folders(tmp_path)
+    os.symlink('nowhere', str(tmp_path / 'val' / 'n00000021' / 'a_dangling.JPEG'))
+    assert ('a_dangling.JPEG', 'n00000021', b'') in found(tmp_path / 'val')
+
+
+# Users' mistakes
+
+def overwrite(content, needle):
+    """Destroy the tar header that names a file."""
+    place = content.index(needle)
+    return content[:place] + b'x' * 512 + content[place + 512:]
+
+
+@pytest.mark.parametrize('name, change, problem', [
+    ('train.tar', lambda content: content[:len(content) // 2], 'train.tar cannot be read .*truncated or altered'),
+    ('train.tar', lambda content: content[:-15000], 'train.tar cannot be read'),
+    ('train.tar', lambda content: overwrite(content, b'n00000010.tar'), r'train.tar cannot be read \(no header at'),
+    ('train.tar', lambda content: overwrite(content, b'n00000010_3.'), r'train.tar cannot be read \(no header at'),
+    ('val.tar', lambda content: overwrite(content, b'ILSVRC2012_val_00000003'), r'val.tar cannot be read \(no header'),
+    ('val.tar', lambda content: content[:content.index(b'ILSVRC2012_val_00000003') + 100], 'val.tar cannot be read'),
+    ('val.tar', lambda content: b'', 'val.tar cannot be read'),
+    ('val.tar', lambda content: b'<html>not found</html>' * 1000, 'val.tar cannot be read'),
+    ('train.tar', lambda content: tar({'readme.txt': b'x'}), 'train.tar has no images by class'),
+    ('train.tar', lambda content: tar({'n00000003.tar': tar({})}), 'n00000003.tar in .*train.tar has no JPEG'),
+    ('devkit', lambda content: content[:len(content) // 2], 'devkit_t12 in .* cannot be read .*truncated or altered'),
+    ('devkit', lambda content: b'', 'devkit_t12 in .* cannot be read'),
+    ('devkit', lambda content: tar({'ILSVRC2012_devkit_t12/data/meta.mat': b'x' * 1000}), 'devkit_t12 in .* cannot be'),
+])
+def test_a_damaged_file_is_one_line(copy, tmp_path, name, change, problem):
+    folder = copy.write_tars(tmp_path)
+    edit(glob.glob(f'{folder}/*{name}*')[0], change)
+    prepare_fails(folder, problem)
+
+
+def test_labels_that_do_not_fit_are_one_line(copy, tmp_path):
+    folder = copy.write_tars(tmp_path)
+    write_devkit(folder, ['n00000003'] * 9)
+    prepare_fails(folder, 'val.tar has 10 images, but the ground truth in ILSVRC2012_devkit_t12 has 9 lines')
+    write_devkit(folder, ['n00000003'] * 9 + ['n00000001'])
+    prepare_fails(folder, 'val.tar has images of n00000001, which the training images do not have')
+    os.remove(os.path.join(folder, 'ILSVRC2012_devkit_t12.tar.gz'))
+    prepare_fails(folder, 'has no labels: put ILSVRC2012_devkit_t12.tar.gz of https://image-net.org beside it')
+
+
+def test_folders_that_cannot_be_used_are_one_line(copy, tmp_path):
+    folder = copy.write_folders(tmp_path)
+    write(os.path.join(folder, 'val', 'n00000099', '1.JPEG'), b'')
+    prepare_fails(folder, 'val has images of n00000099, which the training images do not have')
+    os.remove(os.path.join(folder, 'val', 'n00000099', '1.JPEG'))
+    prepare_fails(folder, 'val/n00000099 has no JPEG')
+    os.rename(os.path.join(folder, 'train'), os.path.join(folder, 'kept'))
+    write(os.path.join(folder, 'train', 'goldfish', '1.JPEG'), b'')
+    prepare_fails(folder, 'train has no images by class: its folders must be named by wnid')
+
+
+def test_the_devkits_numbers_stand_for_wnids(copy, tmp_path):
+    """One image of each class."""
+    wnids = sorted(['n00000003', 'n00000010', 'n00000021', 'n00000100'])
+    images = list(copy.train.values())[:4]
+    write(str(tmp_path / 'val.tar'), tar({f'{i}.JPEG': image for i, image in enumerate(images)}))
+    write_devkit(tmp_path, wnids[::-1])
+    assert sorted((name, wnid) for name, wnid, _ in found(tmp_path / 'val.tar', True)) == [
+        (f'{i}.JPEG', wnid) for i, wnid in enumerate(wnids[::-1])]
