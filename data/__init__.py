@@ -9,25 +9,30 @@ import contextlib
 import fcntl
 import functools
 import os
-from typing import Callable, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
 
 import common.mxnet  # noqa: F401  first: it says what to do where the environment is missing
-from data import cifar, digits, imagenet, recordio, records, svhn
-from data.batches import Normalisation, TrainBatches, evaluation_batches
-from data.image_records import ImageRecords
 from common.errors import UserError
+from common.sharding import Shard
+from data import cifar, digits, imagenet, recordio, records, svhn
+from data.batches import Normalization, TrainBatches, evaluation_batches
+from data.image_records import ImageRecords
 
 
 class Source(NamedTuple):
     """A line of the table of data sets. mean, std: of the training images' channels R, G, B, 0–255."""
 
     read: Callable   # (folder, verify) → ({split: (images (n, h, w, 3) uint8 RGB, labels)}, whether official)
-    classes: tuple   # names, in the order of the labels
-    mean: tuple
-    std: tuple
+    classes: tuple[str, ...]   # in the order of the labels
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
     pad: int = 4         # augmentation: padding before the random crop
     mirror: bool = True  # augmentation: mirror half of the images
-    splits: tuple = ('train', 'test')
+    splits: tuple[str, ...] = ('train', 'test')
 
 
 SOURCES = {
@@ -35,7 +40,7 @@ SOURCES = {
                       (125.307, 122.950, 113.865), (62.993, 62.089, 66.705)),
     'cifar100': Source(functools.partial(cifar.read, cifar.CIFAR100), cifar.CIFAR100.classes,
                        (129.304, 124.070, 112.434), (68.170, 65.392, 70.418)),
-    # the paper augments no SVHN
+    # the paper does not augment SVHN
     'svhn': Source(svhn.read, svhn.CLASSES, (111.609, 113.161, 120.565), (50.498, 51.259, 50.244), pad=0,
                    mirror=False, splits=('train', 'val', 'test')),
     # a mirrored digit is no digit
@@ -46,54 +51,68 @@ SOURCES = {
 NAMES = tuple(SOURCES) + ('imagenet',)
 
 
-class Dataset(NamedTuple):
+@dataclass(frozen=True)
+class Dataset:
     """A data set in memory. splits: {split: (images, labels)}; about: {split: its side file's dict}."""
 
     name: str
     source: Source
-    splits: dict
-    about: dict
-    test_split, has_top5 = 'test', False  # what its tables have
-    test_batch = 100                      # images a device evaluates at a time; no result depends on it
+    splits: dict[str, tuple[np.ndarray, np.ndarray]]
+    about: dict[str, dict]
+    # what the paper's tables show of it
+    test_split: ClassVar[str] = 'test'
+    has_top5: ClassVar[bool] = False
+    # images a device evaluates at a time; no result depends on it
+    test_batch: ClassVar[int] = 100
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple[int, ...]:
         """(channels, height, width)."""
         images, _ = next(iter(self.splits.values()))
         return images.shape[1:]
 
     @property
-    def classes(self):
+    def classes(self) -> tuple[str, ...]:
         """Their names, in the order of the labels."""
         return self.source.classes
 
-    def train_batches(self, batch_size, seed, place, pad_value='zero'):
-        """TrainBatches of the training split, augmented as the data set's line says, for the devices at `place`."""
-        return TrainBatches(*self.splits['train'], batch_size, self._normalise(), seed, self.source.pad,
-                            self.source.mirror, pad_value, place.shares)
+    def train_batches(self, batch_size: int, seed: int, shard: Shard = Shard(),  # noqa: B008
+                      pad_value: str = 'zero') -> TrainBatches:
+        """The training split's batches for the devices in `shard`, augmented as the table of data sets says."""
+        return TrainBatches(*self.splits['train'], batch_size, self._normalization(), seed, self.source.pad,
+                            self.source.mirror, pad_value, shard)
 
-    def evaluation_batches(self, split, batch_size):
+    def evaluation_batches(self, split: str, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield (data, labels) over a split as it is, every image once."""
-        return evaluation_batches(*self.splits[split], batch_size, self._normalise())
+        return evaluation_batches(*self.splits[split], batch_size, self._normalization())
 
-    def _normalise(self):
-        return Normalisation(self.source.mean, self.source.std)
+    def _normalization(self) -> Normalization:
+        return Normalization(self.source.mean, self.source.std)
 
 
-def default_folder(name):
+def default_folder(name: str) -> str:
     """Where a data set is kept unless --data-dir says otherwise: datasets/NAME beside the scripts."""
     return os.path.relpath(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'datasets', name))
 
 
-def load(name, folder=None, splits=('train', 'test'), verify=True, train_on=('train',)):
-    """The data set `name` from `folder`, its RecordIO made first where it is missing or does not match.
+def load(name: str, folder: str | None = None, splits: Sequence[str] = ('train', 'test'), verify: bool = True,
+         train_on: Sequence[str] = ('train',)) -> Dataset:
+    """Load a data set into memory. Its RecordIO files are made first where they are missing or do not match.
 
-    train_on: which of the source's splits are read as `train`. Raises UserError where the source cannot be had or
-    is not the official data; verify=False takes it all the same, and the side file remembers that. Once made, the
-    RecordIO files are the data: delete them after a change of the source.
+    Once made, the RecordIO files are the data: delete them after a change of the source.
+
+    Args:
+        name: a key of SOURCES.
+        folder: where the source is, and where the RecordIO files go; default_folder(name) unless given.
+        splits: which to load.
+        verify: False takes what is not the official data; the side file remembers that.
+        train_on: which of the source's splits are read as `train`.
+
+    Raises:
+        UserError: the source cannot be had, or with `verify` is not the official data.
     """
     folder = folder or default_folder(name)
-    prefixes = {split: os.path.join(folder, '%s-%s' % (name, split)) for split in SOURCES[name].splits}
+    prefixes = {split: os.path.join(folder, f'{name}-{split}') for split in SOURCES[name].splits}
     about = _check(prefixes)
     if not all(about.values()):
         with _one_at_a_time(folder):
@@ -102,47 +121,51 @@ def load(name, folder=None, splits=('train', 'test'), verify=True, train_on=('tr
                 _announce(prefixes, about)
                 about = _make_records(SOURCES[name], folder, prefixes, verify)
     if verify and not all(entry['verified'] for entry in about.values()):
-        raise UserError('the RecordIO files in %s were made from unverified files: pass --no-verify to use them, '
-                        'or delete %s-*.rec to make them again' % (folder, name))
+        raise UserError(f'the RecordIO files in {folder} were made from unverified files: pass --no-verify to use '
+                        f'them, or delete {name}-*.rec to make them again')
     files = {split: train_on if split == 'train' else (split,) for split in splits}
     return Dataset(name, SOURCES[name], {split: records.read(*(prefixes[part] for part in files[split]))
                                          for split in splits}, about)
 
 
-def load_imagenet(folder=None, verify=True, splits=('train', 'val')):
-    """ImageNet from `folder`, packed first where it is not; see data/imagenet.py. Returns ImageRecords."""
+def load_imagenet(folder: str | None = None, verify: bool = True,
+                  splits: Sequence[str] = ('train', 'val')) -> ImageRecords:
+    """ImageNet from `folder`, packed first where it is not; see data/imagenet.py."""
     folder = folder or default_folder('imagenet')
     with _one_at_a_time(folder):
         about = imagenet.prepare(folder, verify, splits=splits)
     return ImageRecords({split: os.path.join(folder, 'imagenet-' + split) for split in about}, about)
 
 
-def load_for_evaluation(name, folder=None, split=None, verify=True):
-    """The data set `name`, one of NAMES, with a split in it to evaluate; without one, what its tables have."""
+def load_for_evaluation(name: str, folder: str | None = None, split: str | None = None,
+                        verify: bool = True) -> Dataset | ImageRecords:
+    """Load a data set, one of NAMES, with one split to evaluate: its test split unless another is named."""
+    dataset: Dataset | ImageRecords
     if name == 'imagenet':
         dataset = load_imagenet(folder, verify, [ImageRecords.test_split])
     else:
-        known = split in SOURCES[name].splits
-        dataset = load(name, folder, [split if known else Dataset.test_split], verify)
+        known = split if split in SOURCES[name].splits else None
+        dataset = load(name, folder, [known or Dataset.test_split], verify)
     if split and not dataset.about.get(split, {}).get('records'):
-        raise UserError('%s in %s has no images for --split %s' % (name, folder or default_folder(name), split))
+        raise UserError(f'{name} in {folder or default_folder(name)} has no images for --split {split}')
     return dataset
 
 
-def _check(prefixes):
-    return {split: recordio.check(prefix) for split, prefix in prefixes.items()}
+def _check(prefixes: dict[str, str]) -> dict[str, dict]:
+    """{split: its side file's dict, empty if the files must be made}."""
+    return {split: recordio.check(prefix) or {} for split, prefix in prefixes.items()}
 
 
 @contextlib.contextmanager
-def _one_at_a_time(folder):
-    """A lock on the folder, so that of several runs started together one prepares the data for all.
+def _one_at_a_time(folder: str) -> Iterator[None]:
+    """A lock on the folder: if several runs start together, one of them prepares the data for all.
 
-    The folder is made for it, and removed again if nothing came to lie in it.
+    The folder is made for it, and removed again if it stays empty.
     """
     try:
         os.makedirs(folder, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise UserError('%s is not a folder: name another with --data-dir' % folder) from None
+        raise UserError(f'{folder} is not a folder: name another with --data-dir') from None
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -153,12 +176,16 @@ def _one_at_a_time(folder):
             os.rmdir(folder)
 
 
-def _announce(prefixes, about):
+def _announce(prefixes: dict[str, str], about: dict[str, dict]) -> None:
     for split, prefix in prefixes.items():
         if not about[split] and os.path.exists(prefix + '.rec'):
-            print('%s.rec does not match %s.json: making the RecordIO files again' % (prefix, prefix), flush=True)
+            print(f'{prefix}.rec does not match {prefix}.json: making the RecordIO files again', flush=True)
 
 
-def _make_records(source, folder, prefixes, verify):
+def _make_records(source: Source, folder: str, prefixes: dict[str, str], verify: bool) -> dict[str, dict]:
     arrays, official = source.read(folder, verify)
-    return {split: records.write(prefix, *arrays[split], verified=official) for split, prefix in prefixes.items()}
+    about = {}
+    for split, prefix in prefixes.items():
+        images, labels = arrays[split]
+        about[split] = records.write(prefix, images, labels, verified=official)
+    return about

@@ -161,16 +161,16 @@ class Reader:
 class TrainRecords:
     """A training split, an epoch at a time, in batches of one size.
 
-    prefix: of the RecordIO files, `records` records. batch_size: over all devices; place: which of them are here.
+    prefix: of the RecordIO files, `records` records. batch_size: over all devices; shard: which of them are here.
     augmentation: a name of AUGMENTATIONS. Raises UserError where the batches do not come out even.
     """
 
-    def __init__(self, prefix, records, batch_size, seed, place, augmentation='paper'):
-        self.seed, self.place, self.batch_size = seed, place, batch_size
+    def __init__(self, prefix, records, batch_size, seed, shard, augmentation='paper'):
+        self.seed, self.shard, self.batch_size = seed, shard, batch_size
         self.augment = AUGMENTATIONS[augmentation]
-        if batch_size % place.total:
+        if batch_size % shard.total:
             raise UserError('--batch-size %d cannot be split evenly over %d devices: choose a multiple' % (
-                batch_size, place.total))
+                batch_size, shard.total))
         self.steps = records // batch_size
         if not self.steps:
             raise UserError('%d images are too few for a batch of %d' % (records, batch_size))
@@ -187,7 +187,7 @@ class TrainRecords:
         Begins with batch `start`; epochs count from 1. The memory of `data` is used again for later batches.
         """
         order = np.random.RandomState([self.seed, epoch]).permutation(self.reader.ids)
-        shares = self.place.shares(self.batch_size)
+        shares = self.shard.slices(self.batch_size)
         here = slice(shares[0].start, shares[-1].stop)
         plan = (order[step * self.batch_size:(step + 1) * self.batch_size][here].tolist()
                 for step in range(start, self.steps))
@@ -215,9 +215,9 @@ class ImageRecords:
         self.prefixes, self.about = prefixes, about
         self.classes = tuple(next(iter(about.values()))['classes'])
 
-    def train_batches(self, batch_size, seed, place, augmentation='paper'):
+    def train_batches(self, batch_size, seed, shard, augmentation='paper'):
         """TrainRecords of the training split."""
-        return TrainRecords(self.prefixes['train'], self.about['train']['records'], batch_size, seed, place,
+        return TrainRecords(self.prefixes['train'], self.about['train']['records'], batch_size, seed, shard,
                             augmentation)
 
     def evaluation_batches(self, split, batch_size):

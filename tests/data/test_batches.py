@@ -1,8 +1,9 @@
-"""Batches: normalisation and augmentation against plain numpy, order as a function of seed and epoch."""
+"""Batches: normalization and augmentation against plain numpy, order as a function of seed and epoch."""
 import numpy as np
 import pytest
 
-from data.batches import Normalisation, TrainBatches, evaluation_batches
+from common.sharding import Shard
+from data.batches import Normalization, TrainBatches, evaluation_batches
 
 MEAN, STD = (125.307, 122.950, 113.865), (62.993, 62.089, 66.705)
 
@@ -18,19 +19,19 @@ def labels():
 
 
 def make(images, labels, **options):
-    return TrainBatches(images, labels, 64, Normalisation(MEAN, STD), **{'seed': 1, **options})
+    return TrainBatches(images, labels, 64, Normalization(MEAN, STD), **{'seed': 1, **options})
 
 
-def normalised(images):
+def normalized(images):
     return (images - np.array(MEAN)[:, None, None]) / np.array(STD)[:, None, None]
 
 
 def crops(image, pad_value):
-    """{(top, left, mirrored): crop} of one image (3, 32, 32), normalised: by the definition, 162 of them."""
-    if pad_value == 'zero':  # the paper: zeros before normalisation
-        padded = normalised(np.pad(image, ((0, 0), (4, 4), (4, 4))))
+    """{(top, left, mirrored): crop} of one image (3, 32, 32), normalized: by the definition, 162 of them."""
+    if pad_value == 'zero':  # the paper: zeros before normalization
+        padded = normalized(np.pad(image, ((0, 0), (4, 4), (4, 4))))
     else:                    # the released code: the channel's mean, zero after it
-        padded = np.pad(normalised(image), ((0, 0), (4, 4), (4, 4)))
+        padded = np.pad(normalized(image), ((0, 0), (4, 4), (4, 4)))
     plain = {(top, left, False): padded[:, top:top + 32, left:left + 32] for top in range(9) for left in range(9)}
     return {**plain, **{(top, left, True): crop[..., ::-1] for (top, left, _), crop in plain.items()}}
 
@@ -59,7 +60,7 @@ def test_mirrors_are_half_and_crops_uniform(random):
 
 def test_without_mirror_and_padding_images_are_as_they_are(images, labels):
     for ((data, batch_labels),), _ in make(images, labels, pad=0, mirror=False).epoch(1):
-        np.testing.assert_allclose(data, normalised(images[batch_labels.astype(int)]), atol=1e-5)
+        np.testing.assert_allclose(data, normalized(images[batch_labels.astype(int)]), atol=1e-5)
 
 
 def test_an_epoch_shows_every_image_once_the_last_batch_shorter(images, labels):
@@ -80,7 +81,22 @@ def test_an_epoch_is_a_function_of_seed_and_epoch(images, labels):
     assert of(1, 5, start=2) == of(1, 5)[2:]
 
 
+@pytest.mark.parametrize('total', [2, 3])
+def test_the_devices_of_all_workers_share_each_batch(images, labels, total):
+    """One process with all devices, or a process for each, have together what one device has."""
+    def of(first, count):
+        return [parts for parts, _ in make(images, labels, shard=Shard(first, count, total)).epoch(1)]
+
+    alone = [part for (part,), _ in make(images, labels).epoch(1)]
+    together, each = of(0, total), [of(device, 1) for device in range(total)]
+    for step, (data, batch_labels) in enumerate(alone):
+        for parts in (together[step], [own[step][0] for own in each]):
+            assert len(parts) == total
+            np.testing.assert_array_equal(np.concatenate([part for part, _ in parts]), data)
+            np.testing.assert_array_equal(np.concatenate([part for _, part in parts]), batch_labels)
+
+
 def test_evaluation_never_augments(images, labels):
-    data, seen = zip(*evaluation_batches(images, labels, 64, Normalisation(MEAN, STD)))
-    np.testing.assert_allclose(np.concatenate(data), normalised(images), atol=1e-5)
+    data, seen = zip(*evaluation_batches(images, labels, 64, Normalization(MEAN, STD)))
+    np.testing.assert_allclose(np.concatenate(data), normalized(images), atol=1e-5)
     np.testing.assert_array_equal(np.concatenate(seen), labels)

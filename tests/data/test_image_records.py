@@ -10,7 +10,7 @@ from common.mxnet import mx
 from data import image_records
 from data.image_records import MEAN, STD, TrainRecords, evaluation_batches
 from common.errors import UserError
-from distributed.collectives import Place
+from common.sharding import Shard
 
 RECORDS = 45
 
@@ -37,7 +37,7 @@ def prefix(tmp_path_factory, originals):
 
 def read(prefix, epoch, first=0, count=1, total=1, batch=8, seed=1, start=0):
     """An epoch as [(labels, data) of each device] of each step."""
-    train = TrainRecords(prefix, RECORDS, batch, seed, Place(first, count, total))
+    train = TrainRecords(prefix, RECORDS, batch, seed, Shard(first, count, total))
     return [[(tuple(labels), data.copy()) for data, labels in parts] for parts, _ in train.epoch(epoch, start)]
 
 
@@ -76,7 +76,7 @@ def test_what_nobody_wants_any_more_is_not_decoded(prefix, monkeypatch):
 
     monkeypatch.setattr(image_records.cv2, 'imdecode', slow)
     monkeypatch.setattr(image_records, 'share_of_cores', lambda: 1)
-    epoch = TrainRecords(prefix, RECORDS, 4, 1, Place()).epoch(1)
+    epoch = TrainRecords(prefix, RECORDS, 4, 1, Shard()).epoch(1)
     next(epoch)
     epoch.close()
     assert len(decoded) <= 8  # two batches more were asked for; one of them may have been begun
@@ -147,7 +147,7 @@ def test_augmentations_scale_and_colour_but_keep_the_normalisation(tmp_path, nam
         record.write_idx(i, mx.recordio.pack_img(mx.recordio.IRHeader(0, float(i), i, 0),
                                                  np.full((480, 600, 3), 114, np.uint8), 3, '.png'))
     record.close()
-    train = TrainRecords(path, 16, 16, 1, Place(), name)
+    train = TrainRecords(path, 16, 16, 1, Shard(), name)
     ((data, _),), _ = next(train.epoch(1))
     pixels = data * np.array(STD)[:, None, None] + np.array(MEAN)[:, None, None]
     assert np.abs(pixels - pixels[:, :, :1, :1]).max() < 1.5  # flat
@@ -166,7 +166,7 @@ def test_scales_are_drawn_from_256_to_480(tmp_path):
     for i in range(64):
         record.write_idx(i, mx.recordio.pack_img(mx.recordio.IRHeader(0, float(i), i, 0), stripes, 3, '.png'))
     record.close()
-    ((data, _),), _ = next(TrainRecords(path, 64, 64, 1, Place()).epoch(1))
+    ((data, _),), _ = next(TrainRecords(path, 64, 64, 1, Shard()).epoch(1))
     row = data[:, 1, 112] > 0
     widths = [224 / max(1, np.abs(np.diff(line.astype(int))).sum()) for line in row]
     sides = np.array(widths) / 16 * 480
@@ -175,9 +175,9 @@ def test_scales_are_drawn_from_256_to_480(tmp_path):
 
 def test_batches_that_do_not_come_out_even_are_one_error(prefix):
     with pytest.raises(UserError, match='--batch-size 10 cannot be split evenly over 4 devices'):
-        TrainRecords(prefix, RECORDS, 10, 1, Place(0, 4, 4))
+        TrainRecords(prefix, RECORDS, 10, 1, Shard(0, 4, 4))
     with pytest.raises(UserError, match='45 images are too few for a batch of 256'):
-        TrainRecords(prefix, RECORDS, 256, 1, Place())
+        TrainRecords(prefix, RECORDS, 256, 1, Shard())
 
 
 def test_a_crop_is_a_part_of_the_image_scaled_and_half_of_them_are_mirrored():

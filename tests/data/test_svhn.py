@@ -1,5 +1,7 @@
 """SVHN: the .mat files, the paper's split, and train_svhn.py on small files."""
+import json
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -7,11 +9,9 @@ import scipy.io
 
 import data
 import train_svhn
-from data import download, records, svhn
 from common.errors import UserError
+from data import download, records, svhn
 from tests.conftest import official_folder
-from tests.test_train_cifar import only_run, read_json
-from distributed.collectives import Place
 
 OFFICIAL = {'train': 73257, 'extra': 531131, 'test': 26032}
 
@@ -81,11 +81,11 @@ def test_what_is_loaded_is_what_was_split(tmp_path, random, few_held_out):
         assert images.shape == (count, 3, 32, 32) and np.bincount(labels).tolist() == [count // 10] * 10
     both = [np.concatenate(parts) for parts in zip(contents['train'], contents['extra'])]
     assert as_pairs(images.transpose(0, 2, 3, 1), labels) == as_pairs(*both)  # all of them, after --split full
-    batches = dataset.train_batches(64, 1, Place())
+    batches = dataset.train_batches(64, 1)
     ((batch, batch_labels),), _ = next(batches.epoch(1))
     shown = {image.tobytes() for image in batch}  # not cropped, not mirrored
-    normalised = (images - np.array(dataset.source.mean)[:, None, None]) / np.array(dataset.source.std)[:, None, None]
-    assert shown <= {image.astype(np.float32).tobytes() for image in normalised}
+    normalized = (images - np.array(dataset.source.mean)[:, None, None]) / np.array(dataset.source.std)[:, None, None]
+    assert shown <= {image.astype(np.float32).tobytes() for image in normalized}
 
 
 @pytest.mark.parametrize('damage, expected', [
@@ -124,23 +124,41 @@ def test_other_files_need_no_verify_and_missing_ones_are_fetched(tmp_path, rando
         data.load('svhn', str(tmp_path), verify=False)
 
 
-def test_the_command_holds_out_trains_and_evaluates(command, tmp_path, random):
-    """With just more images than the split holds out, 200 remain to train on."""
-    write_svhn(tmp_path / 'svhn', random, train=4100, extra=2100, test=50)
+# Trains with a split that holds out 3 images of each class.
+SMALL_SPLIT = """
+import train_svhn
+from common.cli import run
+from data import svhn
+svhn.HELD_OUT = {'train': 2, 'extra': 1}
+run(train_svhn.main)
+"""
+
+
+def only_run(log_dir):
+    """The one run directory under log_dir, and its config.json."""
+    path, = log_dir.rglob('config.json')
+    return path.parent, json.loads(path.read_text())
+
+
+def test_the_command_holds_out_trains_and_evaluates(command, tmp_path, random, monkeypatch, capsys):
+    import eval as evaluation
+    write_svhn(tmp_path / 'svhn', random, train=140, extra=90, test=50)
     options = ['--net', 'plain', '--depth', 8, '--epochs', 1, '--data-dir', tmp_path / 'svhn', '--no-verify',
                '--log-dir', tmp_path / 'logs']
-    _, out, _ = command('train_svhn.py', *options, check=0)
-    run = only_run(tmp_path / 'logs')
-    assert os.path.relpath(run, str(tmp_path / 'logs')) == 'svhn/plain-8/epochs1-seed1' and '200 images' in out
-    config = read_json(run)
+    _, out, _ = command('-c', SMALL_SPLIT, *options, check=0)
+    run, config = only_run(tmp_path / 'logs')
+    assert run == tmp_path / 'logs' / 'svhn' / 'plain-8' / 'epochs1-seed1' and '200 images' in out
     assert config['options']['no_verify'] is True and config['options']['split'] == 'paper'
     assert {split: about['records'] for split, about in config['dataset']['splits'].items()} == {
-        'train': 200, 'val': 6000, 'test': 50}
+        'train': 200, 'val': 30, 'test': 50}
     assert not any(about['verified'] for about in config['dataset']['splits'].values())
-    _, out, _ = command('eval.py', run, '--no-verify', check=0)
-    assert ': test error %.2f %%' % config['outcome']['test_error'] in out and out.rstrip().endswith('50 images')
-    _, out, _ = command('eval.py', run, '--no-verify', '--split', 'val', check=0)
-    assert ': val error' in out and out.rstrip().endswith('6,000 images')
+    for more, expected, images in (
+            ([], f': test error {config["outcome"]["test_error"]:.2f} %', '50 images'),
+            (['--split', 'val'], ': val error', '30 images')):
+        monkeypatch.setattr(sys, 'argv', ['eval.py', str(run), '--no-verify', *more])
+        evaluation.main()
+        out = capsys.readouterr().out
+        assert expected in out and out.rstrip().endswith(images)
 
 
 def test_the_real_sample(command, mistake, tmp_path):
@@ -152,10 +170,10 @@ def test_the_real_sample(command, mistake, tmp_path):
     options = ['--net', 'resnet', '--depth', 8, '--epochs', 1, '--data-dir', folder, '--no-verify',
                '--log-dir', tmp_path / 'logs']
     line = mistake(train_svhn.main, 'train_svhn.py', *options)
-    assert 'too few images for the split of the paper' in line and '--split full' in line
+    assert "too few images for the paper's split" in line and '--split full' in line
     _, out, _ = command('train_svhn.py', *options, '--split', 'full', check=0)
     assert '868 images' in out  # of 1,083; the others are its test set
-    assert os.path.basename(only_run(tmp_path / 'logs')) == 'splitfull-epochs1-seed1'
+    assert only_run(tmp_path / 'logs')[0].name == 'splitfull-epochs1-seed1'
     images, labels = records.read(str(folder / 'svhn-train'))
     assert np.bincount(labels).tolist() == [49, 186, 107, 108, 92, 97, 61, 63, 56, 49]
     raw = scipy.io.loadmat(str(folder / 'train_32x32.mat'))
