@@ -12,7 +12,7 @@ Runs that were not made as in the paper (fewer epochs, another number of devices
 the note with their letter says what differs.
 
 ≠ marks what disagrees with the paper:
-  - a computed number that is not the printed one when it is rounded alike;
+  - a computed number that rounds to another one than the paper prints;
   - a "fail" (an error over 50 %) on one side alone;
   - the mean of several runs, if Welch's t-test finds it different from the paper's (two-sided, 5 %);
   - a single run outside the paper's spread, the 95 % prediction interval of its five runs.

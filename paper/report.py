@@ -113,7 +113,3 @@ def anchor(run_dir: str) -> str:
     if run_dir.endswith('.json'):
         run_dir = os.path.join(os.path.dirname(run_dir), read_config(run_dir)['members'][0])
     return 'run-' + re.sub('[^A-Za-z0-9]', '-', without_seed(os.path.normpath(run_dir)))
-
-
-if __name__ == '__main__':  # make report
-    print(write('figures/report.html', 'logs'))

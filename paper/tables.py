@@ -8,7 +8,7 @@ from paper.experiments import DEPTH, PARAMETERS, of_cell
 
 NOTHING = '–'
 # Why a cell has a ≠.
-NOT_AS_PRINTED = 'not as printed, see compare.py --help'
+NOT_AS_PRINTED = 'a computed number that rounds to another one than the paper prints'
 ONE_FAILED = 'a "fail" (over 50 %) on one side alone'
 MEANS_DIFFER = "a mean that differs from the paper's by Welch's t-test (two-sided, 5 %)"
 OUTSIDE_SPREAD = "a single run outside the paper's spread (95 % prediction interval of its five runs)"

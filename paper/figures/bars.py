@@ -39,7 +39,7 @@ def draw(number: int, log_dir: str, epochs: int | None = None, depths: Sequence[
              for series in bars.series for depth in depths}
     figure, axis = plt.subplots(figsize=(max(5, 1.1 * len(depths) + 2), 4))
     width = 0.8 / len(bars.series)
-    for index, (color, series) in enumerate(zip(COLORS, bars.series, strict=False)):
+    for index, (color, series) in enumerate(zip(COLORS, bars.series)):
         axis.bar(0, 0, color=color, label=series.title)  # for the legend, even if all bars are missing
         for group, depth in enumerate(depths):
             x = group + (index - (len(bars.series) - 1) / 2) * width

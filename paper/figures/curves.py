@@ -60,7 +60,7 @@ def draw(groups: list[tuple[str, list[Rows]]]) -> Figure:
     """A figure with a panel for the loss and one for the error; groups: from `group`."""
     figure, axes = plt.subplots(1, len(PANELS), figsize=(11, 4.2))
     handles = []
-    for color, (title, runs) in zip(itertools.cycle(COLORS), groups, strict=False):
+    for color, (title, runs) in zip(itertools.cycle(COLORS), groups):
         for axis, (column, _) in zip(axes, PANELS, strict=True):
             _draw_curves(axis, runs, column, color)
         handles.append(plt.Line2D([], [], color=color, label=_label(title, runs)))
@@ -128,7 +128,7 @@ def draw_papers(number: int, log_dir: str, epochs: int | None = None) -> tuple[F
             axis.set(title=title, xlabel='epoch', ylabel=label, xlim=(0, epochs or experiments[0].epochs))
             _draw_axis(axis, columns, runs.values())
         row[0].legend(handles=[plt.Line2D([], [], color=color, label=_legend(experiment, found[experiment]))
-                               for color, experiment in zip(COLORS, experiments, strict=False)], fontsize='small')
+                               for color, experiment in zip(COLORS, experiments)], fontsize='small')
     figure.tight_layout()
 
     missing = [f'{_name(experiment)} on {experiment.dataset}' for experiment in found if not found[experiment]]
@@ -150,7 +150,7 @@ def _read_all(found):
 
 
 def _draw_axis(axis, columns, experiments):
-    for color, runs in zip(COLORS, experiments, strict=False):
+    for color, runs in zip(COLORS, experiments):
         for column in columns if runs else ():
             _draw_curves(axis, runs, column, color, '--' if len(columns) > 1 and column.startswith('train') else '-')
     axis.set_ylim(0, None)

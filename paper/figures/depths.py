@@ -16,7 +16,7 @@ def draw(counted: list[tuple[str, list[int]]], what: str) -> Figure:
         what: how they were counted.
     """
     figure, axis = plt.subplots(figsize=(7, 4.2))
-    for color, (title, counts) in zip(itertools.cycle(COLORS), counted, strict=False):
+    for color, (title, counts) in zip(itertools.cycle(COLORS), counted):
         total = sum(counts)
         depths = [depth for depth, count in enumerate(counts) if count]
         mean, deviation = moments(counts)
