@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from common.mxnet import mx
 from common.errors import UserError
+from common.mxnet import mx
 from training import devices
 
 
@@ -32,14 +32,23 @@ def test_a_gpu_that_is_not_there(two_gpus):
 
 
 def test_a_build_without_cuda():
-    with pytest.raises(UserError, match='this one has no CUDA: make .venv GPU=1'):
+    with pytest.raises(UserError, match='this one has no CUDA: install it with `make .venv GPU=1`; without --gpus the'):
         devices.contexts('0')
+
+
+@pytest.mark.parametrize('gpus, message', [
+    ('all', '--gpus all: give the numbers of the GPUs'), ('0,0', '--gpus 0,0: name each GPU once'),
+    ('-1', '--gpus -1: name each GPU once, by its number from 0')])
+def test_numbers_of_gpus_that_are_none(two_gpus, gpus, message):
+    with pytest.raises(UserError, match=message):
+        devices.contexts(gpus)
 
 
 @pytest.mark.parametrize('capability, word', [((9, 0), 'new'), ((10, 0), 'new'), ((3, 7), 'old')])
 def test_a_gpu_the_wheel_has_no_code_for(two_gpus, monkeypatch, capability, word):
     monkeypatch.setattr(devices, '_compute_capability', lambda gpu: capability if gpu == 1 else (7, 0))
-    expected = 'GPU 1 is too %s for this MXNet: .*not on Hopper or later; this one has %d.%d' % ((word,) + capability)
+    major, minor = capability
+    expected = f'GPU 1 is too {word} for this MXNet: .*not on Hopper or later; this one has {major}.{minor}'
     with pytest.raises(UserError, match=expected):
         devices.contexts('0,1')
     devices.contexts('0')
@@ -59,3 +68,14 @@ def test_the_driver_is_asked_for_the_compute_capability(monkeypatch, tmp_path):
     opened = ctypes.CDLL(library)
     monkeypatch.setattr(devices.ctypes, 'CDLL', lambda name: {'libcuda.so.1': opened}[name])
     assert devices._compute_capability(1) == (9, 5)
+
+
+@pytest.mark.parametrize('flags, expected', [('avx2 avx512f avx512bw', True), ('avx2 avx512f', False), ('', False)])
+def test_bfloat16_needs_avx_512(monkeypatch, flags, expected):
+    monkeypatch.setattr(devices, '_cpuinfo', {'flags': flags}.get)
+    assert devices.has_bfloat16() == expected
+
+
+def test_what_is_recorded_of_the_devices():
+    assert devices.describe([mx.cpu(0), mx.cpu(1)])['devices'] == ['cpu(0)', 'cpu(1)']
+    assert devices.describe([])['processor']

@@ -27,8 +27,8 @@ def test_what_is_written_to_an_array_is_in_its_bucket_and_nowhere_else(monkeypat
         long *= 2
     for name, value in values.items():
         np.testing.assert_array_equal(found.arrays[name].asnumpy(), 2 * value)
-    assert not any(bucket.asnumpy().any() for bucket in found.like().buckets)
-    assert [bucket.shape for bucket in found.like().buckets] == [bucket.shape for bucket in found.buckets]
+    assert not any(bucket.asnumpy().any() for bucket in found.zeros_like().buckets)
+    assert [bucket.shape for bucket in found.zeros_like().buckets] == [bucket.shape for bucket in found.buckets]
 
 
 def test_every_array_begins_on_256_bytes():

@@ -1,10 +1,14 @@
 """Initial weights: their distribution, and that they depend on the seed and the name alone."""
+import functools
+
 import numpy as np
 import pytest
 
 import symbols
+from common.mxnet import mx
+from symbols.analysis.graph import nodes
 from symbols.analysis.summary import parameter_shapes, statistics_shapes
-from training.initialiser import initial_parameters, initial_statistics
+from training.initializer import initial_parameters, initial_replicas, initial_statistics
 
 
 @pytest.fixture(scope='module')
@@ -48,3 +52,17 @@ def test_a_weight_depends_on_seed_and_name_alone():
     assert (shallow['C_conv_weight'] == deep['C_conv_weight']).all()
     assert not (shallow['C_conv_weight'] == other['C_conv_weight']).all()
     assert not (shallow['block1_right1_conv_weight'] == shallow['block1_right2_conv_weight']).all()
+
+
+@pytest.mark.parametrize('mirror', [False, True])
+def test_on_the_cpu_the_fused_form_is_trained_and_the_drawn_one_evaluated(mirror):
+    network = functools.partial(symbols.get_symbol, 'resnet', 8)
+    replicas = initial_replicas(network, [mx.cpu(0), mx.cpu(1)], (3, 8, 8), seed=3, mirror=mirror)
+    expected = initial_parameters(parameter_shapes(network(), (3, 8, 8)), 3)
+    for replica in replicas.replicas:
+        graph = nodes(replica.symbol)
+        assert '_contrib_BatchNormWithReLU' in {node['op'] for node in graph}
+        assert any('__force_mirroring__' in node.get('attrs', {}) for node in graph) == mirror
+        for name, value in replica.parameters.items():
+            np.testing.assert_array_equal(value.asnumpy(), expected[name])
+    assert '_contrib_BatchNormWithReLU' not in {node['op'] for node in nodes(replicas.predictor().replicas[0].symbol)}

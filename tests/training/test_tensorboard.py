@@ -1,12 +1,12 @@
 """TensorBoard's event files, read by hand."""
-import json
 import os
-import shutil
 import struct
 
 import pytest
 
-from tests.test_train_cifar import read_csv
+from tests.training.noise import TIMES, Noise, at, fit, kill, only_run, read_csv
+from training import tensorboard
+from training.tensorboard import Events, tag
 
 
 def crc32c(data):
@@ -29,7 +29,7 @@ def events(folder):
         content = file.read()
     found = {}
     while content:
-        (length, of_length), content = struct.unpack('<QI', content[:12]), content
+        length, of_length = struct.unpack('<QI', content[:12])
         assert crc32c(content[:8]) == of_length
         data, (of_data,) = content[12:12 + length], struct.unpack('<I', content[12 + length:16 + length])
         assert crc32c(data) == of_data
@@ -41,24 +41,53 @@ def events(folder):
     return found
 
 
-def test_tensorboards_events_are_the_metrics_also_after_a_resume(command, tmp_path):
-    words = ['train_cifar.py', '--dataset', 'digits', '--net', 'plain', '--depth', 8, '--epochs', 2, '--log-dir',
-             tmp_path]
-    command(*words, '--tensorboard', check=0)
-    folder = str(tmp_path / 'digits' / 'plain-8' / 'epochs2-seed1')
-    whole = events(folder)
-    expected = {(name, int(row['epoch'])): float(row[column]) for row in read_csv(folder) for name, column in [
-        ('train/loss', 'train_loss'), ('train/error', 'train_error'), ('test/loss', 'test_loss'),
-        ('test/error', 'test_error'), ('lr', 'lr'), ('images_per_second', 'images_per_second'), ('seconds', 'seconds')]}
-    assert whole == pytest.approx(expected, rel=1e-6)
+@pytest.fixture
+def end_process(monkeypatch):
+    """A function that writes what is still queued, as tensorboardX does when a process ends."""
+    writers, make = [], tensorboard.SummaryWriter
 
-    shutil.rmtree(os.path.join(folder, 'checkpoint-0002'))  # as if killed in the second epoch
-    path = os.path.join(folder, 'config.json')
-    with open(path) as file:
-        config = dict(json.load(file), outcome=None)
-    with open(path, 'w') as file:
-        json.dump(config, file)
-    command(*words, '--tensorboard', check=0)
-    again = events(folder)
-    assert set(again) == set(whole) and all(
-        again[key] == whole[key] for key in whole if key[0] not in ('images_per_second', 'seconds'))
+    def end():
+        for writer in writers:
+            writer.close()
+        writers.clear()
+
+    monkeypatch.setattr(tensorboard, 'SummaryWriter', lambda folder: writers.append(make(folder)) or writers[-1])
+    yield end
+    end()
+
+
+def test_the_events_are_the_metrics_also_after_a_resume(tmp_path, end_process):
+    names = {'train_loss': 'train/loss', 'train_error': 'train/error', 'test_loss': 'test/loss',
+             'test_error': 'test/error', 'lr': 'lr', 'images_per_second': 'images_per_second', 'seconds': 'seconds'}
+    for log_dir, noise in ((tmp_path / 'whole', Noise()), (tmp_path / 'killed', Noise(at(2, 1, do=kill)))):
+        fit(log_dir, '--tensorboard', noise=noise)
+        end_process()
+    fit(tmp_path / 'killed', '--tensorboard')
+    end_process()
+    found = []
+    for log_dir in (tmp_path / 'whole', tmp_path / 'killed'):
+        run = only_run(log_dir)
+        expected = {(names[column], int(row['epoch'])): float(value) for row in read_csv(run)
+                    for column, value in row.items() if column != 'epoch'}
+        found.append(events(run))
+        assert found[-1] == pytest.approx(expected, rel=1e-6)
+    whole, killed = ({key: value for key, value in one.items() if key[0] not in TIMES} for one in found)
+    assert whole == killed
+
+
+def test_each_start_writes_a_new_file_and_cells_that_are_empty_are_left_out(tmp_path, end_process):
+    rows = [{'epoch': 1, 'lr': 0.5, 'test_error': None}]
+    Events(str(tmp_path)).write(rows)
+    end_process()
+    again = Events(str(tmp_path))
+    again.write(rows)
+    again.write([*rows, {'epoch': 2, 'lr': 0.25, 'test_error': 8}])
+    end_process()
+    assert events(str(tmp_path)) == {('lr', 1): 0.5, ('lr', 2): 0.25, ('test/error', 2): 8}
+
+
+@pytest.mark.parametrize('column, expected', [
+    ('test_error', 'test/error'), ('train_top5_error', 'train/top5_error'), ('images_per_second', 'images_per_second'),
+    ('test_error_without_RRR', 'test/error_without_RRR')])
+def test_tags(column, expected):
+    assert tag(column) == expected

@@ -1,0 +1,141 @@
+"""Small runs in this process: a plain network of 8 layers on 8×8 images of noise, three steps an epoch."""
+import csv
+import functools
+import json
+import logging
+import os
+from unittest import mock
+
+import numpy as np
+
+import symbols
+from common.mxnet import mx
+from training import options
+from training.loop import Trainer
+from training.run import open_run
+
+RECIPE = dict(net='plain', depth=8, dataset='noise', epochs=2, batch_size=8, schedule='fractions')
+IMAGE_SHAPE = (3, 8, 8)
+TRAIN, TEST = 22, 10  # images; with eight a step, the last step of an epoch has six
+COLUMNS = 'epoch,lr,train_loss,train_error,test_loss,test_error,images_per_second,seconds'.split(',')
+TIMES = ('images_per_second', 'seconds')
+
+
+class Killed(BaseException):
+    """What a `before` raises to end a run as SIGKILL would: nothing in the program catches it."""
+
+
+def order_of(seed, epoch):
+    """The order of the training images in an epoch."""
+    return np.random.RandomState([seed, epoch]).permutation(TRAIN)
+
+
+class Noise:
+    """A data set and its training batches.
+
+    before: called with (epoch, step) before each batch is prepared; steps count from 0. At that time the step before it
+    is queued, and what the loop does after that is still to come.
+    """
+
+    name, test_split, test_batch, image_shape = 'noise', 'test', 4, IMAGE_SHAPE
+
+    def __init__(self, before=lambda epoch, step: None, has_top5=False, content='0' * 64):
+        random = np.random.RandomState(0)
+        self.train, self.test = ((random.randn(n, *IMAGE_SHAPE).astype(np.float32), np.arange(n) % 10)
+                                 for n in (TRAIN, TEST))
+        self.about = {'train': {'records': TRAIN, 'verified': True, 'content_sha256': content},
+                      'test': {'records': TEST, 'verified': True, 'content_sha256': 64 * '1'}}
+        self.before, self.has_top5 = before, has_top5
+        self.images_per_epoch = TRAIN
+
+    def open(self, run):
+        """Itself as the training batches of a run."""
+        self.run = run
+        return self
+
+    def epoch(self, epoch, start):
+        """The batches of an epoch from a step on, as the loop takes them: parts for each device here, and their sum."""
+        data, labels = self.train
+        order, size = order_of(self.run.args.seed, epoch), self.run.args.batch_size
+        for step in range(start, -(-len(labels) // size)):
+            self.before(epoch, step)
+            own = order[step * size:(step + 1) * size]
+            yield [(data[own[part]], labels[own[part]].astype(np.float32))
+                   for part in self.run.shard.slices(len(own))], len(own)
+
+    def evaluation_batches(self, split, batch_size):
+        """The test images in order."""
+        data, labels = getattr(self, split)
+        for start in range(0, len(labels), batch_size):
+            yield data[start:start + batch_size], labels[start:start + batch_size]
+
+
+def parser():
+    """The command line of a script that trains on noise."""
+    return options.parser('Train on noise.', symbols.OPTIONS, RECIPE)
+
+
+def open_noise(log_dir, *words):
+    """The run of a command line in a log directory, not begun."""
+    words = ['train_noise.py', '--log-dir', str(log_dir), *map(str, words)]
+    with mock.patch('sys.argv', words):
+        return open_run(parser())
+
+
+def fit(log_dir, *words, noise=None):
+    """Train with the options in `words`; returns the exit status, None for a run that was Killed."""
+    run, noise = open_noise(log_dir, *words), noise or Noise()
+    network = functools.partial(symbols.get_symbol, run.args.net, run.args.depth, bn_momentum=run.args.bn_momentum,
+                                **symbols.arguments_of(vars(run.args)))
+    logging.getLogger('train').propagate = False  # pytest would keep what is logged, and with it the run and its lock
+    try:
+        with mx.name.NameManager():  # which numbers unnamed operators from 0, as in a new process
+            return Trainer(run, network, noise, noise.open(run)).fit()
+    except Killed:
+        return None
+
+
+def at(*place, do):
+    """A `before` that does something before one batch, (epoch, step)."""
+    return lambda *now: do() if now == place else None
+
+
+def kill():
+    """End the run at once."""
+    raise Killed
+
+
+def only_run(log_dir):
+    """The one run directory under a log directory."""
+    run, = [folder for folder, _, files in os.walk(log_dir) if 'config.json' in files]
+    return run
+
+
+def checkpoints(run):
+    """The names of a run's checkpoints, oldest first."""
+    return sorted(name for name in os.listdir(run) if name.startswith('checkpoint-'))
+
+
+def read_json(run, name='config.json'):
+    """A JSON file of a run."""
+    with open(os.path.join(run, name)) as file:
+        return json.load(file)
+
+
+def read_bytes(*path):
+    """The contents of a file."""
+    with open(os.path.join(*path), 'rb') as file:
+        return file.read()
+
+
+def read_csv(run, without=()):
+    """The rows of metrics.csv as texts, without some columns."""
+    with open(os.path.join(run, 'metrics.csv'), newline='') as file:
+        return [{name: cell for name, cell in row.items() if name not in without} for row in csv.DictReader(file)]
+
+
+def end(run):
+    """What a run leaves that does not depend on time: the bits of its last checkpoint, and metrics.csv."""
+    last = os.path.join(run, checkpoints(run)[-1])
+    return ({name: read_bytes(last, name) for name in os.listdir(last) if name != 'progress.json'},
+            read_csv(run, without=TIMES))

@@ -1,0 +1,75 @@
+"""A run before it begins: its options, devices and directory, and what is found there."""
+import json
+import os
+
+import pytest
+
+from common.errors import UserError
+from common.mxnet import mx
+from tests.training.noise import fit, only_run, open_noise, read_json
+
+
+def write_outcome(log_dir, outcome):
+    """Give the one run of a log directory another outcome."""
+    path = os.path.join(only_run(log_dir), 'config.json')
+    with open(path) as file:
+        config = json.load(file)
+    with open(path, 'w') as file:
+        json.dump({**config, 'outcome': outcome}, file)
+
+
+def test_a_new_run_has_no_outcome_and_nothing_is_made(tmp_path):
+    run = open_noise(tmp_path / 'logs', '--cpus', 2, '--lr', 0.2, '--epochs', 3)
+    assert run.outcome is None and not (tmp_path / 'logs').exists()
+    assert run.directory == str(tmp_path / 'logs' / 'noise' / 'plain-8' / 'lr0.2-cpus2-epochs3-seed1')
+    assert run.contexts == [mx.cpu(0), mx.cpu(1)] and run.shard == (0, 2, 2)
+    assert run.config['command'] == f'python train_noise.py --log-dir {tmp_path}/logs --cpus 2 --lr 0.2 --epochs 3'
+    assert run.config['outcome'] is None and run.config['options'] == vars(run.args)
+    assert run.args.kv_store == 'local' and run.args.dataset == 'noise'
+    environment = run.config['environment']
+    assert environment['devices'] == ['cpu(0)', 'cpu(1)'] and environment['workers'] == 1
+    assert environment['mxnet'] == '1.9.1' and environment['threads'] == int(os.environ['OMP_NUM_THREADS'])
+    assert environment['commit'] is None or len(environment['commit'].removesuffix('-dirty')) == 40
+
+
+@pytest.mark.parametrize('outcome, status, text', [
+    ({'status': 'finished', 'test_error': 6.484, 'epochs': 400, 'fail': False}, 0,
+     'is done: test error 6.48 % after 400 epochs\n'),
+    ({'status': 'finished', 'test_error': 90, 'epochs': 1, 'fail': True}, 0,
+     'is done: test error 90.00 % after 1 epochs (a "fail")\n'),
+    ({'status': 'not finite', 'epoch': 3, 'step': 1, 'fail': True}, 1,
+     'has ended: the loss was not finite at epoch 3; delete it to begin again\n')])
+def test_a_run_that_has_ended_is_recognized_before_the_data_is_read(tmp_path, capsys, outcome, status, text):
+    fit(tmp_path, '--epochs', 1)
+    write_outcome(tmp_path, outcome)
+    run = open_noise(tmp_path, '--epochs', 1)
+    capsys.readouterr()
+    assert run.outcome == outcome and run.report(outcome) == status
+    assert capsys.readouterr().out == f'{only_run(tmp_path)} {text}'
+    # its images may have changed, and have to be read first
+    assert open_noise(tmp_path, '--epochs', 1, '--no-verify').outcome is None
+
+
+def test_a_run_that_is_not_over_has_no_outcome(tmp_path):
+    fit(tmp_path, '--epochs', 1)
+    write_outcome(tmp_path, None)
+    before = read_json(only_run(tmp_path))
+    assert open_noise(tmp_path, '--epochs', 1).outcome is None and read_json(only_run(tmp_path)) == before
+
+
+def test_another_run_in_the_directory_is_refused(tmp_path):
+    fit(tmp_path, '--epochs', 1)
+    config = read_json(only_run(tmp_path))
+    config['options']['loss_scale'] = 8
+    with open(os.path.join(only_run(tmp_path), 'config.json'), 'w') as file:
+        json.dump(config, file)
+    with pytest.raises(UserError, match='holds a run with another configuration .loss_scale 8 instead of 4'):
+        open_noise(tmp_path, '--epochs', 1)
+
+
+def test_options_that_do_not_go_together_are_refused_before_anything_else(tmp_path):
+    for words, message in ((['--dtype', 'float16'], '--dtype float16 needs --gpus'), (['--gpus', '0'], 'no CUDA'),
+                           (['--kv-store', 'dist_sync'], 'start them with python -m distributed.launch')):
+        with pytest.raises(UserError, match=message):
+            open_noise(tmp_path / 'logs', *words)
+    assert not (tmp_path / 'logs').exists()
