@@ -78,7 +78,7 @@ format: $(VENV)/dev.txt
 	$(RUN) -m ruff format
 
 # One version of each package for all Pythons, with wheels alone. Versions that still fit are kept.
-COMPILE = $(RUN) -m uv pip compile --quiet --universal --python-version 3.10 --fork-strategy fewest \
+COMPILE = $(RUN) -m uv pip compile --quiet --no-python-downloads --universal --python-version 3.10 --fork-strategy fewest \
 	--generate-hashes --only-binary :all: --emit-build-options --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 # MXNet alone, below the comments of its list and the base set.
 COMPILE_MXNET = { grep '^\#' $(1) && echo '-r $(2)' && $(COMPILE) --no-deps --no-header $(1); } >$(VENV)/lock && mv $(VENV)/lock
