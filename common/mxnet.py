@@ -13,10 +13,10 @@ No later release of MXNet will follow. What has changed around it is therefore m
 """
 import ctypes
 import glob
+from importlib import metadata
 import importlib.util
 import os
 import sys
-from importlib import metadata
 
 from common.errors import fail_at_import
 

@@ -7,8 +7,8 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import numpy as np  # noqa: E402
 
-import symbols  # noqa: E402
 from common.mxnet import mx  # noqa: E402
+import symbols  # noqa: E402
 from symbols.analysis.summary import parameter_shapes, statistics_shapes  # noqa: E402
 from training.initializer import initial_parameters, initial_statistics  # noqa: E402
 from training.optimizer import NesterovSGD  # noqa: E402
