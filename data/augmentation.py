@@ -11,17 +11,18 @@ on the same images with one option pinned at a time. The crops differ as follows
     square crops, resized           not at all where they shrink; by 1 in 4 of 100 values where they grow
     scale and aspect ratio          by up to 5, in 7 of 1,000 values: we warp the crop alone and not the whole canvas,
                                     which rounds some coordinates to another 1/32 of a pixel; the whole would be equal
-    hue, lightness, saturation      by up to 3, in 1 of 10,000 values: versions of OpenCV convert them differently
+    hue, lightness, saturation      by up to 3, in 1 of 3,000 values: versions of OpenCV convert them differently
     contrast and illumination       not at all (2e-5)
 
-Three things cannot be compared, because MXNet 1.9.1 differs from the fork, and follow from reading its source:
+Three things cannot be compared, because MXNet 1.9.1 and the fork differ in them. They are inferred:
 
 - The border beside a stretched image has the authors' fill values, 123, 113, 99. MXNet 1.9.1 has one value for all
   channels, and ignores those options.
 - Hue, lightness and saturation are drawn uniformly and truncated towards zero. MXNet 1.9.1 draws extreme values less
   often.
-- Illumination is added to pixels, as in MXNet 1.9.1 and as the script's comment on it says (10/57.8 = 0.17). The fork,
-  in the one version of it that is known, adds it after the division by the standard deviation.
+- Illumination is added to pixels, as in MXNet 1.9.1. The fork, in the one version of it that is known, adds it after
+  the division by the standard deviation, so that ±10 would be ten standard deviations. The script's comment on that
+  option means a small change: 10/57.8 = 0.17 of a standard deviation.
 """
 from collections.abc import Callable
 
@@ -91,9 +92,9 @@ def stretched_crop(image: np.ndarray, scale: float, ratio: float, side: int,
                    random: np.random.RandomState) -> np.ndarray:
     """A random square from MXNet's canvas: the image scaled, and its aspect ratio changed.
 
-    The canvas has the scaled image's size, but at least 256 pixels a side. The image is stretched about its middle: by
-    `ratio` more in height than in width, so that the mean of both factors is `scale`. What goes beyond the canvas is
-    cut off, and what it leaves free is filled.
+    The canvas has the scaled image's size, but at least 256 pixels a side. The image is stretched about its middle,
+    `ratio` times as much in height as in width; the mean of both factors is `scale`. What goes beyond the canvas is cut
+    off, and what stays free is filled.
 
     Args:
         image: (height, width, 3) uint8.
@@ -122,7 +123,7 @@ def interpolation(side: int) -> int:
 
 
 def shift_colors(image: np.ndarray, hue: int, lightness: int, saturation: int) -> np.ndarray:
-    """Add to the hue, lightness and saturation of an image; they stop at their limits, hues too do not go round."""
+    """Add to the hue, lightness and saturation of an image; they stop at their limits: a hue does not go round."""
     table = np.stack([np.clip(np.arange(256) + shift, 0, limit)
                       for shift, limit in zip((hue, lightness, saturation), LIMITS)], axis=-1)
     image = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_BGR2HLS), table.astype(np.uint8)[None])

@@ -33,9 +33,6 @@ class Normalization:
         return self._table[:, 0]
 
 
-Normalisation = Normalization  # the old name
-
-
 class TrainBatches:
     """A training split in memory: one pass over it an epoch, in batches; the last one has the images that remain.
 
