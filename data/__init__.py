@@ -5,21 +5,19 @@
 
 ImageNet does not fit into memory: `load_imagenet` leaves its images in the RecordIO files.
 """
+from collections.abc import Callable, Iterator, Sequence
 import contextlib
+from dataclasses import dataclass
 import fcntl
 import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-import numpy as np
-
-import common.mxnet  # noqa: F401  first: it says what to do where the environment is missing
 from common.errors import UserError
+import common.mxnet  # noqa: F401  before anything of the environment: it says what to do where that is missing
 from common.sharding import Shard
 from data import cifar, digits, imagenet, recordio, records, svhn
-from data.batches import Normalization, TrainBatches, evaluation_batches
+from data.batches import Arrays, Normalization, TrainBatches, evaluation_batches
 from data.image_records import ImageRecords
 
 
@@ -57,7 +55,7 @@ class Dataset:
 
     name: str
     source: Source
-    splits: dict[str, tuple[np.ndarray, np.ndarray]]
+    splits: dict[str, Arrays]
     about: dict[str, dict]
     # what the paper's tables show of it
     test_split: ClassVar[str] = 'test'
@@ -82,7 +80,7 @@ class Dataset:
         return TrainBatches(*self.splits['train'], batch_size, self._normalization(), seed, self.source.pad,
                             self.source.mirror, pad_value, shard)
 
-    def evaluation_batches(self, split: str, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def evaluation_batches(self, split: str, batch_size: int) -> Iterator[Arrays]:
         """Yield (data, labels) over a split as it is, every image once."""
         return evaluation_batches(*self.splits[split], batch_size, self._normalization())
 

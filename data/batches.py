@@ -11,6 +11,8 @@ import numpy as np
 
 from common.sharding import Shard
 
+Arrays = tuple[np.ndarray, np.ndarray]  # images or data, and their labels
+
 
 class Normalization:
     """(pixel - mean) / std per channel, by a table of the 256 levels; mean and std of R, G, B in 0–255."""
@@ -65,7 +67,7 @@ class TrainBatches:
         """Batches in an epoch."""
         return -(-len(self.labels) // self.batch_size)
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[list[tuple[np.ndarray, np.ndarray]], int]]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[list[Arrays], int]]:
         """Yield ([(data (b, 3, 32, 32) float32, labels (b,) float32) for each device here], images of the whole batch).
 
         Begins with batch `start`; epochs count from 1.
@@ -84,7 +86,7 @@ class TrainBatches:
         flip = random.randint(0, 2, n).astype(bool) & self.mirror
         return order, top, left, flip
 
-    def _augmented(self, drawn: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def _augmented(self, drawn: list[np.ndarray]) -> Arrays:
         order, top, left, flip = drawn
         data = self._cropped(self.images[order], top, left) if self.pad else self.normalize(self.images[order])
         data[flip] = data[flip][..., ::-1]
@@ -101,7 +103,7 @@ class TrainBatches:
 
 
 def evaluation_batches(images: np.ndarray, labels: np.ndarray, batch_size: int,
-                       normalize: Normalization) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+                       normalize: Normalization) -> Iterator[Arrays]:
     """Yield (data, labels) over a split as it is, in order, every image once; the last batch is shorter."""
     for start in range(0, len(labels), batch_size):
         part = slice(start, start + batch_size)

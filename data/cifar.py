@@ -6,8 +6,8 @@ CIFAR-100 has the coarse label before the fine one.
 """
 import os
 import tarfile
-import zlib
 from typing import NamedTuple
+import zlib
 
 import numpy as np
 

@@ -9,10 +9,10 @@ wheel has no vector code, and in no more threads than half of the processors. `m
 with its own seeds an image's random numbers follow from the place in a batch. It ignores options that it does not know.
 """
 import collections
-import os
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+import os
+import threading
 
 import cv2
 import numpy as np

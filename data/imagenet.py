@@ -11,8 +11,8 @@ JPEG of quality 95 with Pillow's subsampling of color, 4:2:0. Validation images 
 lossless PNG, so that an evaluation sees the original resampled once. The longer side is rounded to the nearest pixel.
 An Exif orientation is ignored, as everybody does.
 """
-import os
 from collections.abc import Sequence
+import os
 from typing import NamedTuple
 
 import numpy as np

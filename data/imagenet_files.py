@@ -2,11 +2,11 @@
 
 A wnid is WordNet's number of a class, such as n01440764.
 """
+from collections.abc import Iterator
 import io
 import os
 import re
 import tarfile
-from collections.abc import Iterator
 from typing import IO
 
 import numpy as np

@@ -11,11 +11,11 @@ The dict in NAME.json is called `about` throughout. Its keys are
 
 and for images that were packed from files `classes`, `shorter_side`, `coding` and `undecodable` (see data/packing).
 """
+from collections.abc import Iterator
 import contextlib
 import glob
 import json
 import os
-from collections.abc import Iterator
 
 import numpy as np
 

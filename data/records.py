@@ -3,9 +3,9 @@
 The order of the records does not depend on the order of the source: images are sorted by their SHA-256, then shuffled
 once with a fixed seed. So the official archive and a repacked copy give the same file.
 """
+from collections.abc import Iterable, Iterator, Sequence
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np

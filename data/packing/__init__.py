@@ -3,11 +3,11 @@
 convert.py is about one image, workers.py about the processes, journal.py about what is done already. Each process
 writes a chunk's records to a file of its own; the command appends these files in order to NAME.unfinished.rec.
 """
+from collections.abc import Iterator
+from contextlib import closing
 import glob
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np

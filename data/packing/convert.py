@@ -2,8 +2,8 @@
 import io
 import os
 import struct
-import warnings
 from typing import Any, NamedTuple
+import warnings
 
 from PIL import Image
 

@@ -4,13 +4,13 @@ The journal's first line says what is being made. Every other line describes a c
 .rec: its number, its length in bytes, its records' ids and offsets, its undecodable images and its SHA-256. A chunk's
 bytes reach the disk before its line does, so after any interruption the work goes on behind the last whole chunk.
 """
+from collections.abc import Iterator
 import contextlib
 import errno
 import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from typing import IO
 
 from common.errors import UserError

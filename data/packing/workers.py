@@ -1,13 +1,13 @@
 """The processes that convert images, and what one of them does: write a chunk of records to a file of its own."""
 import collections
+from collections.abc import Callable, Iterable, Iterator
 import contextlib
 import functools
 import multiprocessing
+from multiprocessing.pool import AsyncResult, Pool
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from multiprocessing.pool import AsyncResult, Pool
 from typing import Any, NamedTuple
 
 from common.errors import UserError

@@ -5,8 +5,8 @@ import os
 import tarfile
 
 import numpy as np
-import pytest
 from PIL import Image
+import pytest
 from scipy.io import savemat
 
 from common.errors import UserError

@@ -6,9 +6,9 @@ import threading
 import numpy as np
 import pytest
 
-import data
 from common.errors import UserError
 from common.sharding import Shard
+import data
 from data import recordio, records
 from tests.data.small_imagenet import edit, write
 

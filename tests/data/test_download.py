@@ -1,9 +1,9 @@
 """The downloader against a real HTTP server on loopback that breaks off, lies and ignores ranges."""
+from collections import Counter
 import hashlib
 import http.server
 import os
 import threading
-from collections import Counter
 
 import pytest
 

@@ -5,11 +5,11 @@ import io
 import os
 
 import numpy as np
-import pytest
 from PIL import Image
+import pytest
 
-import data
 from common.mxnet import mx
+import data
 from data import imagenet, recordio
 from data.packing import workers
 from tests.conftest import official_folder

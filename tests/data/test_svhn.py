@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import scipy.io
 
-import data
-import train_svhn
 from common.errors import UserError
+import data
 from data import download, records, svhn
 from tests.conftest import official_folder
+import train_svhn
 
 OFFICIAL = {'train': 73257, 'extra': 531131, 'test': 26032}
 

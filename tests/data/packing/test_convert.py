@@ -3,8 +3,8 @@ import io
 import os
 
 import numpy as np
-import pytest
 from PIL import Image
+import pytest
 
 from data.packing.convert import Original, convert, target_size
 from tests.data.small_imagenet import picture, tar

@@ -11,8 +11,8 @@ import sys
 import threading
 
 import numpy as np
-import pytest
 from PIL import Image
+import pytest
 
 from common.errors import UserError
 from common.mxnet import mx
