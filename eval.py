@@ -15,9 +15,7 @@ import math
 import statistics
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 import data
 from common.cli import Parser, positive_int, run
@@ -29,6 +27,9 @@ from symbols.ensemble import COMPONENTS
 from training import checkpoint, devices, options, run_directory
 from training.evaluation import Evaluation, evaluate, member_names
 from training.replicas import JointPredictor
+
+if TYPE_CHECKING:  # numpy comes after `common`, which says what to do where packages are missing
+    import numpy as np
 
 WIDEST_TABLE = 20  # classes; with more, a line for each class instead of the whole confusion table
 
@@ -236,7 +237,7 @@ def print_members(names: Sequence[str], texts: Errors, drop_one: bool) -> None:
     print(f'{"overall":{width}}  {texts.overall:>15}')
 
 
-def confusion_table(confusion: np.ndarray, names: Sequence[str]) -> list[str]:
+def confusion_table(confusion: 'np.ndarray', names: Sequence[str]) -> list[str]:
     """The confusion table as lines: a row for each class, a column for what its images were taken for."""
     errors = [100 * (1 - row[label] / max(1, row.sum())) for label, row in enumerate(confusion)]
     width = max(map(len, names))

@@ -9,9 +9,9 @@ class UserError(ValueError):
 
 def fail_at_import(message: str) -> None:
     """End an import that cannot go on: one line for the user of a command, ImportError for a program."""
-    command = getattr(sys.modules['__main__'], '__file__', None)
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    if sys.argv[0] != '-m' and not (command and os.path.dirname(os.path.abspath(command)) == root):
+    main = getattr(sys.modules['__main__'], '__file__', None) or ''
+    if sys.argv[0] != '-m' and not os.path.abspath(main).startswith(root + os.sep):
         raise ImportError(message)
     print(f'error: {message}', file=sys.stderr)
     sys.exit(2)

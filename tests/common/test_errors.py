@@ -1,5 +1,4 @@
 """What an import says when it cannot go on."""
-import os
 import sys
 from types import SimpleNamespace
 
@@ -9,7 +8,8 @@ from common.errors import fail_at_import
 from tests.conftest import ROOT
 
 
-@pytest.mark.parametrize('first, main', [('eval.py', os.path.join(ROOT, 'eval.py')), ('-m', None)])
+@pytest.mark.parametrize('first, main', [('eval.py', f'{ROOT}/eval.py'), ('-m', None),
+                                         (f'{ROOT}/benchmarks/__main__.py', f'{ROOT}/benchmarks/__main__.py')])
 def test_a_command_of_this_repository_ends_in_one_line(monkeypatch, capsys, first, main):
     monkeypatch.setattr(sys, 'argv', [first])
     monkeypatch.setitem(sys.modules, '__main__', SimpleNamespace(__file__=main))

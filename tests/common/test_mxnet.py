@@ -147,7 +147,8 @@ def test_a_gpu_build_is_known_by_its_name(monkeypatch, names, expected):
 # What cannot be imported
 
 
-@pytest.mark.parametrize('script', [['train_cifar.py'], ['eval.py'], ['plot.py'], ['-m', 'symbols']])
+@pytest.mark.parametrize('script', [['train_cifar.py'], ['train_imagenet.py'], ['eval.py'], ['plot.py'], ['compare.py'],
+                                    ['reproduce.py'], ['-m', 'symbols'], ['-m', 'benchmarks']])
 def test_a_python_without_the_packages_is_one_line(script):
     """-S leaves the environment's packages out."""
     done = subprocess.run([sys.executable, '-S', *script, '--help'], cwd=ROOT, capture_output=True, text=True)
