@@ -1,104 +1,121 @@
-"""Speed and memory beside the peers: benchmarks/results.csv (results-gpu.csv), and the same as a table.
+"""Speed and memory beside the peers, as a table: benchmarks/results.csv and .md (on a GPU results-gpu.csv and .md).
 
     make bench                                   # all, under 40 minutes on two cores; makes PyTorch's environment too
     make bench GPUS=0                            # on a GPU
     python -m benchmarks training gluoncv        # some of them: printed, no file is written
     python -m benchmarks training --rounds 3     # a quick look
 
-Whatever is compared runs in the same minute: rivals have a process each and work in turn for a second, round after
-round; the table has the medians, and the median over the rounds of the ratio, the larger the better. Before training
-steps are timed against PyTorch's, the two networks have to give the same probabilities with the same weights.
-Let nothing else run meanwhile.
+Rivals are compared within the same minutes: each has a process of its own, and they work in turn for a second each,
+round after round. The table shows the medians over the rounds, and the median of the rounds' ratios, where larger is
+better. Before a training step is timed against PyTorch's, both networks have to give the same probabilities with the
+same weights. Let nothing else run meanwhile.
 """
+from collections.abc import Iterable, Sequence
 import csv
 import os
 import platform
 import sys
 import time
 
-from benchmarks import ensemble, pipelines, runs, scaling, steps, svhn
+from benchmarks import ensemble, memory, pipelines, runs, scaling, steps
+from benchmarks.remote import ROOT
 from benchmarks.rounds import Row, Setting
-from benchmarks.subject import ROOT
-from common.mxnet import mx, physical_cores
 from common.cli import Parser, positive_int, run
 from common.errors import UserError
+from common.mxnet import mx, physical_cores
 from training.devices import contexts, describe
 
 BENCHMARKS = {
     'training': steps.training, 'gluoncv': steps.gluoncv, 'imagenet': steps.imagenet, 'evaluation': steps.evaluation,
     'reduced': steps.reduced, 'ensemble': ensemble.measure, 'feed-cifar': pipelines.cifar,
-    'feed-imagenet': pipelines.imagenet, 'epoch': runs.epoch, 'start': runs.start, 'memory': runs.memory,
-    'scaling': scaling.scaling, 'growth': scaling.growth, 'svhn': svhn.measure,
+    'feed-imagenet': pipelines.imagenet, 'epoch': runs.epoch, 'start': runs.start, 'memory': memory.networks,
+    'scaling': scaling.scaling, 'growth': scaling.growth, 'svhn': memory.svhn,
 }
 RESULTS = os.path.join(ROOT, 'benchmarks', 'results')
+COLUMNS = ('name', 'ours', 'peer', 'ratio', 'target')  # of the CSV
 
 
-def parser():
+def parser() -> Parser:
     """The command line."""
-    parser = Parser(prog='python -m benchmarks', description=__doc__)
-    parser.add_argument('names', nargs='*', metavar='NAME', help='of %s (default: all)' % ', '.join(BENCHMARKS))
+    summaries = {name: (measure.__doc__ or '').partition('\n')[0] for name, measure in BENCHMARKS.items()}
+    epilog = '\n'.join(['benchmarks:', *(f'  {name:14} {summary}' for name, summary in summaries.items())])
+    parser = Parser(prog='python -m benchmarks', description=__doc__, epilog=epilog)
+    parser.add_argument('names', nargs='*', metavar='NAME', help='benchmarks of the list below (default: all)')
     parser.add_argument('--torch', default=os.path.join(ROOT, '.venv-bench', 'bin', 'python'), metavar='PYTHON',
-                        help="of PyTorch's environment; `make bench` makes it")
+                        help="the Python of PyTorch's environment, which `make bench` makes")
     parser.add_argument('--gpus', metavar='0', help='a GPU to measure on instead of the CPU')
-    parser.add_argument('--rounds', type=positive_int, default=Setting._field_defaults['rounds'],
-                        help='that are counted')
+    parser.add_argument('--rounds', type=positive_int, default=9, help='rounds that count')
     return parser
 
 
-def machine(gpus, rounds):
-    """What it was measured on, in a line."""
+def machine(gpus: str | None, rounds: int) -> str:
+    """What the numbers were measured on and with, in a line."""
     about = describe(contexts(gpus))
-    return '%s, %d cores, %s; Python %s, MXNet %s; %d rounds; %s' % (
-        about['processor'], physical_cores(), ' '.join(about['devices']), platform.python_version(), mx.__version__,
-        rounds, time.strftime('%Y-%m-%d'))
+    return (f'{about["processor"]}, {physical_cores()} cores, {" ".join(about["devices"])}; '
+            f'Python {platform.python_version()}, MXNet {mx.__version__}; {rounds} rounds; {time.strftime("%Y-%m-%d")}')
 
 
-def number(value):
-    """Three significant digits; a dash where there is none."""
+def number(value: float | None) -> str:
+    """Three significant digits, or a dash for None."""
     if value is None:
         return '–'
-    return '{:,.0f}'.format(value) if value >= 100 else '%.3g' % value
+    return f'{value:,.0f}' if value >= 100 else f'{value:.3g}'
 
 
-def table(rows, about):
-    """Markdown."""
-    lines = ['*%s.*' % about, '', '| ours / peer | ours | peer | ratio | target | |', '|---|---|---|---|---|---|']
+def verdict(row: Row) -> str:
+    """The last column of the table: whether the target was met."""
+    if row.target is None or row.ratio is None:
+        return ''
+    return 'met' if row.ratio >= row.target else '**missed**'
+
+
+def table(rows: Iterable[Row], about: str) -> str:
+    """The rows in Markdown, under the line that says what they were measured on."""
+    lines = [f'*{about}.*', '', '| ours / peer | ours | peer | ratio | target | |', '|---|---|---|---|---|---|']
     for row in rows:
-        met = '' if row.target is None else 'met' if row.ratio >= row.target else '**missed**'
-        ratio, target = ('–' if value is None else '%.2f' % value for value in (row.ratio, row.target))
-        lines.append('| %s | %s | %s | %s | %s | %s |' % (row.name, number(row.ours), number(row.peer), ratio, target,
-                                                          met))
+        ratio, target = ('–' if value is None else f'{value:.2f}' for value in (row.ratio, row.target))
+        lines.append(f'| {row.name} | {number(row.ours)} | {number(row.peer)} | {ratio} | {target} | {verdict(row)} |')
     return '\n'.join(lines) + '\n'
 
 
-def write(rows, about, path):
-    """PATH.csv and PATH.md."""
-    with open(path + '.csv', 'w', newline='') as file:
+def write(rows: Sequence[Row], about: str, path: str) -> None:
+    """Write PATH.csv and PATH.md."""
+    with open(f'{path}.csv', 'w', newline='') as file:
         writer = csv.writer(file, lineterminator='\n')
-        writer.writerow(Row._fields)
-        writer.writerows(['' if value is None else '%.4g' % value if isinstance(value, float) else value
-                          for value in row] for row in rows)
-    with open(path + '.md', 'w') as file:
+        writer.writerow(COLUMNS)
+        writer.writerows([_cell(getattr(row, column)) for column in COLUMNS] for row in rows)
+    with open(f'{path}.md', 'w') as file:
         file.write(table(rows, about))
 
 
-def main():
+def _cell(value):
+    if value is None:
+        return ''
+    return f'{value:.4g}' if isinstance(value, float) else value
+
+
+def show(row: Row, seconds: float) -> None:
+    """Print a row on standard error as soon as it is there."""
+    ratio = '–' if row.ratio is None else f'{row.ratio:.3f}'
+    print(f'{seconds:5.0f} s  {row.name:<66} {number(row.ours):>9} {number(row.peer):>9}  ratio {ratio}',
+          file=sys.stderr, flush=True)
+
+
+def main() -> None:
     """Measure, print, write."""
     args = parser().parse_args()
     for name in args.names:
         if name not in BENCHMARKS:
-            raise UserError('there is no benchmark %s: choose from %s' % (name, ', '.join(BENCHMARKS)))
+            raise UserError(f'there is no benchmark {name}: choose from {", ".join(BENCHMARKS)}')
     if not os.path.exists(args.torch):
-        raise UserError('there is no %s: run `make bench`, or name the Python of an environment with '
-                        'requirements/bench.txt by --torch' % args.torch)
+        raise UserError(f'there is no {args.torch}: run `make bench`, or name with --torch the Python of an '
+                        'environment that has requirements/bench.txt')
     setting = Setting(args.torch, args.gpus, args.rounds, write=not args.names)
-    about, rows, begun = machine(args.gpus, args.rounds), [], time.monotonic()
+    about, begun, rows = machine(args.gpus, args.rounds), time.monotonic(), []
     for name in args.names or BENCHMARKS:
         for row in BENCHMARKS[name](setting):
             rows.append(row)
-            print('%5.0f s  %-66s %9s %9s  ratio %s' % (
-                time.monotonic() - begun, row.name, number(row.ours), number(row.peer),
-                '–' if row.ratio is None else '%.3f' % row.ratio), file=sys.stderr, flush=True)
+            show(row, time.monotonic() - begun)
         if setting.write:
             write(rows, about, RESULTS + ('' if args.gpus is None else '-gpu'))
     print(table(rows, about))

@@ -1,56 +1,94 @@
-"""Rivals in alternating rounds, and the rows of the table that come of them."""
+"""Rivals in alternating rounds, and the rows of the table that come from them."""
+from collections.abc import Hashable, Mapping
 import statistics
+import sys
 import tempfile
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-ROUND = 1.0  # seconds that each rival works in a round
+from benchmarks.remote import Remote
+
+ROUND = 1.0  # seconds for which each rival works in a round
+Name = TypeVar('Name', bound=Hashable)
 
 
 class Row(NamedTuple):
-    """A line of results.csv. ratio: of ours to the peer's or the goal, the larger the better; None: not there."""
+    """A row of the table.
+
+    Attributes:
+        name: what was compared.
+        ours, peer: images a second, unless the name says another unit. None: there is no such number.
+        ratio: of ours to the peer or to a fixed goal; larger is better.
+        target: the ratio that we want.
+    """
 
     name: str
-    ours: float
-    peer: float
-    ratio: float
-    target: float
+    ours: float | None = None
+    peer: float | None = None
+    ratio: float | None = None
+    target: float | None = None
 
 
 class Setting(NamedTuple):
-    """What all benchmarks are told."""
+    """What every benchmark is told.
 
-    torch: str          # python of PyTorch's environment
-    gpus: str = None    # as --gpus
+    Attributes:
+        torch_python: the Python of PyTorch's environment.
+        gpus: as on the command line. One GPU is used.
+        rounds: that count.
+        write: whether to write files beside the table.
+    """
+
+    torch_python: str
+    gpus: str | None = None
     rounds: int = 9
-    write: bool = False  # files beside the table
+    write: bool = False
 
     @property
-    def devices(self):
-        """The words for subjects."""
-        return [] if self.gpus is None else ['--gpus', self.gpus.split(',')[0]]
+    def devices(self) -> dict[str, str]:
+        """The option `gpus` of subjects and training scripts, where it is needed."""
+        return {} if self.gpus is None else {'gpus': self.gpus.split(',')[0]}
+
+    @property
+    def on_cpu(self) -> 'Setting':
+        """The same without a GPU."""
+        return self._replace(gpus=None)
+
+    def ours(self, name: str, environment: dict[str, str] | None = None, **options: Any) -> Remote:
+        """Start a subject of mxnet_subjects.py."""
+        return Remote(sys.executable, 'mxnet_subjects', name, environment, **self.devices, **options)
+
+    def torch(self, name: str, **options: Any) -> Remote:
+        """Start a subject of torch_subjects.py."""
+        return Remote(self.torch_python, 'torch_subjects', name, **self.devices, **options)
 
 
-def race(rivals, rounds):
-    """{name: [seconds of a step in each round]} of {name: Remote}. All work in turn; the first round is not counted."""
+def race(rivals: Mapping[Name, Remote], rounds: int) -> dict[Name, list[float]]:
+    """{name: seconds of a step in each round}. All rivals work in turn; one round before these does not count."""
     steps = {}
     for name, rival in rivals.items():
         rival.seconds(2)  # compiles, allocates
         steps[name] = max(1, round(ROUND / rival.seconds(1)))
     found = [{name: rival.seconds(steps[name]) for name, rival in rivals.items()} for _ in range(rounds + 1)]
-    return {name: [of_round[name] for of_round in found[1:]] for name in rivals}
+    return {name: [seconds[name] for seconds in found[1:]] for name in rivals}
 
 
-def faster(name, seconds, peer, target, units):
-    """The Row of two rivals in a race: `units` of a step a second, and the median over the rounds of the ratio."""
-    ours = seconds['ours']
-    return Row(name, units / statistics.median(ours), units / statistics.median(seconds[peer]),
-               statistics.median(theirs / own for own, theirs in zip(ours, seconds[peer])), target)
+def compare(name: str, seconds: Mapping[str, list[float]], peer: str, target: float | None, images: int) -> Row:
+    """The row of two rivals, `ours` and a peer: images a second, and the median of the rounds' ratios.
+
+    Args:
+        seconds: from `race`.
+        images: in a step.
+    """
+    ours, theirs = seconds['ours'], seconds[peer]
+    ratios = [other / own for own, other in zip(ours, theirs, strict=True)]
+    return Row(name, images / statistics.median(ours), images / statistics.median(theirs), statistics.median(ratios),
+               target)
 
 
-def check_same(ours, peer):
-    """End with an error unless the peer's network, with our weights, gives the same probabilities."""
+def check_same(ours: Remote, peer: Remote) -> None:
+    """Raise AssertionError unless the peer's network, with our weights, gives the same probabilities."""
     with tempfile.NamedTemporaryFile(suffix='.npz') as file:
         ours.save(file.name)
         difference = peer.difference(file.name)
-    if not difference < 1e-4:
-        raise AssertionError('the networks differ by %g' % difference)
+    if not difference < 1e-4:  # NaN is no match either
+        raise AssertionError(f'the probabilities of the networks differ by {difference:g}')

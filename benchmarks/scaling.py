@@ -1,115 +1,72 @@
-"""More devices for the same batch of 64, and how the cost grows with the network and the batch."""
-import argparse
+"""More devices for the same batch of 64, and how a step grows with the network and the batch."""
+from collections.abc import Iterator
+import contextlib
 import csv
+import functools
 import os
 import statistics
 import subprocess
 import sys
 
+from matplotlib.figure import Figure
 import numpy as np
 
-from benchmarks.rounds import Row, race
-from benchmarks.subject import ROOT, Remote
+from benchmarks.remote import ROOT
+from benchmarks.rounds import Row, Setting, race
+from common.mxnet import mx
+from distributed.collectives import Collectives
+import symbols
+from training.initializer import initial_replicas
+from training.synthetic import SyntheticSteps
 
-NET = ['--net', 'dfn-mr', '--depth', 14]
 GROWTH = os.path.join(ROOT, 'benchmarks', 'growth.csv')
-SERIES = {  # what grows: its values, and the words of a subject for one
-    'depth of DFN-MR': ((14, 26, 50, 98), lambda depth: ['--net', 'dfn-mr', '--depth', depth]),
-    'widen factor of DFN-MR 14': ((1, 2, 4), lambda widen: [*NET, '--widen', widen]),
-    'images a batch, DFN-MR 14': ((16, 32, 64, 128, 256), lambda batch: [*NET, '--batch', batch]),
-    'components of the ensemble of depth 14': (
-        (1, 2, 4, 8), lambda count: ['--net', 'ensemble', '--depth', 14, '--components',
-                                     ','.join(('RRR', 'RRL', 'RLR', 'RLL', 'LRR', 'LRL', 'LLR', 'LLL')[:count])]),
+PLOT = os.path.join(ROOT, 'docs', 'growth.png')
+BATCH = 64
+DFN_MR_14 = {'net': 'dfn-mr', 'depth': 14}
+COMPONENTS = ['RRR', 'RRL', 'RLR', 'RLL', 'LRR', 'LRL', 'LLR', 'LLL']  # neighbors share as many sides as can be
+
+# What grows: {its value: the options of the subject}.
+SERIES = {
+    'depth of DFN-MR': {depth: {'net': 'dfn-mr', 'depth': depth} for depth in (14, 26, 50, 98)},
+    'widen factor of DFN-MR 14': {widen: {**DFN_MR_14, 'widen': widen} for widen in (1, 2, 4)},
+    'images a batch, DFN-MR 14': {batch: {**DFN_MR_14, 'batch': batch} for batch in (16, 32, 64, 128, 256)},
+    'components of the ensemble of depth 14': {
+        count: {'net': 'ensemble', 'depth': 14, 'components': COMPONENTS[:count]} for count in (1, 2, 4, 8)},
 }
+Points = list[tuple[int, float]]  # (value, seconds of a step)
 
 
-def scaling(setting):
+def scaling(setting: Setting) -> Iterator[Row]:
     """One core, then two cores for the same batch: as threads, as CPU contexts, as workers on loopback."""
-    one = {'OMP_NUM_THREADS': '1'}
-    with Remote(sys.executable, 'subjects', 'training', *NET, **one) as core, \
-            Remote(sys.executable, 'subjects', 'training', *NET, OMP_NUM_THREADS='2') as threads, \
-            Remote(sys.executable, 'subjects', 'training', *NET, '--cpus', 2, **one) as contexts:
+    start = functools.partial(setting.on_cpu.ours, 'training', batch=BATCH, **DFN_MR_14)
+    one, two = {'OMP_NUM_THREADS': '1'}, {'OMP_NUM_THREADS': '2'}
+    with start(one) as core, start(two) as threads, start(one, cpus=2) as contexts:
         seconds = race({'core': core, 'threads': threads, 'contexts': contexts}, setting.rounds)
-        workers = [(core.seconds(8), _workers()) for _ in range(min(3, setting.rounds))]
-    one_core = statistics.median(seconds['core'])
-    for name, title in (('threads', '2 threads'), ('contexts', '2 CPU contexts')):
-        yield Row('dfn-mr 14 on %s / 1 core' % title, 64 / statistics.median(seconds[name]), 64 / one_core,
-                  statistics.median(a / b for a, b in zip(seconds['core'], seconds[name])), None)
-    yield Row('dfn-mr 14 on 2 workers / 1 core', 64 / statistics.median(w for _, w in workers),
-              64 / statistics.median(c for c, _ in workers), statistics.median(c / w for c, w in workers), None)
+        workers = [(core.seconds(8), _seconds_of_workers()) for _ in range(min(3, setting.rounds))]
+    yield _against_one_core('2 threads', seconds['core'], seconds['threads'])
+    yield _against_one_core('2 CPU contexts', seconds['core'], seconds['contexts'])
+    yield _against_one_core('2 workers', *zip(*workers, strict=True))
 
 
-def _workers():
-    """Seconds of a step of two workers, a thread each."""
-    done = subprocess.run([sys.executable, '-m', 'distributed.launch', '-n', '2', '-s', '1', sys.executable, '-m',
-                           'benchmarks.scaling', *map(str, NET)], cwd=ROOT, check=True, stdout=subprocess.PIPE,
-                          universal_newlines=True, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+def _against_one_core(title, alone, together):
+    return Row(f'dfn-mr 14 on {title} / 1 core', BATCH / statistics.median(together), BATCH / statistics.median(alone),
+               statistics.median(a / b for a, b in zip(alone, together, strict=True)))
+
+
+def _seconds_of_workers():
+    """Seconds of a step of two workers with a thread each."""
+    done = subprocess.run([sys.executable, '-m', 'distributed.launch', '-n', '2', '-s', '1',
+                           sys.executable, '-m', 'benchmarks.scaling'], cwd=ROOT, check=True, text=True,
+                          stdout=subprocess.PIPE, env={**os.environ, 'OMP_NUM_THREADS': '1'})
     return float(done.stdout)
 
 
-def growth(setting):
-    """The exponents of straight lines on log axes; with all benchmarks growth.csv and docs/growth.png too."""
-    found = {}
-    for what, (values, words) in SERIES.items():
-        rivals = {str(value): Remote(sys.executable, 'subjects', 'training', *words(value), *setting.devices)
-                  for value in values}
-        seconds = race(rivals, min(5, setting.rounds))
-        for rival in rivals.values():
-            rival.__exit__()
-        found[what] = [(value, statistics.median(seconds[str(value)])) for value in values]
-        yield Row('exponent of a step in the %s' % what, _exponent(found[what]), None, None, None)
-    if setting.write:
-        save(found)
-        draw(found, os.path.join(ROOT, 'docs', 'growth.png'))
-
-
-def save(found):
-    """Write growth.csv."""
-    with open(GROWTH, 'w', newline='') as file:
-        writer = csv.writer(file, lineterminator='\n')
-        writer.writerow(['what', 'value', 'seconds'])
-        writer.writerows((what, value, '%.4g' % taken) for what, points in found.items() for value, taken in points)
-
-
-def _exponent(points):
-    return np.polyfit(*np.log(np.array(points, float)).T, 1)[0]
-
-
-def draw(found, path):
-    """A panel for each series, with its straight line."""
-    import matplotlib
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
-    figure, panels = pyplot.subplots(1, len(found), figsize=(4 * len(found), 3.6), sharey=True, constrained_layout=True)
-    for panel, (what, points) in zip(panels, found.items()):
-        x, y = np.array(points, float).T
-        slope, offset = np.polyfit(np.log(x), np.log(y), 1)
-        panel.loglog(x, 1000 * np.exp(offset) * x ** slope, color='0.7')
-        panel.loglog(x, 1000 * y, 'o')
-        panel.set(xlabel=what, title='step ∝ x^%.2f' % slope, xticks=x, xticklabels=['%d' % value for value in x])
-        panel.minorticks_off()
-    panels[0].set_ylabel('ms a step')
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
-
-
-def main():
-    """A worker of _workers."""
-    import functools
-
-    import symbols
-    from common.mxnet import mx
-    from distributed.collectives import Collectives
-    from training.initializer import initial_replicas
-    from training.synthetic import SyntheticSteps
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--net')
-    parser.add_argument('--depth', type=int)
-    args = parser.parse_args()
+def work() -> None:
+    """Be one of the workers that `scaling` starts; rank 0 prints the seconds of a step."""
     collectives = Collectives('dist_sync')
-    steps = SyntheticSteps(initial_replicas(functools.partial(symbols.get_symbol, args.net, args.depth), [mx.cpu()],
-                                            symbols.IMAGE_SHAPE, collectives=collectives),
-                           64 // collectives.num_workers)
+    network = functools.partial(symbols.get_symbol, DFN_MR_14['net'], DFN_MR_14['depth'])
+    replicas = initial_replicas(network, [mx.cpu()], symbols.IMAGE_SHAPE, collectives=collectives)
+    steps = SyntheticSteps(replicas, BATCH // collectives.num_workers)
     steps.seconds(3)
     seconds = steps.seconds(20)
     if collectives.rank == 0:
@@ -117,5 +74,53 @@ def main():
     collectives.barrier()
 
 
+def growth(setting: Setting) -> Iterator[Row]:
+    """The slopes of straight lines on log axes: a step against depth, width, batch and components.
+
+    With all benchmarks it writes growth.csv and docs/growth.png too.
+    """
+    found = {}
+    for what, series in SERIES.items():
+        with contextlib.ExitStack() as stack:
+            rivals = {value: stack.enter_context(setting.ours('training', **options))
+                      for value, options in series.items()}
+            seconds = race(rivals, min(5, setting.rounds))
+        found[what] = [(value, statistics.median(seconds[value])) for value in series]
+        exponent, _ = fit_power(found[what])
+        yield Row(f'exponent of a step in the {what}', exponent)
+    if setting.write:
+        write_growth(found, GROWTH)
+        draw_growth(found).savefig(PLOT, dpi=110)
+
+
+def fit_power(points: Points) -> tuple[float, float]:
+    """(exponent, factor) of seconds = factor · value^exponent."""
+    exponent, log_factor = np.polyfit(*np.log(np.array(points, float)).T, 1)
+    return float(exponent), float(np.exp(log_factor))
+
+
+def write_growth(found: dict[str, Points], path: str) -> None:
+    """Write the series as CSV."""
+    with open(path, 'w', newline='') as file:
+        writer = csv.writer(file, lineterminator='\n')
+        writer.writerow(['what', 'value', 'seconds'])
+        writer.writerows((what, value, f'{seconds:.4g}') for what, points in found.items() for value, seconds in points)
+
+
+def draw_growth(found: dict[str, Points]) -> Figure:
+    """A panel for each series, with its straight line."""
+    figure = Figure(figsize=(4 * len(found), 3.6), layout='constrained')
+    panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
+    for panel, (what, points) in zip(panels, found.items(), strict=True):
+        x, y = np.array(points, float).T
+        exponent, factor = fit_power(points)
+        panel.loglog(x, 1000 * factor * x ** exponent, color='0.7')
+        panel.loglog(x, 1000 * y, 'o')
+        panel.set(xlabel=what, title=f'step ∝ x^{exponent:.2f}', xticks=x, xticklabels=[f'{value:.0f}' for value in x])
+        panel.minorticks_off()
+    panels[0].set_ylabel('ms a step')
+    return figure
+
+
 if __name__ == '__main__':
-    main()
+    work()
