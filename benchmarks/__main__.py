@@ -16,6 +16,7 @@ import os
 import platform
 import sys
 import time
+import traceback
 
 from benchmarks import ensemble, memory, pipelines, runs, scaling, steps
 from benchmarks.remote import ROOT
@@ -32,7 +33,7 @@ BENCHMARKS = {
     'scaling': scaling.scaling, 'growth': scaling.growth, 'svhn': memory.svhn,
 }
 RESULTS = os.path.join(ROOT, 'benchmarks', 'results')
-COLUMNS = ('name', 'ours', 'peer', 'ratio', 'target')  # of the CSV
+COLUMNS = ('name', 'ours', 'peer', 'ratio', 'target')  # of the CSV; a row that could not be measured has no numbers
 
 
 def parser() -> Parser:
@@ -63,7 +64,9 @@ def number(value: float | None) -> str:
 
 
 def verdict(row: Row) -> str:
-    """The last column of the table: whether the target was met."""
+    """The last column of the table: whether the target was met, or why there are no numbers."""
+    if row.problem:
+        return f'not measured: {row.problem}'
     if row.target is None or row.ratio is None:
         return ''
     return 'met' if row.ratio >= row.target else '**missed**'
@@ -97,12 +100,13 @@ def _cell(value):
 def show(row: Row, seconds: float) -> None:
     """Print a row on standard error as soon as it is there."""
     ratio = '–' if row.ratio is None else f'{row.ratio:.3f}'
-    print(f'{seconds:5.0f} s  {row.name:<66} {number(row.ours):>9} {number(row.peer):>9}  ratio {ratio}',
+    problem = f'  {verdict(row)}' if row.problem else ''
+    print(f'{seconds:5.0f} s  {row.name:<66} {number(row.ours):>9} {number(row.peer):>9}  ratio {ratio}{problem}',
           file=sys.stderr, flush=True)
 
 
-def main() -> None:
-    """Measure, print, write."""
+def main() -> int:
+    """Measure, print, write. After a benchmark that breaks off the others still run, and the exit status is 1."""
     args = parser().parse_args()
     for name in args.names:
         if name not in BENCHMARKS:
@@ -111,14 +115,20 @@ def main() -> None:
         raise UserError(f'there is no {args.torch}: run `make bench`, or name with --torch the Python of an '
                         'environment that has requirements/bench.txt')
     setting = Setting(args.torch, args.gpus, args.rounds, write=not args.names)
-    about, begun, rows = machine(args.gpus, args.rounds), time.monotonic(), []
+    about, begun, rows, status = machine(args.gpus, args.rounds), time.monotonic(), [], 0
     for name in args.names or BENCHMARKS:
-        for row in BENCHMARKS[name](setting):
-            rows.append(row)
-            show(row, time.monotonic() - begun)
+        try:
+            for row in BENCHMARKS[name](setting):
+                rows.append(row)
+                show(row, time.monotonic() - begun)
+        except Exception:  # there is time for the others; this one is shown, and counts in the exit status
+            traceback.print_exc()
+            rows.append(Row(name, problem='the benchmark broke off'))
+            status = 1
         if setting.write:
             write(rows, about, RESULTS + ('' if args.gpus is None else '-gpu'))
     print(table(rows, about))
+    return status
 
 
 if __name__ == '__main__':

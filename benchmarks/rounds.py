@@ -19,6 +19,7 @@ class Row(NamedTuple):
         ours, peer: images a second, unless the name says another unit. None: there is no such number.
         ratio: of ours to the peer or to a fixed goal; larger is better.
         target: the ratio that we want.
+        problem: why there are no numbers; empty where there are.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Row(NamedTuple):
     peer: float | None = None
     ratio: float | None = None
     target: float | None = None
+    problem: str = ''
 
 
 class Setting(NamedTuple):
