@@ -5,6 +5,7 @@
 
 ImageNet does not fit into memory: `load_imagenet` leaves its images in the RecordIO files.
 """
+
 from collections.abc import Callable, Iterator, Sequence
 import contextlib
 from dataclasses import dataclass
@@ -24,23 +25,38 @@ from data.image_records import ImageRecords
 class Source(NamedTuple):
     """A line of the table of data sets. mean, std: of the training images' channels R, G, B, 0–255."""
 
-    read: Callable   # (folder, verify) → ({split: (images (n, h, w, 3) uint8 RGB, labels)}, whether official)
-    classes: tuple[str, ...]   # in the order of the labels
+    read: Callable  # (folder, verify) → ({split: (images (n, h, w, 3) uint8 RGB, labels)}, whether official)
+    classes: tuple[str, ...]  # in the order of the labels
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    pad: int = 4         # augmentation: padding before the random crop
+    pad: int = 4  # augmentation: padding before the random crop
     mirror: bool = True  # augmentation: mirror half of the images
     splits: tuple[str, ...] = ('train', 'test')
 
 
 SOURCES = {
-    'cifar10': Source(functools.partial(cifar.read, cifar.CIFAR10), cifar.CIFAR10.classes,
-                      (125.307, 122.950, 113.865), (62.993, 62.089, 66.705)),
-    'cifar100': Source(functools.partial(cifar.read, cifar.CIFAR100), cifar.CIFAR100.classes,
-                       (129.304, 124.070, 112.434), (68.170, 65.392, 70.418)),
+    'cifar10': Source(
+        functools.partial(cifar.read, cifar.CIFAR10),
+        cifar.CIFAR10.classes,
+        (125.307, 122.950, 113.865),
+        (62.993, 62.089, 66.705),
+    ),
+    'cifar100': Source(
+        functools.partial(cifar.read, cifar.CIFAR100),
+        cifar.CIFAR100.classes,
+        (129.304, 124.070, 112.434),
+        (68.170, 65.392, 70.418),
+    ),
     # the paper does not augment SVHN
-    'svhn': Source(svhn.read, svhn.CLASSES, (111.609, 113.161, 120.565), (50.498, 51.259, 50.244), pad=0,
-                   mirror=False, splits=('train', 'val', 'test')),
+    'svhn': Source(
+        svhn.read,
+        svhn.CLASSES,
+        (111.609, 113.161, 120.565),
+        (50.498, 51.259, 50.244),
+        pad=0,
+        mirror=False,
+        splits=('train', 'val', 'test'),
+    ),
     # a mirrored digit is no digit
     'digits': Source(digits.read, tuple('0123456789'), (79.626,) * 3, (90.804,) * 3, mirror=False),
 }
@@ -74,11 +90,24 @@ class Dataset:
         """Their names, in the order of the labels."""
         return self.source.classes
 
-    def train_batches(self, batch_size: int, seed: int, shard: Shard = Shard(),  # noqa: B008
-                      pad_value: str = 'zero') -> TrainBatches:
+    def train_batches(
+        self,
+        batch_size: int,
+        seed: int,
+        shard: Shard = Shard(),  # noqa: B008
+        pad_value: str = 'zero',
+    ) -> TrainBatches:
         """The training split's batches for the devices in `shard`, augmented as the table of data sets says."""
-        return TrainBatches(*self.splits['train'], batch_size, self._normalization(), seed, self.source.pad,
-                            self.source.mirror, pad_value, shard)
+        return TrainBatches(
+            *self.splits['train'],
+            batch_size,
+            self._normalization(),
+            seed,
+            self.source.pad,
+            self.source.mirror,
+            pad_value,
+            shard,
+        )
 
     def evaluation_batches(self, split: str, batch_size: int) -> Iterator[Arrays]:
         """Yield (data, labels) over a split as it is, every image once."""
@@ -93,8 +122,13 @@ def default_folder(name: str) -> str:
     return os.path.relpath(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'datasets', name))
 
 
-def load(name: str, folder: str | None = None, splits: Sequence[str] = ('train', 'test'), verify: bool = True,
-         train_on: Sequence[str] = ('train',)) -> Dataset:
+def load(
+    name: str,
+    folder: str | None = None,
+    splits: Sequence[str] = ('train', 'test'),
+    verify: bool = True,
+    train_on: Sequence[str] = ('train',),
+) -> Dataset:
     """Load a data set into memory. Its RecordIO files are made first where they are missing or do not match.
 
     Once made, the RecordIO files are the data: delete them after a change of the source.
@@ -119,15 +153,22 @@ def load(name: str, folder: str | None = None, splits: Sequence[str] = ('train',
                 _announce(prefixes, about)
                 about = _make_records(SOURCES[name], folder, prefixes, verify)
     if verify and not all(entry['verified'] for entry in about.values()):
-        raise UserError(f'the RecordIO files in {folder} were made from unverified files: pass --no-verify to use '
-                        f'them, or delete {name}-*.rec to make them again')
+        raise UserError(
+            f'the RecordIO files in {folder} were made from unverified files: pass --no-verify to use '
+            f'them, or delete {name}-*.rec to make them again'
+        )
     files = {split: train_on if split == 'train' else (split,) for split in splits}
-    return Dataset(name, SOURCES[name], {split: records.read(*(prefixes[part] for part in files[split]))
-                                         for split in splits}, about)
+    return Dataset(
+        name,
+        SOURCES[name],
+        {split: records.read(*(prefixes[part] for part in files[split])) for split in splits},
+        about,
+    )
 
 
-def load_imagenet(folder: str | None = None, verify: bool = True,
-                  splits: Sequence[str] = ('train', 'val')) -> ImageRecords:
+def load_imagenet(
+    folder: str | None = None, verify: bool = True, splits: Sequence[str] = ('train', 'val')
+) -> ImageRecords:
     """ImageNet from `folder`, packed first where it is not; see data/imagenet.py."""
     folder = folder or default_folder('imagenet')
     with _one_at_a_time(folder):
@@ -135,8 +176,9 @@ def load_imagenet(folder: str | None = None, verify: bool = True,
     return ImageRecords({split: os.path.join(folder, 'imagenet-' + split) for split in about}, about)
 
 
-def load_for_evaluation(name: str, folder: str | None = None, split: str | None = None,
-                        verify: bool = True) -> Dataset | ImageRecords:
+def load_for_evaluation(
+    name: str, folder: str | None = None, split: str | None = None, verify: bool = True
+) -> Dataset | ImageRecords:
     """Load a data set, one of NAMES, with one split to evaluate: its test split unless another is named."""
     dataset: Dataset | ImageRecords
     if name == 'imagenet':

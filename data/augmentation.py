@@ -24,6 +24,7 @@ Three things cannot be compared, because MXNet 1.9.1 and the fork differ in them
   the division by the standard deviation, so that ±10 would be ten standard deviations. The script's comment on that
   option means a small change: 10/57.8 = 0.17 of a standard deviation.
 """
+
 from collections.abc import Callable
 
 import cv2
@@ -31,7 +32,7 @@ import numpy as np
 
 Augmented = tuple[np.ndarray, np.ndarray]
 
-SIZE = 224    # of a crop, in pixels
+SIZE = 224  # of a crop, in pixels
 MEAN, STD = (123.370, 112.757, 99.406), (68.998, 66.093, 68.292)  # R, G, B, 0–255, of images of shorter side 480
 LEVELS = np.arange(256.0)
 
@@ -40,9 +41,9 @@ LEVELS = np.arange(256.0)
 VALUES = np.array([55.46, 4.794, 1.148])
 VECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
 
-BORDER = (99, 113, 123)     # B, G, R
-CANVAS = 256                # pixels; the authors' min_img_size
-LIMITS = (180, 255, 255)    # of hue, lightness, saturation in MXNet; OpenCV's hues end at 179, and 180 is 0 again
+BORDER = (99, 113, 123)  # B, G, R
+CANVAS = 256  # pixels; the authors' min_img_size
+LIMITS = (180, 255, 255)  # of hue, lightness, saturation in MXNet; OpenCV's hues end at 179, and 180 is 0 again
 
 
 def paper(image: np.ndarray, random: np.random.RandomState) -> Augmented:
@@ -53,7 +54,7 @@ def paper(image: np.ndarray, random: np.random.RandomState) -> Augmented:
     """
     side = round(SIZE * min(image.shape[:2]) / random.randint(256, 481))
     top, left = (random.randint(length - side + 1) for length in image.shape[:2])
-    crop = _mirrored(cv2.resize(image[top:top + side, left:left + side], (SIZE, SIZE)), random)
+    crop = _mirrored(cv2.resize(image[top : top + side, left : left + side], (SIZE, SIZE)), random)
     return crop, levels(shift=VECTORS @ (VALUES * random.normal(0, 0.1, 3)))
 
 
@@ -81,15 +82,19 @@ def code_2018(image: np.ndarray, random: np.random.RandomState) -> Augmented:
 def center(image: np.ndarray, _: np.random.RandomState) -> Augmented:
     """The middle 224×224, for evaluation; where a side is odd, the corner is rounded down."""
     top, left = ((length - SIZE) // 2 for length in image.shape[:2])
-    return image[top:top + SIZE, left:left + SIZE], levels()
+    return image[top : top + SIZE, left : left + SIZE], levels()
 
 
 AUGMENTATIONS: dict[str, Callable[[np.ndarray, np.random.RandomState], Augmented]] = {
-    'paper': paper, 'code-2016': code_2016, 'code-2018': code_2018}
+    'paper': paper,
+    'code-2016': code_2016,
+    'code-2018': code_2018,
+}
 
 
-def stretched_crop(image: np.ndarray, scale: float, ratio: float, side: int,
-                   random: np.random.RandomState) -> np.ndarray:
+def stretched_crop(
+    image: np.ndarray, scale: float, ratio: float, side: int, random: np.random.RandomState
+) -> np.ndarray:
     """A random square from MXNet's canvas: the image scaled, and its aspect ratio changed.
 
     The canvas has the scaled image's size, but at least 256 pixels a side. The image is stretched about its middle,
@@ -108,11 +113,12 @@ def stretched_crop(image: np.ndarray, scale: float, ratio: float, side: int,
     down = ratio * across
     canvas_width, canvas_height = max(CANVAS, scale * width), max(CANVAS, scale * height)
     top, left = (random.randint(int(length) - side + 1) for length in (canvas_height, canvas_width))
-    matrix = np.array([[across, 0, (canvas_width - across * width) / 2 - left],
-                       [0, down, (canvas_height - down * height) / 2 - top]])
+    margin_left, margin_top = (canvas_width - across * width) / 2, (canvas_height - down * height) / 2
+    matrix = np.array([[across, 0, margin_left - left], [0, down, margin_top - top]])
     # Bilinear, although MXNet asks for areas where the scale is below 1: OpenCV's warpAffine has no areas.
-    return cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT,
-                          borderValue=BORDER)
+    return cv2.warpAffine(
+        image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=BORDER
+    )
 
 
 def interpolation(side: int) -> int:
@@ -124,8 +130,10 @@ def interpolation(side: int) -> int:
 
 def shift_colors(image: np.ndarray, hue: int, lightness: int, saturation: int) -> np.ndarray:
     """Add to the hue, lightness and saturation of an image; they stop at their limits: a hue does not go round."""
-    table = np.stack([np.clip(np.arange(256) + shift, 0, limit)
-                      for shift, limit in zip((hue, lightness, saturation), LIMITS)], axis=-1)
+    table = np.stack(
+        [np.clip(np.arange(256) + shift, 0, limit) for shift, limit in zip((hue, lightness, saturation), LIMITS)],
+        axis=-1,
+    )
     image = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_BGR2HLS), table.astype(np.uint8)[None])
     return cv2.cvtColor(image, cv2.COLOR_HLS2BGR)
 

@@ -4,6 +4,7 @@ What an epoch shows, its order and every crop and mirror, is a pure function of 
 in the middle of an epoch. numpy's RandomState is the generator because every version of numpy draws the same numbers
 from it.
 """
+
 from collections.abc import Iterator, Sequence
 
 import cv2
@@ -51,8 +52,18 @@ class TrainBatches:
         shard: the devices whose share of each batch is wanted.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, batch_size: int, normalize: Normalization, seed: int,
-                 pad: int = 4, mirror: bool = True, pad_value: str = 'zero', shard: Shard = Shard()):  # noqa: B008
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        batch_size: int,
+        normalize: Normalization,
+        seed: int,
+        pad: int = 4,
+        mirror: bool = True,
+        pad_value: str = 'zero',
+        shard: Shard = Shard(),  # noqa: B008
+    ):
         self.images, self.labels, self.batch_size, self.normalize = images, labels, batch_size, normalize
         self.seed, self.pad, self.mirror, self.shard = seed, pad, mirror, shard
         self.fill = normalize.black() if pad_value == 'zero' else np.zeros(3, np.float32)
@@ -75,8 +86,8 @@ class TrainBatches:
         drawn = self._draw(epoch)
         for first in range(start * self.batch_size, len(self.labels), self.batch_size):
             images = min(self.batch_size, len(self.labels) - first)
-            yield [self._augmented([values[first + part.start:first + part.stop] for values in drawn])
-                   for part in self.shard.slices(images)], images
+            slices = [slice(first + part.start, first + part.stop) for part in self.shard.slices(images)]
+            yield [self._augmented([values[part] for values in drawn]) for part in slices], images
 
     def _draw(self, epoch: int) -> tuple[np.ndarray, ...]:
         """The epoch's order, and for each place in it the crop's top and left corner and the mirror."""
@@ -102,8 +113,9 @@ class TrainBatches:
         return windows[np.arange(n), :, top, left]
 
 
-def evaluation_batches(images: np.ndarray, labels: np.ndarray, batch_size: int,
-                       normalize: Normalization) -> Iterator[Arrays]:
+def evaluation_batches(
+    images: np.ndarray, labels: np.ndarray, batch_size: int, normalize: Normalization
+) -> Iterator[Arrays]:
     """Yield (data, labels) over a split as it is, in order, every image once; the last batch is shorter."""
     for start in range(0, len(labels), batch_size):
         part = slice(start, start + batch_size)

@@ -4,6 +4,7 @@ The binary version needs no unpickling. It is read straight from the archive, so
 anywhere. A record of CIFAR-10 is a label byte and 3,072 bytes, the red, green and blue planes of an image; a record of
 CIFAR-100 has the coarse label before the fine one.
 """
+
 import os
 import tarfile
 from typing import NamedTuple
@@ -24,9 +25,9 @@ class Layout(NamedTuple):
     archive: Archive
     folder: str
     files: dict[str, tuple[str, ...]]
-    label_bytes: int            # in front of an image; the last of them is the label
-    classes: tuple[str, ...]    # their names, in the order of the labels
-    per_class: dict[str, int]   # {split: images of each class}
+    label_bytes: int  # in front of an image; the last of them is the label
+    classes: tuple[str, ...]  # their names, in the order of the labels
+    per_class: dict[str, int]  # {split: images of each class}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -38,24 +39,31 @@ CIFAR10 = Layout(
     Archive('cifar-10-binary.tar.gz', BASE, 170052171, 'c32a1d4ab5d03f1284b67883e8d87530'),
     'cifar-10-batches-bin',
     {'train': tuple(f'data_batch_{i}.bin' for i in range(1, 6)), 'test': ('test_batch.bin',)},
-    1, tuple('airplane automobile bird cat deer dog frog horse ship truck'.split()), {'train': 5000, 'test': 1000})
+    1,
+    tuple('airplane automobile bird cat deer dog frog horse ship truck'.split()),
+    {'train': 5000, 'test': 1000},
+)
 
 CIFAR100 = Layout(
     Archive('cifar-100-binary.tar.gz', BASE, 168513733, '03b5dce01913d631647c71ecec9e9cb8'),
     'cifar-100-binary',
     {'train': ('train.bin',), 'test': ('test.bin',)},
-    2, tuple("""
+    2,
+    tuple(
+        """
     apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
     caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant
     flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree
     motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate
     poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider
     squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle
-    wardrobe whale willow_tree wolf woman worm""".split()), {'train': 500, 'test': 100})
+    wardrobe whale willow_tree wolf woman worm""".split()
+    ),
+    {'train': 500, 'test': 100},
+)
 
 
-def read(layout: Layout, folder: str,
-         verify: bool = True) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], bool]:
+def read(layout: Layout, folder: str, verify: bool = True) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], bool]:
     """Read a CIFAR from `folder`: the unpacked files, or else the archive, which is fetched if it is not there.
 
     The unpacked files may lie in `folder` itself or under the archive's own folder name. An archive's length and MD5
@@ -90,8 +98,10 @@ def _unpacked_folder(layout: Layout, folder: str) -> str | None:
         if not missing:
             return candidate
         if len(missing) < len(layout.names) and not os.path.exists(os.path.join(folder, layout.archive.name)):
-            raise UserError(f'{candidate} lacks {", ".join(sorted(missing))}: unpack the archive again, or delete the '
-                            'folder to have it fetched')
+            raise UserError(
+                f'{candidate} lacks {", ".join(sorted(missing))}: unpack the archive again, or delete the '
+                'folder to have it fetched'
+            )
     return None
 
 
@@ -124,8 +134,10 @@ def _members(layout: Layout, path: str) -> dict[str, bytes]:
 def _check_length(layout: Layout, raw: bytes, name: str, where: str) -> bytes:
     record = layout.label_bytes + PIXELS
     if not raw or len(raw) % record:
-        raise UserError(f'{name} in {where} is truncated or altered: {len(raw):,} bytes are not a whole number of '
-                        f'records of {record:,}')
+        raise UserError(
+            f'{name} in {where} is truncated or altered: {len(raw):,} bytes are not a whole number of '
+            f'records of {record:,}'
+        )
     return raw
 
 
@@ -133,9 +145,10 @@ def _decode(layout: Layout, raw: bytes, where: str) -> tuple[np.ndarray, np.ndar
     records = np.frombuffer(raw, np.uint8).reshape(-1, layout.label_bytes + PIXELS)
     labels = records[:, layout.label_bytes - 1].astype(np.int64)
     if labels.max() >= len(layout.classes):
-        raise UserError(f'{where} is altered: it has the label {labels.max()}, the last class is '
-                        f'{len(layout.classes) - 1}')
-    images = records[:, layout.label_bytes:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        raise UserError(
+            f'{where} is altered: it has the label {labels.max()}, the last class is {len(layout.classes) - 1}'
+        )
+    images = records[:, layout.label_bytes :].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     return images, labels
 
 
@@ -143,5 +156,7 @@ def _unlike_official(layout: Layout, split: str, labels: np.ndarray, where: str)
     counts = np.bincount(labels, minlength=len(layout.classes))
     if (counts == layout.per_class[split]).all():
         return None
-    return (f'{where} is not the official data: {split} has {counts.min()} to {counts.max()} images of a class instead '
-            f'of {layout.per_class[split]}; use it as it is with --no-verify')
+    return (
+        f'{where} is not the official data: {split} has {counts.min()} to {counts.max()} images of a class instead '
+        f'of {layout.per_class[split]}; use it as it is with --no-verify'
+    )

@@ -1,4 +1,5 @@
 """scikit-learn's handwritten digits, a real data set that needs no download: 1,797 images, 10 classes."""
+
 import cv2
 import numpy as np
 
@@ -6,8 +7,7 @@ TEST_FRACTION = 0.2
 SPLIT_SEED = 0
 
 
-def read(folder: str | None = None,
-         verify: bool = True) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], bool]:
+def read(folder: str | None = None, verify: bool = True) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], bool]:
     """Read the digits: 1,437 images to train on, 360 to test. The arguments are those of the other data sets; unused.
 
     The 8×8 images with 17 levels of gray are enlarged to 32×32 by bicubic interpolation. The digits have no official
@@ -22,8 +22,8 @@ def read(folder: str | None = None,
     digits = load_digits()
     images = np.stack([_enlarge(image) for image in digits.images])
     train_x, test_x, train_y, test_y = train_test_split(
-        images, digits.target.astype(np.int64), test_size=TEST_FRACTION, random_state=SPLIT_SEED,
-        stratify=digits.target)
+        images, digits.target.astype(np.int64), test_size=TEST_FRACTION, random_state=SPLIT_SEED, stratify=digits.target
+    )
     return {'train': (train_x, train_y), 'test': (test_x, test_y)}, True
 
 

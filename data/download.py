@@ -1,4 +1,5 @@
 """Fetch official files over HTTP and check them. A download can be resumed, and gets its name when it is whole."""
+
 import os
 import time
 from typing import IO, NamedTuple
@@ -10,8 +11,8 @@ from common.errors import UserError
 from common.files import file_digest
 
 CHUNK = 1 << 20
-TIMEOUT = 60   # seconds without a byte
-PAUSE = 2      # seconds before a broken connection is taken up again
+TIMEOUT = 60  # seconds without a byte
+PAUSE = 2  # seconds before a broken connection is taken up again
 
 
 class Archive(NamedTuple):
@@ -38,8 +39,9 @@ def fetch(archive: Archive, folder: str) -> tuple[str, str | None]:
     if not os.path.exists(path):
         return download(archive, folder), None
     found = _difference(path, archive)
-    return path, found and (f'{path} is truncated or altered ({found}): delete it to fetch it again, or use it as it '
-                            'is with --no-verify')
+    return path, found and (
+        f'{path} is truncated or altered ({found}): delete it to fetch it again, or use it as it is with --no-verify'
+    )
 
 
 def refuse(problem: str | None, verify: bool) -> None:
@@ -82,8 +84,9 @@ def download(archive: Archive, folder: str) -> str:
             wrong = _difference(part.name, archive)
             if wrong:
                 part.truncate(0)
-                raise UserError(f'{archive.url} is not the official file: {wrong}; try again later, or put the right '
-                                f'file at {path}')
+                raise UserError(
+                    f'{archive.url} is not the official file: {wrong}; try again later, or put the right file at {path}'
+                )
         os.replace(path + '.part', path)
     finally:
         if os.path.exists(path + '.part') and not os.path.getsize(path + '.part'):
@@ -104,15 +107,17 @@ def _fetch(archive: Archive, part: IO[bytes]) -> None:
         idle = 0 if part.tell() > before else idle + 1
         if idle == 2:
             folder = os.path.dirname(part.name) or '.'
-            raise UserError(f'cannot fetch {archive.url} ({error}): run the command again to go on, or put '
-                            f'{archive.name} into {folder} yourself')
+            raise UserError(
+                f'cannot fetch {archive.url} ({error}): run the command again to go on, or put '
+                f'{archive.name} into {folder} yourself'
+            )
         if part.tell() < archive.size:
             time.sleep(PAUSE)
 
 
 def _reason(error: requests.RequestException) -> str:
     """An error of requests in a few words; its own text wraps the texts of three libraries."""
-    if isinstance(error, requests.HTTPError):
+    if isinstance(error, requests.HTTPError) and error.response is not None:
         return f'HTTP status {error.response.status_code}'
     return 'no answer' if isinstance(error, requests.Timeout) else 'no connection'
 
@@ -129,8 +134,7 @@ def _fetch_rest(archive: Archive, part: IO[bytes]) -> None:
         if have and response.status_code != 206:
             part.truncate(0)
             have = 0
-        with tqdm(total=archive.size, initial=have, unit='B', unit_scale=True, desc=archive.name,
-                  disable=None) as bar:
+        with tqdm(total=archive.size, initial=have, unit='B', unit_scale=True, desc=archive.name, disable=None) as bar:
             for block in response.iter_content(CHUNK):
                 part.write(block)
                 bar.update(len(block))

@@ -8,6 +8,7 @@ MXNet's ImageRecordIter can do little of this. It decodes at a third of the spee
 wheel has no vector code, and in no more threads than half of the processors. `mx.random.seed` does not reach it, and
 with its own seeds an image's random numbers follow from the place in a batch. It ignores options that it does not know.
 """
+
 import collections
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ from data import recordio
 from data.augmentation import AUGMENTATIONS, MEAN, SIZE, STD, Augmented, center  # noqa: F401  MEAN, STD for the tests
 
 IMAGE_SHAPE = (3, SIZE, SIZE)
-AHEAD = 2     # batches that are prepared before they are asked for
+AHEAD = 2  # batches that are prepared before they are asked for
 TOGETHER = 4  # images that a thread takes at a time
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -61,8 +62,10 @@ class Reader:
         header, content = mx.recordio.unpack(own.file.read_idx(record))
         image = _decode(content)
         if image is None:
-            raise UserError(f'{self.prefix}.rec is damaged, or the disk that it is on: delete it, and it is made again '
-                            f'(record {record} cannot be decoded)')
+            raise UserError(
+                f'{self.prefix}.rec is damaged, or the disk that it is on: delete it, and it is made again '
+                f'(record {record} cannot be decoded)'
+            )
         image, table = augment(image, own.random)
         assert image.shape == (SIZE, SIZE, 3), f'record {record} is smaller than {SIZE} pixels'
         for plane, levels, channel in zip(cv2.split(image)[::-1], table, out):
@@ -85,6 +88,7 @@ class Reader:
         Raises:
             UserError: an image cannot be decoded.
         """
+
         def read(records: list[int], outs: np.ndarray) -> list[float]:
             return [self.read(record, augment, [*seeds, record], out) for record, out in zip(records, outs)]
 
@@ -95,8 +99,11 @@ class Reader:
                     for records in plan:
                         same_size = free and len(free[-1]) == len(records)
                         data = free.pop() if same_size else np.empty((len(records),) + IMAGE_SHAPE, np.float32)
-                        begun.append((data, [pool.submit(read, records[i:i + TOGETHER], data[i:i + TOGETHER])
-                                             for i in range(0, len(records), TOGETHER)]))
+                        parts = [
+                            pool.submit(read, records[i : i + TOGETHER], data[i : i + TOGETHER])
+                            for i in range(0, len(records), TOGETHER)
+                        ]
+                        begun.append((data, parts))
                         if len(begun) > AHEAD:
                             break
                     if not begun:
@@ -127,13 +134,21 @@ class TrainRecords:
         UserError: the batches do not come out even.
     """
 
-    def __init__(self, prefix: str, records: int, batch_size: int, seed: int,
-                 shard: Shard = Shard(), augmentation: str = 'paper'):  # noqa: B008
+    def __init__(
+        self,
+        prefix: str,
+        records: int,
+        batch_size: int,
+        seed: int,
+        shard: Shard = Shard(),  # noqa: B008
+        augmentation: str = 'paper',
+    ):
         self.seed, self.shard, self.batch_size = seed, shard, batch_size
         self.augment = AUGMENTATIONS[augmentation]
         if batch_size % shard.total:
-            raise UserError(f'--batch-size {batch_size} cannot be split evenly over {shard.total} devices: choose a '
-                            'multiple')
+            raise UserError(
+                f'--batch-size {batch_size} cannot be split evenly over {shard.total} devices: choose a multiple'
+            )
         self.steps = records // batch_size
         if not self.steps:
             raise UserError(f'{records} images are too few for a batch of {batch_size}')
@@ -151,12 +166,14 @@ class TrainRecords:
         """
         order = np.random.RandomState([self.seed, epoch]).permutation(self.reader.ids)
         slices = self.shard.slices(self.batch_size)
-        here = slice(slices[0].start, slices[-1].stop)
-        plan = (order[step * self.batch_size:(step + 1) * self.batch_size][here].tolist()
-                for step in range(start, self.steps))
+        begin, end = slices[0].start, slices[-1].stop  # of this process's part of a batch
+        plan = (
+            order[step * self.batch_size + begin : step * self.batch_size + end].tolist()
+            for step in range(start, self.steps)
+        )
+        devices = [slice(part.start - begin, part.stop - begin) for part in slices]
         for data, labels in self.reader.batches(plan, self.augment, self.seed, epoch):
-            yield [(data[part.start - here.start:part.stop - here.start],
-                    labels[part.start - here.start:part.stop - here.start]) for part in slices], self.batch_size
+            yield [(data[device], labels[device]) for device in devices], self.batch_size
 
 
 def evaluation_batches(prefix: str, batch_size: int) -> Iterator[Batch]:
@@ -165,7 +182,7 @@ def evaluation_batches(prefix: str, batch_size: int) -> Iterator[Batch]:
     The memory of `data` is used again for later batches.
     """
     reader = Reader(prefix)
-    plan = (reader.ids[first:first + batch_size].tolist() for first in range(0, len(reader.ids), batch_size))
+    plan = (reader.ids[first : first + batch_size].tolist() for first in range(0, len(reader.ids), batch_size))
     return reader.batches(plan, center)
 
 
@@ -178,11 +195,17 @@ class ImageRecords:
         self.prefixes, self.about = prefixes, about
         self.classes = tuple(next(iter(about.values()))['classes'])
 
-    def train_batches(self, batch_size: int, seed: int, shard: Shard = Shard(),  # noqa: B008
-                      augmentation: str = 'paper') -> TrainRecords:
+    def train_batches(
+        self,
+        batch_size: int,
+        seed: int,
+        shard: Shard = Shard(),  # noqa: B008
+        augmentation: str = 'paper',
+    ) -> TrainRecords:
         """The training split's batches for the devices in `shard`."""
-        return TrainRecords(self.prefixes['train'], self.about['train']['records'], batch_size, seed, shard,
-                            augmentation)
+        return TrainRecords(
+            self.prefixes['train'], self.about['train']['records'], batch_size, seed, shard, augmentation
+        )
 
     def evaluation_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
         """Yield (data, labels) over a split's center crops, every image once."""

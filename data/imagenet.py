@@ -11,6 +11,7 @@ JPEG of quality 95 with Pillow's subsampling of color, 4:2:0. Validation images 
 lossless PNG, so that an evaluation sees the original resampled once. The longer side is rounded to the nearest pixel.
 An Exif orientation is ignored, as everybody does.
 """
+
 from collections.abc import Sequence
 import os
 from typing import NamedTuple
@@ -44,8 +45,9 @@ SPLITS = {
 }
 
 
-def prepare(folder: str, verify: bool = True, processes: int | None = None,
-            splits: Sequence[str] = tuple(SPLITS)) -> dict[str, dict]:
+def prepare(
+    folder: str, verify: bool = True, processes: int | None = None, splits: Sequence[str] = tuple(SPLITS)
+) -> dict[str, dict]:
     """Make imagenet-train and imagenet-val in `folder` where they are missing.
 
     Each split has its own source in `folder`: a folder train or val, with the images in folders by wnid, or else the
@@ -74,8 +76,10 @@ def prepare(folder: str, verify: bool = True, processes: int | None = None,
     prefixes = {name: os.path.join(folder, 'imagenet-' + name) for name in splits}
     about = {name: recordio.check(prefix) or {} for name, prefix in prefixes.items()}
     if verify and not all(entry['verified'] for entry in about.values() if entry):
-        raise UserError(f'the RecordIO files in {folder} were made from unverified files: pass --no-verify to use '
-                        'them, or delete imagenet-*.rec to make them again')
+        raise UserError(
+            f'the RecordIO files in {folder} were made from unverified files: pass --no-verify to use '
+            'them, or delete imagenet-*.rec to make them again'
+        )
     for name, job in _jobs(folder, about, verify).items():
         if os.path.exists(prefixes[name] + '.rec'):
             print(f'{prefixes[name]}.rec does not match: making it again', flush=True)
@@ -106,9 +110,11 @@ def _sources(folder: str, names: list[str], verify: bool) -> dict[str, str]:
         if not os.path.exists(found[name]):
             missing.append(f'neither {SPLITS[name].tar} nor {name}/<wnid>/*.JPEG')
     if missing:
-        raise UserError(f'{folder} has {", and ".join(missing)}: it cannot be downloaded without an account; get '
-                        f'{SPLITS["train"].tar}, {SPLITS["val"].tar} and {DEVKIT}.tar.gz at https://image-net.org and '
-                        'put them, or links to them, there')
+        raise UserError(
+            f'{folder} has {", and ".join(missing)}: it cannot be downloaded without an account; get '
+            f'{SPLITS["train"].tar}, {SPLITS["val"].tar} and {DEVKIT}.tar.gz at https://image-net.org and '
+            'put them, or links to them, there'
+        )
     for name, source in found.items():
         refuse(_wrong_length(SPLITS[name], source), verify)
     return found
@@ -136,8 +142,10 @@ def _wrong_length(split: Split, source: str) -> str | None:
     """What is wrong with a tar file, in words."""
     if os.path.isdir(source) or os.path.getsize(source) == split.tar_bytes:
         return None
-    return (f'{source} is truncated or altered: {os.path.getsize(source):,} bytes instead of {split.tar_bytes:,}; get '
-            'it again, or use it as it is with --no-verify')
+    return (
+        f'{source} is truncated or altered: {os.path.getsize(source):,} bytes instead of {split.tar_bytes:,}; get '
+        'it again, or use it as it is with --no-verify'
+    )
 
 
 def _unlike_official(split: Split, source: str, labels: np.ndarray, classes: list[str]) -> str | None:

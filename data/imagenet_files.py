@@ -2,6 +2,7 @@
 
 A wnid is WordNet's number of a class, such as n01440764.
 """
+
 from collections.abc import Iterator
 import io
 import os
@@ -60,9 +61,17 @@ def _refuse_empty(images: list, where: str) -> None:
 def _list_tar(path: str) -> list[Original]:
     """The same for a tar file. A folder by wnid may be a tar file WNID.tar inside it, as it officially is."""
     try:
-        with open(path, 'rb') as file, tqdm(
-                total=os.path.getsize(path), unit='B', unit_scale=True, desc=f'listing {path}', disable=None,
-                leave=False) as bar:
+        with (
+            open(path, 'rb') as file,
+            tqdm(
+                total=os.path.getsize(path),
+                unit='B',
+                unit_scale=True,
+                desc=f'listing {path}',
+                disable=None,
+                leave=False,
+            ) as bar,
+        ):
             return list(_members(file, path, 0, '', bar))
     except tarfile.TarError as error:
         raise UserError(f'{path} cannot be read ({error}): it is truncated or altered; get it again') from error
@@ -108,11 +117,14 @@ def _with_ground_truth(originals: list[Original], source: str) -> list[Original]
     except FileNotFoundError as error:
         raise UserError(f'{source} has no labels: put {DEVKIT}.tar.gz of https://image-net.org beside it') from error
     except Exception as error:  # tarfile, zlib and scipy raise many kinds for a damaged file
-        raise UserError(f'{DEVKIT} in {folder} cannot be read ({error!r}): it is truncated or altered; get it '
-                        'again') from error
+        raise UserError(
+            f'{DEVKIT} in {folder} cannot be read ({error!r}): it is truncated or altered; get it again'
+        ) from error
     if len(wnids) != len(originals):
-        raise UserError(f'{source} has {len(originals):,} images, but the ground truth in {DEVKIT} has '
-                        f'{len(wnids):,} lines: get both again')
+        raise UserError(
+            f'{source} has {len(originals):,} images, but the ground truth in {DEVKIT} has '
+            f'{len(wnids):,} lines: get both again'
+        )
     return [original._replace(wnid=wnid) for original, wnid in zip(sorted(originals), wnids)]
 
 

@@ -11,6 +11,7 @@ The dict in NAME.json is called `about` throughout. Its keys are
 
 and for images that were packed from files `classes`, `shorter_side`, `coding` and `undecodable` (see data/packing).
 """
+
 from collections.abc import Iterator
 import contextlib
 import glob
@@ -37,8 +38,11 @@ def check(prefix: str) -> dict | None:
     """The dict in PREFIX.json if the three files belong together, None if they must be made again."""
     try:
         about = read_about(prefix)
-        fits = (about['format'] == FORMAT and _is_whole(prefix + '.rec', about)
-                and about['idx_sha256'] == file_digest(prefix + '.idx', 'sha256'))
+        fits = (
+            about['format'] == FORMAT
+            and _is_whole(prefix + '.rec', about)
+            and about['idx_sha256'] == file_digest(prefix + '.idx', 'sha256')
+        )
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None
     return about if fits else None

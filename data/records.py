@@ -3,6 +3,7 @@
 The order of the records does not depend on the order of the source: images are sorted by their SHA-256, then shuffled
 once with a fixed seed. So the official archive and a repacked copy give the same file.
 """
+
 from collections.abc import Iterable, Iterator, Sequence
 import hashlib
 import os
@@ -16,7 +17,7 @@ from common.mxnet import mx
 from data import recordio
 
 SHUFFLE_SEED = 2016
-PNG_LEVEL = 3     # of compression: small images gain nothing from more
+PNG_LEVEL = 3  # of compression: small images gain nothing from more
 
 
 def write(prefix: str, images: Sequence[np.ndarray], labels: np.ndarray, verified: bool) -> dict:
@@ -32,8 +33,7 @@ def write(prefix: str, images: Sequence[np.ndarray], labels: np.ndarray, verifie
         The side file's dict.
     """
     os.makedirs(os.path.dirname(prefix) or '.', exist_ok=True)
-    digests = [hashlib.sha256(bytes([label & 255]) + image.tobytes()).digest()
-               for image, label in zip(images, labels)]
+    digests = [hashlib.sha256(bytes([label & 255]) + image.tobytes()).digest() for image, label in zip(images, labels)]
     order = np.array(sorted(range(len(digests)), key=digests.__getitem__))
     order = order[np.random.RandomState(SHUFFLE_SEED).permutation(len(order))]
 
@@ -42,7 +42,9 @@ def write(prefix: str, images: Sequence[np.ndarray], labels: np.ndarray, verifie
         pairs = ((images[i], labels[i]) for i in order)
         _write_records(temporary, tqdm(pairs, os.path.basename(prefix), len(order), unit=' images', disable=None))
         about = {
-            'format': recordio.FORMAT, 'records': len(order), 'verified': verified,
+            'format': recordio.FORMAT,
+            'records': len(order),
+            'verified': verified,
             'labels': np.bincount(labels).tolist(),
             'content_sha256': hashlib.sha256(b''.join(digests[i] for i in order)).hexdigest(),
             'rec_sha256': file_digest(temporary + '.rec', 'sha256'),
@@ -55,8 +57,10 @@ def write(prefix: str, images: Sequence[np.ndarray], labels: np.ndarray, verifie
 
 
 def _write_records(prefix: str, pairs: Iterable[tuple[np.ndarray, int]]) -> None:
-    problem = (f'{prefix}.rec cannot be written: the disk is full, or the folder read-only; copy the files to a '
-               'folder of your own and name it with --data-dir')
+    problem = (
+        f'{prefix}.rec cannot be written: the disk is full, or the folder read-only; copy the files to a '
+        'folder of your own and name it with --data-dir'
+    )
     with recordio.writer(prefix + '.rec', prefix + '.idx', problem) as record:
         for i, (image, label) in enumerate(pairs):
             header = mx.recordio.IRHeader(0, float(label), i, 0)
@@ -87,5 +91,7 @@ def _decoded(prefixes: Iterable[str]) -> Iterator[tuple[float, np.ndarray]]:
         record = mx.recordio.MXRecordIO(prefix + '.rec', 'r')
         for content in iter(record.read, None):
             header, png = mx.recordio.unpack(content)
-            yield header.label, cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+            image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+            assert image is not None, f'{prefix}.rec was checked'
+            yield header.label, image
         record.close()

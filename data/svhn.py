@@ -4,6 +4,7 @@ The three files hold X (32, 32, 3, n) uint8 RGB and y (n, 1), where the label 10
 trains on train and extra together but holds out 400 images of each class of train and 200 of each class of extra:
 604,388 − 6,000 = 598,388.
 """
+
 import os
 
 import numpy as np
@@ -44,8 +45,10 @@ def read(folder: str, verify: bool = True) -> tuple[dict[str, Split], bool]:
         refuse(problem, verify)
     contents = {name: _load(path) for name, (path, _) in files.items()}
     held_out = hold_out({name: contents[name][1] for name in HELD_OUT})
-    write_atomically(os.path.join(folder, INDICES), ''.join(
-        f'{name} {index}\n' for name, indices in held_out.items() for index in indices))
+    write_atomically(
+        os.path.join(folder, INDICES),
+        ''.join(f'{name} {index}\n' for name, indices in held_out.items() for index in indices),
+    )
     rest = {name: np.setdiff1d(np.arange(len(contents[name][1])), indices) for name, indices in held_out.items()}
     splits = {'train': _pick(contents, rest), 'val': _pick(contents, held_out), 'test': contents['test']}
     return splits, not any(problem for _, problem in files.values())
@@ -56,8 +59,14 @@ def hold_out(labels: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     if any((np.bincount(labels[name], minlength=10) <= count).any() for name, count in HELD_OUT.items()):
         return {name: np.empty(0, int) for name in HELD_OUT}
     random = np.random.RandomState(SPLIT_SEED)
-    return {name: np.sort(np.concatenate([random.choice(np.flatnonzero(labels[name] == digit), count, replace=False)
-                                          for digit in range(10)])) for name, count in HELD_OUT.items()}
+    return {
+        name: np.sort(
+            np.concatenate(
+                [random.choice(np.flatnonzero(labels[name] == digit), count, replace=False) for digit in range(10)]
+            )
+        )
+        for name, count in HELD_OUT.items()
+    }
 
 
 def _pick(contents: dict[str, Split], indices: dict[str, np.ndarray]) -> Split:
@@ -68,6 +77,7 @@ def _pick(contents: dict[str, Split], indices: dict[str, np.ndarray]) -> Split:
 def _load(path: str) -> Split:
     """Images (n, 32, 32, 3) uint8, a view of the file's array, and labels (n,) int, 0 … 9."""
     import scipy.io  # imported here: it takes half a second
+
     try:
         contents = scipy.io.loadmat(path, variable_names=['X', 'y'])
         images, labels = contents['X'].transpose(3, 0, 1, 2), contents['y'].ravel().astype(np.int64)
@@ -75,7 +85,8 @@ def _load(path: str) -> Split:
     except Exception as error:  # scipy and zlib raise many kinds for a damaged file
         raise unreadable(path, error) from error
     if not whole or labels.min() < 1 or labels.max() > 10:
-        raise UserError(f'{path} is not in the format of SVHN: it needs X (32, 32, 3, n) of bytes and y (n, 1) of 1 to '
-                        '10')
+        raise UserError(
+            f'{path} is not in the format of SVHN: it needs X (32, 32, 3, n) of bytes and y (n, 1) of 1 to 10'
+        )
     labels[labels == 10] = 0
     return images, labels

@@ -3,6 +3,7 @@
 convert.py is about one image, workers.py about the processes, journal.py about what is done already. Each process
 writes a chunk's records to a file of its own; the command appends these files in order to NAME.unfinished.rec.
 """
+
 from collections.abc import Iterator
 from contextlib import closing
 import glob
@@ -20,7 +21,7 @@ from data.packing import workers
 from data.packing.convert import Original
 from data.packing.journal import Journal, full_disk_is_one_line
 
-CHUNK = 512          # images; about 50 MB, and 10 seconds of a core
+CHUNK = 512  # images; about 50 MB, and 10 seconds of a core
 
 
 class Job(NamedTuple):
@@ -59,8 +60,10 @@ def pack(prefix: str, job: Job, processes: int | None = None) -> dict:
         about = _write_index(temporary + '.idx', job, journal)
         if not about['records']:
             recordio.discard(temporary)
-            raise UserError(f'none of the {len(job.originals)} images for {os.path.basename(prefix)} can be decoded, '
-                            f'such as {about["undecodable"][0]}')
+            raise UserError(
+                f'none of the {len(job.originals)} images for {os.path.basename(prefix)} can be decoded, '
+                f'such as {about["undecodable"][0]}'
+            )
         recordio.finish(temporary, prefix, about)
         journal.remove()
     _report_undecodable(prefix, about['undecodable'])
@@ -78,8 +81,10 @@ def _add_chunks(temporary: str, job: Job, journal: Journal, processes: int | Non
     before = min(done * CHUNK, images)
     if done:
         print(f'{title}: going on after {before} of {images} images', flush=True)
-    with tqdm(total=images, initial=before, desc=title, unit=' images', disable=None) as bar, \
-            workers.ordered_map(processes) as ordered_map:
+    with (
+        tqdm(total=images, initial=before, desc=title, unit=' images', disable=None) as bar,
+        workers.ordered_map(processes) as ordered_map,
+    ):
         for path, entry in ordered_map(workers.write_chunk, _chunks(temporary, job, done)):
             journal.append(path, entry)
             bar.update(len(entry['records']) + len(entry['undecodable']))
@@ -90,8 +95,14 @@ def _header(job: Job) -> dict:
     digest = hashlib.sha256(' '.join(job.classes).encode())
     for original, label in zip(job.originals, job.labels):
         digest.update(b'%s %d\n' % (os.fsencode(original.name), label))
-    return {'format': recordio.FORMAT, 'images': len(job.originals), 'images_sha256': digest.hexdigest(),
-            'chunk': CHUNK, 'shorter_side': job.shorter_side, 'coding': job.coding}
+    return {
+        'format': recordio.FORMAT,
+        'images': len(job.originals),
+        'images_sha256': digest.hexdigest(),
+        'chunk': CHUNK,
+        'shorter_side': job.shorter_side,
+        'coding': job.coding,
+    }
 
 
 def _chunks(temporary: str, job: Job, done: int) -> Iterator[workers.Chunk]:
@@ -101,8 +112,15 @@ def _chunks(temporary: str, job: Job, done: int) -> Iterator[workers.Chunk]:
     """
     for first in range(done * CHUNK, len(job.originals), CHUNK):
         part = slice(first, first + CHUNK)
-        yield workers.Chunk(f'{temporary}.chunk{os.getpid()}-{first}', first // CHUNK, first, job.originals[part],
-                            job.labels[part].tolist(), job.shorter_side, job.coding)
+        yield workers.Chunk(
+            f'{temporary}.chunk{os.getpid()}-{first}',
+            first // CHUNK,
+            first,
+            job.originals[part],
+            job.labels[part].tolist(),
+            job.shorter_side,
+            job.coding,
+        )
 
 
 def _write_index(path: str, job: Job, journal: Journal) -> dict:
@@ -117,9 +135,16 @@ def _write_index(path: str, job: Job, journal: Journal) -> dict:
         content.update(bytes.fromhex(entry['sha256']))
     recordio.write_index(path, offsets)
     return {
-        'format': recordio.FORMAT, 'records': len(offsets), 'verified': job.official, 'classes': job.classes,
-        'labels': counts.tolist(), 'shorter_side': job.shorter_side, 'coding': job.coding,
-        'content_sha256': content.hexdigest(), 'rec_bytes': start, 'idx_sha256': file_digest(path, 'sha256'),
+        'format': recordio.FORMAT,
+        'records': len(offsets),
+        'verified': job.official,
+        'classes': job.classes,
+        'labels': counts.tolist(),
+        'shorter_side': job.shorter_side,
+        'coding': job.coding,
+        'content_sha256': content.hexdigest(),
+        'rec_bytes': start,
+        'idx_sha256': file_digest(path, 'sha256'),
         'undecodable': undecodable,
     }
 
@@ -127,5 +152,8 @@ def _write_index(path: str, job: Job, journal: Journal) -> dict:
 def _report_undecodable(prefix: str, names: list[str]) -> None:
     if names:
         shown = ', '.join(names[:10]) + ', …' * (len(names) > 10)
-        print(f'{os.path.basename(prefix)}: {len(names)} images cannot be decoded and are left out, {shown}; '
-              f'{prefix}.json has the whole list as `undecodable`', flush=True)
+        print(
+            f'{os.path.basename(prefix)}: {len(names)} images cannot be decoded and are left out, {shown}; '
+            f'{prefix}.json has the whole list as `undecodable`',
+            flush=True,
+        )

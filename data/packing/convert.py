@@ -1,4 +1,5 @@
 """One image: where its bytes are, and what is stored of it."""
+
 import io
 import os
 import struct
@@ -14,7 +15,7 @@ CODINGS: dict[str, dict[str, Any]] = {
 }
 
 FORMATS = ('JPEG', 'PNG')  # one of the official files, n02105855_2933.JPEG, is a PNG
-LONGEST = 65500            # pixels; libjpeg stores no longer side
+LONGEST = 65500  # pixels; libjpeg stores no longer side
 # What Pillow raises for a damaged file.
 UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 

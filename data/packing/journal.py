@@ -4,6 +4,7 @@ The journal's first line says what is being made. Every other line describes a c
 .rec: its number, its length in bytes, its records' ids and offsets, its undecodable images and its SHA-256. A chunk's
 bytes reach the disk before its line does, so after any interruption the work goes on behind the last whole chunk.
 """
+
 from collections.abc import Iterator
 import contextlib
 import errno
@@ -105,8 +106,10 @@ def _open(path: str, mode: str) -> IO[bytes]:
     except OSError as error:
         if error.errno not in (errno.EROFS, errno.EACCES):
             raise
-        raise UserError(f'{path} cannot be written: make a folder of your own with links to the files in this one, '
-                        'and name it with --data-dir') from error
+        raise UserError(
+            f'{path} cannot be written: make a folder of your own with links to the files in this one, '
+            'and name it with --data-dir'
+        ) from error
 
 
 def _sync(file: IO[bytes]) -> None:

@@ -1,4 +1,5 @@
 """The processes that convert images, and what one of them does: write a chunk of records to a file of its own."""
+
 import collections
 from collections.abc import Callable, Iterable, Iterator
 import contextlib
@@ -17,7 +18,7 @@ from data import recordio
 from data.packing.convert import Original, convert
 from data.packing.journal import no_room
 
-PATIENCE = 5    # seconds after which the parent looks whether its workers are alive
+PATIENCE = 5  # seconds after which the parent looks whether its workers are alive
 
 
 class Chunk(NamedTuple):
@@ -43,9 +44,13 @@ def write_chunk(chunk: Chunk) -> tuple[str, dict]:
                 record.write_idx(i, mx.recordio.pack(mx.recordio.IRHeader(0, float(label), i, 0), content))
             else:
                 undecodable.append(original.name)
-    return chunk.path, {'chunk': chunk.number, 'bytes': os.path.getsize(chunk.path),
-                        'records': list(record.idx.items()), 'undecodable': undecodable,
-                        'sha256': file_digest(chunk.path, 'sha256')}
+    return chunk.path, {
+        'chunk': chunk.number,
+        'bytes': os.path.getsize(chunk.path),
+        'records': list(record.idx.items()),
+        'undecodable': undecodable,
+        'sha256': file_digest(chunk.path, 'sha256'),
+    }
 
 
 def _leave_with_parent() -> None:
@@ -102,5 +107,7 @@ def _wait(result: AsyncResult, workers: set) -> Any:
             return result.get(PATIENCE)
         except multiprocessing.TimeoutError:
             if not all(worker.is_alive() for worker in workers):
-                raise UserError('a process that prepares the images was killed, perhaps for want of memory: the same '
-                                'command goes on from here') from None
+                raise UserError(
+                    'a process that prepares the images was killed, perhaps for want of memory: the same '
+                    'command goes on from here'
+                ) from None

@@ -1,4 +1,5 @@
 """Fixtures for the data room."""
+
 import contextlib
 import resource
 import signal
@@ -25,6 +26,7 @@ def small_sides(monkeypatch):
 @pytest.fixture
 def full_disk():
     """A context in which no file can be longer than so many bytes; it stands for a full disk."""
+
     @contextlib.contextmanager
     def limited(size):
         before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -35,4 +37,5 @@ def full_disk():
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))
             signal.signal(signal.SIGXFSZ, handler)
+
     return limited

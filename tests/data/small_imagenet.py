@@ -1,4 +1,5 @@
 """A small ImageNet for the tests: as folders or as the official tar files, with what is known of its records."""
+
 import glob
 import io
 import os
@@ -36,8 +37,10 @@ class Copy:
 
     def __init__(self, random, per_class=5, val=10):
         self.train = {f'{wnid}_{i}.JPEG': picture(random, 40 + i) for wnid in WNIDS for i in range(per_class)}
-        self.val = {f'ILSVRC2012_val_{i + 1:08d}.JPEG': (WNIDS[random.randint(4)], picture(random, 30, 40 + i))
-                    for i in range(val)}
+        self.val = {
+            f'ILSVRC2012_val_{i + 1:08d}.JPEG': (WNIDS[random.randint(4)], picture(random, 30, 40 + i))
+            for i in range(val)
+        }
 
     def order(self, split):
         """The file names in the order of the records."""
@@ -60,11 +63,15 @@ class Copy:
 
     def write_tars(self, folder):
         """As the official tar files and the devkit; returns the folder."""
-        inner = {wnid + '.tar': tar({name: content for name, content in self.train.items() if name.startswith(wnid)})
-                 for wnid in reversed(WNIDS)}
+        inner = {
+            wnid + '.tar': tar({name: content for name, content in self.train.items() if name.startswith(wnid)})
+            for wnid in reversed(WNIDS)
+        }
         write(os.path.join(str(folder), 'ILSVRC2012_img_train.tar'), tar(inner))
-        write(os.path.join(str(folder), 'ILSVRC2012_img_val.tar'), tar(
-            {name: self.val[name][1] for name in sorted(self.val, reverse=True)}))
+        write(
+            os.path.join(str(folder), 'ILSVRC2012_img_val.tar'),
+            tar({name: self.val[name][1] for name in sorted(self.val, reverse=True)}),
+        )
         write_devkit(folder, [self.val[name][0] for name in sorted(self.val)])
         return str(folder)
 
@@ -101,8 +108,22 @@ def tar(contents, mode='w'):
 
 def write_devkit(folder, wnids):
     """The devkit, packed, with the validation images' classes in the order of their names."""
-    synsets = np.zeros(len(NUMBERS), [(name, object) for name in (
-        'ILSVRC2012_ID', 'WNID', 'words', 'gloss', 'num_children', 'children', 'wordnet_height', 'num_train_images')])
+    synsets = np.zeros(
+        len(NUMBERS),
+        [
+            (name, object)
+            for name in (
+                'ILSVRC2012_ID',
+                'WNID',
+                'words',
+                'gloss',
+                'num_children',
+                'children',
+                'wordnet_height',
+                'num_train_images',
+            )
+        ],
+    )
     for row, (number, wnid) in zip(synsets, NUMBERS.items()):
         row['ILSVRC2012_ID'], row['WNID'], row['words'], row['gloss'] = float(number), wnid, 'a, b', 'c'
         row['num_children'], row['children'] = (2.0, [1.0, 2.0]) if number == 5 else (0.0, [])
@@ -110,10 +131,18 @@ def write_devkit(folder, wnids):
     meta = io.BytesIO()
     savemat(meta, {'synsets': synsets})
     number_of = {wnid: number for number, wnid in NUMBERS.items()}
-    write(os.path.join(str(folder), 'ILSVRC2012_devkit_t12.tar.gz'), tar({
-        'ILSVRC2012_devkit_t12/data/meta.mat': meta.getvalue(),
-        'ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt':
-            ''.join(f'{number_of[wnid]}\n' for wnid in wnids).encode()}, 'w:gz'))
+    write(
+        os.path.join(str(folder), 'ILSVRC2012_devkit_t12.tar.gz'),
+        tar(
+            {
+                'ILSVRC2012_devkit_t12/data/meta.mat': meta.getvalue(),
+                'ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt': ''.join(
+                    f'{number_of[wnid]}\n' for wnid in wnids
+                ).encode(),
+            },
+            'w:gz',
+        ),
+    )
 
 
 def prepare(folder, **options):

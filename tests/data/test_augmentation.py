@@ -1,4 +1,5 @@
 """What is done to ImageNet's images: the paper's by definition, the authors' against MXNet's ImageRecordIter."""
+
 import glob
 import os
 
@@ -44,6 +45,7 @@ class Recorded:
 
 # By definition
 
+
 @pytest.mark.parametrize('name', list(AUGMENTATIONS))
 def test_augmentations_scale_and_color_but_keep_the_normalization(name, random):
     """A flat gray image stays flat, but for the authors' border of at most 7.2 % a side; the images' colors vary."""
@@ -70,7 +72,7 @@ def test_levels_are_normalized_red_first():
 def test_the_corner_of_a_center_crop_is_rounded_down(height, width, top, left):
     image = np.arange(height * width * 3).reshape(height, width, 3).astype(np.uint8)
     crop, table = center(image, None)
-    np.testing.assert_array_equal(crop, image[top:top + 224, left:left + 224])
+    np.testing.assert_array_equal(crop, image[top : top + 224, left : left + 224])
     np.testing.assert_array_equal(table, levels())
 
 
@@ -134,8 +136,8 @@ def test_the_border_beside_a_stretched_image_is_the_authors(random):
     """Narrower by 2/2.25, it leaves 1/18 of the width free on either side; a small canvas has 256 pixels."""
     canvas = stretched_crop(flat(200, 480, 480), 1, 1.25, 480, random)
     free = round(480 / 18)
-    assert (canvas[:, :free - 1] == (99, 113, 123)).all() and (canvas[:, 1 - free:] == (99, 113, 123)).all()
-    assert (canvas[:, free + 1:-free - 1] == 200).all()
+    assert (canvas[:, : free - 1] == (99, 113, 123)).all() and (canvas[:, 1 - free :] == (99, 113, 123)).all()
+    assert (canvas[:, free + 1 : -free - 1] == 200).all()
     canvas = stretched_crop(flat(200, 480, 480), 0.533, 1, 256, random)
     assert (canvas[1:-1, 1:-1] == 200).all()  # 480 · 0.533 = 255.84 of 256 pixels
 
@@ -150,14 +152,17 @@ def test_hues_do_not_go_round():
 
 # Against MXNet's iterator
 
+
 @pytest.fixture(scope='module')
 def photos():
     """Photographs of shorter side 480, BGR: scikit-learn's two, and some of ImageNet's where there are any."""
     images = [image[..., ::-1] for image in load_sample_images().images]
     paths = sorted(glob.glob(os.path.join(os.environ.get('DFN_DATA', '.'), 'imagenet', 'train', '*', '*')))
     images += [cv2.imread(path) for path in paths[::200]]
-    sizes = [(round(image.shape[1] * 480 / min(image.shape[:2])), round(image.shape[0] * 480 / min(image.shape[:2])))
-             for image in images]
+    sizes = [
+        (round(image.shape[1] * 480 / min(image.shape[:2])), round(image.shape[0] * 480 / min(image.shape[:2])))
+        for image in images
+    ]
     return [cv2.resize(image, size, interpolation=cv2.INTER_CUBIC) for image, size in zip(images, sizes)]
 
 
@@ -172,9 +177,17 @@ def mxnet(photos, tmp_path_factory):
 
     def iterate(**options):
         iterator = mx.io.ImageRecordIter(
-            path_imgrec=prefix + '.rec', path_imgidx=prefix + '.idx', data_shape=(3, 224, 224), batch_size=len(photos),
-            preprocess_threads=1, verbose=False, inter_method=9, **options)
+            path_imgrec=prefix + '.rec',
+            path_imgidx=prefix + '.idx',
+            data_shape=(3, 224, 224),
+            batch_size=len(photos),
+            preprocess_threads=1,
+            verbose=False,
+            inter_method=9,
+            **options,
+        )
         return next(iterator).data[0].asnumpy().transpose(0, 2, 3, 1)[..., ::-1]
+
     return iterate
 
 
@@ -187,8 +200,10 @@ def assert_close(ours, theirs, most, share):
 SIDE, RATIO = (196, 481), (0.75, 1.25)  # the ranges of what is pinned
 
 
-@pytest.mark.parametrize('side, most, share', [
-    (196, 1, 0.01), (217, 1, 0.06), (223, 1, 0.06), (224, 0, 0), (225, 0, 0), (338, 0, 0), (449, 0, 0), (480, 0, 0)])
+@pytest.mark.parametrize(
+    'side, most, share',
+    [(196, 1, 0.01), (217, 1, 0.06), (223, 1, 0.06), (224, 0, 0), (225, 0, 0), (338, 0, 0), (449, 0, 0), (480, 0, 0)],
+)
 def test_crops_are_resized_as_by_mxnet(photos, mxnet, side, most, share):
     """Bicubic below 224, where OpenCV's versions round differently; areas above it."""
     ours = [code_2016(image, Pinned({SIDE: side, RATIO: 1}))[0] for image in photos]
@@ -200,8 +215,9 @@ def test_crops_are_resized_as_by_mxnet(photos, mxnet, side, most, share):
 def test_the_aspect_ratio_changes_as_by_mxnet(photos, mxnet, monkeypatch, ratio, side):
     monkeypatch.setattr(augmentation, 'BORDER', (127,) * 3)  # MXNet 1.9.1 has one value for all channels
     ours = [code_2016(image, Pinned({SIDE: side, RATIO: ratio}))[0] for image in photos]
-    theirs = mxnet(min_crop_size=side, max_crop_size=side, min_aspect_ratio=ratio, max_aspect_ratio=ratio,
-                   fill_value=127)
+    theirs = mxnet(
+        min_crop_size=side, max_crop_size=side, min_aspect_ratio=ratio, max_aspect_ratio=ratio, fill_value=127
+    )
     assert_close(ours, theirs, 6, 0.01)
 
 
@@ -211,8 +227,14 @@ def test_the_scale_changes_as_by_mxnet(photos, mxnet, monkeypatch, scale, ratio)
     monkeypatch.setattr(augmentation, 'BORDER', (127,) * 3)
     monkeypatch.setattr(augmentation, 'shift_colors', lambda image, *_: image)
     ours = [code_2018(image, Pinned({(0.533, 1): scale, RATIO: ratio}))[0] for image in photos]
-    theirs = mxnet(min_random_scale=scale, max_random_scale=scale, min_img_size=256, min_aspect_ratio=ratio,
-                   max_aspect_ratio=ratio, fill_value=127)
+    theirs = mxnet(
+        min_random_scale=scale,
+        max_random_scale=scale,
+        min_img_size=256,
+        min_aspect_ratio=ratio,
+        max_aspect_ratio=ratio,
+        fill_value=127,
+    )
     assert_close(ours, theirs, 6, 0.01)
 
 

@@ -1,4 +1,5 @@
 """Batches: normalization and augmentation against plain numpy, order as a function of seed and epoch."""
+
 import numpy as np
 import pytest
 
@@ -30,9 +31,9 @@ def crops(image, pad_value):
     """{(top, left, mirrored): crop} of one image (3, 32, 32), normalized: by the definition, 162 of them."""
     if pad_value == 'zero':  # the paper: zeros before normalization
         padded = normalized(np.pad(image, ((0, 0), (4, 4), (4, 4))))
-    else:                    # the released code: the channel's mean, zero after it
+    else:  # the released code: the channel's mean, zero after it
         padded = np.pad(normalized(image), ((0, 0), (4, 4), (4, 4)))
-    plain = {(top, left, False): padded[:, top:top + 32, left:left + 32] for top in range(9) for left in range(9)}
+    plain = {(top, left, False): padded[:, top : top + 32, left : left + 32] for top in range(9) for left in range(9)}
     return {**plain, **{(top, left, True): crop[..., ::-1] for (top, left, _), crop in plain.items()}}
 
 
@@ -41,8 +42,9 @@ def test_every_image_is_a_crop_of_its_original(images, labels, pad_value):
     found = set()
     for ((data, batch_labels),), _ in make(images, labels, pad_value=pad_value).epoch(1):
         for image, label in zip(data, batch_labels.astype(int)):
-            close = [place for place, crop in crops(images[label], pad_value).items()
-                     if np.abs(crop - image).max() < 1e-5]
+            close = [
+                place for place, crop in crops(images[label], pad_value).items() if np.abs(crop - image).max() < 1e-5
+            ]
             assert len(close) == 1
             found.update(close)
     tops, lefts, mirrors = zip(*found)
@@ -84,6 +86,7 @@ def test_an_epoch_is_a_function_of_seed_and_epoch(images, labels):
 @pytest.mark.parametrize('total', [2, 3])
 def test_the_devices_of_all_workers_share_each_batch(images, labels, total):
     """One process with all devices, or a process for each, have together what one device has."""
+
     def of(first, count):
         return [parts for parts, _ in make(images, labels, shard=Shard(first, count, total)).epoch(1)]
 

@@ -1,4 +1,5 @@
 """Reading CIFAR's binary files, packed and unpacked, right and wrong."""
+
 import io
 import os
 import tarfile
@@ -67,12 +68,15 @@ def test_an_archive_with_a_hostile_member_writes_nothing(tmp_path, random):
     assert sorted(os.walk(str(tmp_path))) == before
 
 
-@pytest.mark.parametrize('damage, verify, expected', [
-    (lambda content: content[:-1000], True, 'truncated or altered'),
-    (lambda content: content, True, 'truncated or altered'),  # whole, but not the official one
-    (lambda content: content[:len(content) // 2], False, 'cannot be read'),
-    (lambda content: b'not gzip at all', False, 'cannot be read'),
-])
+@pytest.mark.parametrize(
+    'damage, verify, expected',
+    [
+        (lambda content: content[:-1000], True, 'truncated or altered'),
+        (lambda content: content, True, 'truncated or altered'),  # whole, but not the official one
+        (lambda content: content[: len(content) // 2], False, 'cannot be read'),
+        (lambda content: b'not gzip at all', False, 'cannot be read'),
+    ],
+)
 def test_a_damaged_archive_is_refused(tmp_path, random, damage, verify, expected):
     write_cifar(tmp_path, random)
     path = pack(tmp_path, CIFAR10.archive)
@@ -132,9 +136,13 @@ def test_the_archive_is_read_where_a_folder_beside_it_is_incomplete(tmp_path, ra
     assert len(read(CIFAR10, str(tmp_path), verify=False)[0]['train'][1]) == 60
 
 
-@pytest.mark.parametrize('name, mean, std', [
-    ('cifar10', (125.307, 122.950, 113.865), (62.993, 62.089, 66.705)),
-    ('cifar100', (129.304, 124.070, 112.434), (68.170, 65.392, 70.418))])
+@pytest.mark.parametrize(
+    'name, mean, std',
+    [
+        ('cifar10', (125.307, 122.950, 113.865), (62.993, 62.089, 66.705)),
+        ('cifar100', (129.304, 124.070, 112.434), (68.170, 65.392, 70.418)),
+    ],
+)
 def test_normalization_has_the_published_statistics(name, mean, std):
     assert SOURCES[name].mean == mean and SOURCES[name].std == std
 

@@ -1,4 +1,5 @@
 """From a data set's name to arrays: what is made, made again, taken as it is, and by whom of several."""
+
 import json
 import os
 import threading
@@ -13,14 +14,17 @@ from data import recordio, records
 from tests.data.small_imagenet import edit, write
 
 
-@pytest.mark.parametrize('damage', [
-    lambda prefix: os.truncate(prefix + '.rec', 1000),
-    lambda prefix: os.truncate(prefix + '.idx', 10),
-    lambda prefix: os.remove(prefix + '.idx'),
-    lambda prefix: os.remove(prefix + '.json'),
-    lambda prefix: write(prefix + '.json', b'{'),
-    lambda prefix: edit(prefix + '.rec', lambda content: b'other' + content[5:]),
-])
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda prefix: os.truncate(prefix + '.rec', 1000),
+        lambda prefix: os.truncate(prefix + '.idx', 10),
+        lambda prefix: os.remove(prefix + '.idx'),
+        lambda prefix: os.remove(prefix + '.json'),
+        lambda prefix: write(prefix + '.json', b'{'),
+        lambda prefix: edit(prefix + '.rec', lambda content: b'other' + content[5:]),
+    ],
+)
 def test_damage_is_noticed_and_mended(small_cifar, capsys, damage):
     first = data.load('cifar10', small_cifar, verify=False)
     prefix = os.path.join(small_cifar, 'cifar10-train')
@@ -56,8 +60,12 @@ def test_of_two_runs_started_together_one_prepares_the_data(small_cifar, monkeyp
 
     monkeypatch.setattr(data, '_check', check_together)
     monkeypatch.setattr(records, 'write', lambda *args, **more: (written.append(args[0]), write(*args, **more))[1])
-    runs = [threading.Thread(target=lambda: sums.append(
-        data.load('cifar10', small_cifar, verify=False).splits['train'][0].sum())) for _ in range(2)]
+    runs = [
+        threading.Thread(
+            target=lambda: sums.append(data.load('cifar10', small_cifar, verify=False).splits['train'][0].sum())
+        )
+        for _ in range(2)
+    ]
     for run in runs:
         run.start()
     for run in runs:

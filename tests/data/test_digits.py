@@ -1,4 +1,5 @@
 """The digits that need no download, against scikit-learn's."""
+
 import numpy as np
 import pytest
 

@@ -1,4 +1,5 @@
 """The downloader against a real HTTP server on loopback that breaks off, lies and ignores ranges."""
+
 from collections import Counter
 import hashlib
 import http.server
@@ -24,7 +25,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.seen[self.path, start] += 1
         if self.path == '/gone':
             return self.send_error(404)
-        offset = 0 if self.path == '/no-ranges' or not start else int(start[len('bytes='):-1])
+        offset = 0 if self.path == '/no-ranges' or not start else int(start[len('bytes=') : -1])
         body = CONTENT[offset:]
         self.send_response(206 if offset else 200)
         self.send_header('Content-Length', str(len(body)))
@@ -115,12 +116,17 @@ def test_a_file_that_is_there_is_checked_and_not_fetched_again(server, tmp_path)
     official = archive(server, 'whole')
     path = str(tmp_path / 'whole')
     assert fetch(official, str(tmp_path)) == fetch(official, str(tmp_path)) == (path, None)
-    for content, expected in ((CONTENT[:-1], '2,999,999 bytes instead of 3,000,000'),
-                              (CONTENT[:-1] + bytes([CONTENT[-1] ^ 1]), f'MD5 .* instead of {official.md5}')):
+    for content, expected in (
+        (CONTENT[:-1], '2,999,999 bytes instead of 3,000,000'),
+        (CONTENT[:-1] + bytes([CONTENT[-1] ^ 1]), f'MD5 .* instead of {official.md5}'),
+    ):
         (tmp_path / 'whole').write_bytes(content)
         _, problem = fetch(official, str(tmp_path))
         refuse(problem, verify=False)
-        with pytest.raises(UserError, match=f'^{path} is truncated or altered .{expected}.: delete it to fetch it '
-                                            'again, or use it as it is with --no-verify$'):
+        with pytest.raises(
+            UserError,
+            match=f'^{path} is truncated or altered .{expected}.: delete it to fetch it '
+            'again, or use it as it is with --no-verify$',
+        ):
             refuse(problem, verify=True)
     assert len(Handler.seen) == 1

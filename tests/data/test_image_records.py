@@ -1,4 +1,5 @@
 """The batches of ImageNet, on files whose records are known."""
+
 import shutil
 import time
 
@@ -21,8 +22,12 @@ def originals():
     """Smooth images of shorter side 256, wide and high, RGB."""
     random = np.random.RandomState(3)
     sizes = [(256, 300), (310, 256), (256, 256)]
-    return [cv2.resize(random.randint(0, 256, (6, 6, 3)).astype(np.uint8), sizes[i % 3][::-1],
-                       interpolation=cv2.INTER_CUBIC) for i in range(RECORDS)]
+    return [
+        cv2.resize(
+            random.randint(0, 256, (6, 6, 3)).astype(np.uint8), sizes[i % 3][::-1], interpolation=cv2.INTER_CUBIC
+        )
+        for i in range(RECORDS)
+    ]
 
 
 @pytest.fixture(scope='module')
@@ -52,8 +57,9 @@ def labels_of(steps):
 
 
 def same(one, other):
-    return len(one) == len(other) and all(a[0] == b[0] and (a[1] == b[1]).all()
-                                          for left, right in zip(one, other) for a, b in zip(left, right))
+    return len(one) == len(other) and all(
+        a[0] == b[0] and (a[1] == b[1]).all() for left, right in zip(one, other) for a, b in zip(left, right)
+    )
 
 
 def test_an_epoch_can_be_repeated_and_taken_up_in_its_middle(prefix, monkeypatch):
@@ -92,8 +98,9 @@ def test_order_and_crops_are_new_in_every_epoch_and_of_every_seed(prefix):
     epochs = [read(prefix, epoch, seed=seed) for epoch, seed in ((1, 1), (2, 1), (3, 1), (1, 2))]
     assert len({tuple(labels_of(epoch)) for epoch in epochs}) == len(epochs)
     for label in range(RECORDS):
-        shown = [data[labels.index(label)].tobytes() for epoch in epochs for (labels, data), in epoch
-                 if label in labels]
+        shown = [
+            data[labels.index(label)].tobytes() for epoch in epochs for ((labels, data),) in epoch if label in labels
+        ]
         assert len(set(shown)) == len(shown)  # no image twice with the same crop
 
 
@@ -126,7 +133,7 @@ def test_an_evaluation_has_every_center_crop_once(prefix, originals, batch_size)
         data = np.concatenate([data for data, _ in batches])
     for image, ours in zip(originals, data):
         top, left = (image.shape[0] - 224) // 2, (image.shape[1] - 224) // 2
-        crop = image[top:top + 224, left:left + 224].astype(np.float64)
+        crop = image[top : top + 224, left : left + 224].astype(np.float64)
         np.testing.assert_allclose(ours, ((crop - MEAN) / STD).transpose(2, 0, 1), rtol=1e-5, atol=1e-5)
 
 
@@ -149,8 +156,11 @@ def test_a_data_set_has_batches_with_the_augmentation_that_is_asked_for(tmp_path
     path, asked = str(tmp_path / 'x'), []
     write_records(path, [np.full((480, 500, 3), i, np.uint8) for i in range(8)])
     augment = image_records.AUGMENTATIONS[augmentation]
-    monkeypatch.setitem(image_records.AUGMENTATIONS, augmentation,
-                        lambda image, random: asked.append(image.shape) or augment(image, random))
+    monkeypatch.setitem(
+        image_records.AUGMENTATIONS,
+        augmentation,
+        lambda image, random: asked.append(image.shape) or augment(image, random),
+    )
     dataset = ImageRecords({'train': path, 'val': path}, {'train': {'records': 8, 'classes': ['a', 'b']}})
     assert dataset.classes == ('a', 'b')
     batches = dataset.train_batches(4, 1, Shard(1, 1, 2), augmentation)

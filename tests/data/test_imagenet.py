@@ -1,4 +1,5 @@
 """ImageNet's preparation: labels, order and pixels against an account of their own; what is official; what is there."""
+
 import contextlib
 import glob
 import io
@@ -24,8 +25,14 @@ def split_records(folder, split):
 def all_contents(folder):
     """{name: bytes} of the prepared files; there is nothing else of theirs."""
     found = contents(folder)
-    assert sorted(found) == ['imagenet-train.idx', 'imagenet-train.json', 'imagenet-train.rec',
-                             'imagenet-val.idx', 'imagenet-val.json', 'imagenet-val.rec']
+    assert sorted(found) == [
+        'imagenet-train.idx',
+        'imagenet-train.json',
+        'imagenet-train.rec',
+        'imagenet-val.idx',
+        'imagenet-val.json',
+        'imagenet-val.rec',
+    ]
     return found
 
 
@@ -56,7 +63,8 @@ def test_validation_pixels_are_resampled_once_and_training_pixels_nearly(copy, t
     for (_, _, image), name in zip(split_records(tmp_path, 'val'), copy.order('val')):
         original = Image.open(io.BytesIO(copy.val[name][1])).convert('RGB')
         size = {(700, 401): (447, 256), (256, 300): (256, 300)}.get(
-            original.size, (256, int(original.height * 256 / 30 + 0.5)))
+            original.size, (256, int(original.height * 256 / 30 + 0.5))
+        )
         np.testing.assert_array_equal(image, np.array(original.resize(size, Image.BILINEAR)))
         sizes.add(size)
     assert len(sizes) == 12
@@ -73,8 +81,15 @@ def test_mxnets_iterator_reads_them_in_parts(copy, tmp_path):
     labels = []
     for part in range(2):
         iterator = mx.io.ImageRecordIter(
-            path_imgrec=str(tmp_path / 'imagenet-train.rec'), path_imgidx=str(tmp_path / 'imagenet-train.idx'),
-            data_shape=(3, 48, 48), batch_size=10, num_parts=2, part_index=part, round_batch=False, verbose=False)
+            path_imgrec=str(tmp_path / 'imagenet-train.rec'),
+            path_imgidx=str(tmp_path / 'imagenet-train.idx'),
+            data_shape=(3, 48, 48),
+            batch_size=10,
+            num_parts=2,
+            part_index=part,
+            round_batch=False,
+            verbose=False,
+        )
         labels += [label for batch in iterator for label in batch.label[0].asnumpy()]
     assert labels == [copy.label('train', name) for name in copy.order('train')]
 
@@ -99,13 +114,17 @@ def test_two_classes_with_the_same_file_names(tmp_path, random):
 
 
 def test_nothing_there_says_where_it_can_be_had(tmp_path, copy):
-    prepare_fails(tmp_path / 'none', 'has neither ILSVRC2012_img_train.tar nor train/<wnid>/.*, and neither .*val.*'
-                                     'without an account.*https://image-net.org')
+    prepare_fails(
+        tmp_path / 'none',
+        'has neither ILSVRC2012_img_train.tar nor train/<wnid>/.*, and neither .*val.*'
+        'without an account.*https://image-net.org',
+    )
     assert not (tmp_path / 'none').exists()
     prepare_fails(copy.write_folders(tmp_path, ['train']), 'has neither ILSVRC2012_img_val.tar nor val/<wnid>')
 
 
 # What is official
+
 
 @pytest.mark.usefixtures('small_sides')
 def test_what_is_not_official_needs_no_verify(copy, tmp_path, monkeypatch):
@@ -129,14 +148,16 @@ def test_what_is_official_is_verified_whatever_is_asked(copy, tmp_path, monkeypa
     monkeypatch.setattr(imagenet, 'CLASSES', 4)
     for split, images, per_class in (('train', 20, 0), ('val', 8, 2)):
         size = os.path.getsize(str(tmp_path / f'ILSVRC2012_img_{split}.tar'))
-        monkeypatch.setitem(imagenet.SPLITS, split, imagenet.SPLITS[split]._replace(
-            images=images, per_class=per_class, tar_bytes=size))
+        monkeypatch.setitem(
+            imagenet.SPLITS, split, imagenet.SPLITS[split]._replace(images=images, per_class=per_class, tar_bytes=size)
+        )
     about = prepare(folder)
     assert about['train']['verified'] and about['val']['verified']
     assert about == prepare(folder, verify=True)
 
 
 # What is there already
+
 
 @pytest.mark.usefixtures('small_sides')
 def test_other_training_classes_make_the_validation_labels_anew(copy, tmp_path, capsys):
@@ -149,18 +170,22 @@ def test_other_training_classes_make_the_validation_labels_anew(copy, tmp_path, 
     assert about['val']['labels'] == [0] + before['val']['labels']
     assert 'imagenet-val.rec does not match: making it again' in capsys.readouterr().out
     assert [label for _, label, _ in split_records(folder, 'val')] == [
-        1 + copy.label('val', name) for name in copy.order('val')]
+        1 + copy.label('val', name) for name in copy.order('val')
+    ]
 
 
 @pytest.mark.usefixtures('small_sides')
-@pytest.mark.parametrize('damage', [
-    lambda prefix: cut(prefix + '.rec', 4),
-    lambda prefix: cut(prefix + '.idx', 4),
-    lambda prefix: os.remove(prefix + '.rec'),
-    lambda prefix: os.remove(prefix + '.json'),
-    lambda prefix: write(prefix + '.json', b'{'),
-    lambda prefix: edit(prefix + '.json', lambda content: content.replace(b'"format": 1', b'"format": 0')),
-])
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda prefix: cut(prefix + '.rec', 4),
+        lambda prefix: cut(prefix + '.idx', 4),
+        lambda prefix: os.remove(prefix + '.rec'),
+        lambda prefix: os.remove(prefix + '.json'),
+        lambda prefix: write(prefix + '.json', b'{'),
+        lambda prefix: edit(prefix + '.json', lambda content: content.replace(b'"format": 1', b'"format": 0')),
+    ],
+)
 def test_damage_is_noticed_and_mended(copy, tmp_path, damage):
     folder = copy.write_folders(tmp_path)
     about, before = prepare(folder), all_contents(folder)

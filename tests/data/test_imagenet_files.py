@@ -1,4 +1,5 @@
 """Finding ImageNet's images: folders, tar files, the devkit; a line for what cannot be used."""
+
 import glob
 import os
 import tarfile
@@ -33,8 +34,10 @@ def test_tars_and_folders_have_the_same_images(copy, tmp_path):
 
 
 def test_tars_of_folders_do_as_well(copy, tmp_path):
-    write(str(tmp_path / 'train.tar'), tar(
-        {f'./train/{name.split("_")[0]}/{name}': content for name, content in copy.train.items()}))
+    write(
+        str(tmp_path / 'train.tar'),
+        tar({f'./train/{name.split("_")[0]}/{name}': content for name, content in copy.train.items()}),
+    )
     write(str(tmp_path / 'val.tar'), tar({f'{wnid}/{name}': content for name, (wnid, content) in copy.val.items()}))
     assert found(tmp_path / 'train.tar') == expected(copy, 'train')
     assert found(tmp_path / 'val.tar') == expected(copy, 'val')
@@ -60,27 +63,47 @@ def test_a_file_that_cannot_be_read_is_found_all_the_same(copy, tmp_path):
 
 # Users' mistakes
 
+
 def overwrite(content, needle):
     """Destroy the tar header that names a file."""
     place = content.index(needle)
-    return content[:place] + b'x' * 512 + content[place + 512:]
+    return content[:place] + b'x' * 512 + content[place + 512 :]
 
 
-@pytest.mark.parametrize('name, change, problem', [
-    ('train.tar', lambda content: content[:len(content) // 2], 'train.tar cannot be read .*truncated or altered'),
-    ('train.tar', lambda content: content[:-15000], 'train.tar cannot be read'),
-    ('train.tar', lambda content: overwrite(content, b'n00000010.tar'), r'train.tar cannot be read \(no header at'),
-    ('train.tar', lambda content: overwrite(content, b'n00000010_3.'), r'train.tar cannot be read \(no header at'),
-    ('val.tar', lambda content: overwrite(content, b'ILSVRC2012_val_00000003'), r'val.tar cannot be read \(no header'),
-    ('val.tar', lambda content: content[:content.index(b'ILSVRC2012_val_00000003') + 100], 'val.tar cannot be read'),
-    ('val.tar', lambda content: b'', 'val.tar cannot be read'),
-    ('val.tar', lambda content: b'<html>not found</html>' * 1000, 'val.tar cannot be read'),
-    ('train.tar', lambda content: tar({'readme.txt': b'x'}), 'train.tar has no images by class'),
-    ('train.tar', lambda content: tar({'n00000003.tar': tar({})}), 'n00000003.tar in .*train.tar has no JPEG'),
-    ('devkit', lambda content: content[:len(content) // 2], 'devkit_t12 in .* cannot be read .*truncated or altered'),
-    ('devkit', lambda content: b'', 'devkit_t12 in .* cannot be read'),
-    ('devkit', lambda content: tar({'ILSVRC2012_devkit_t12/data/meta.mat': b'x' * 1000}), 'devkit_t12 in .* cannot be'),
-])
+@pytest.mark.parametrize(
+    'name, change, problem',
+    [
+        ('train.tar', lambda content: content[: len(content) // 2], 'train.tar cannot be read .*truncated or altered'),
+        ('train.tar', lambda content: content[:-15000], 'train.tar cannot be read'),
+        ('train.tar', lambda content: overwrite(content, b'n00000010.tar'), r'train.tar cannot be read \(no header at'),
+        ('train.tar', lambda content: overwrite(content, b'n00000010_3.'), r'train.tar cannot be read \(no header at'),
+        (
+            'val.tar',
+            lambda content: overwrite(content, b'ILSVRC2012_val_00000003'),
+            r'val.tar cannot be read \(no header',
+        ),
+        (
+            'val.tar',
+            lambda content: content[: content.index(b'ILSVRC2012_val_00000003') + 100],
+            'val.tar cannot be read',
+        ),
+        ('val.tar', lambda content: b'', 'val.tar cannot be read'),
+        ('val.tar', lambda content: b'<html>not found</html>' * 1000, 'val.tar cannot be read'),
+        ('train.tar', lambda content: tar({'readme.txt': b'x'}), 'train.tar has no images by class'),
+        ('train.tar', lambda content: tar({'n00000003.tar': tar({})}), 'n00000003.tar in .*train.tar has no JPEG'),
+        (
+            'devkit',
+            lambda content: content[: len(content) // 2],
+            'devkit_t12 in .* cannot be read .*truncated or altered',
+        ),
+        ('devkit', lambda content: b'', 'devkit_t12 in .* cannot be read'),
+        (
+            'devkit',
+            lambda content: tar({'ILSVRC2012_devkit_t12/data/meta.mat': b'x' * 1000}),
+            'devkit_t12 in .* cannot be',
+        ),
+    ],
+)
 def test_a_damaged_file_is_one_line(copy, tmp_path, name, change, problem):
     folder = copy.write_tars(tmp_path)
     edit(glob.glob(f'{folder}/*{name}*')[0], change)
@@ -115,4 +138,5 @@ def test_the_devkits_numbers_stand_for_wnids(copy, tmp_path):
     write(str(tmp_path / 'val.tar'), tar({f'{i}.JPEG': image for i, image in enumerate(images)}))
     write_devkit(tmp_path, wnids[::-1])
     assert sorted((name, wnid) for name, wnid, _ in found(tmp_path / 'val.tar', True)) == [
-        (f'{i}.JPEG', wnid) for i, wnid in enumerate(wnids[::-1])]
+        (f'{i}.JPEG', wnid) for i, wnid in enumerate(wnids[::-1])
+    ]

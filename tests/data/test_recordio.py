@@ -1,4 +1,5 @@
 """The three files of a split: which belong together, how they are finished, and what a full disk does."""
+
 import json
 import os
 import shutil
@@ -17,11 +18,20 @@ def prefix(request, tmp_path):
     """A split of three records, whose .rec is checked by its digest or by its length."""
     prefix = str(tmp_path / 'x')
     write_records(prefix + '.unfinished')
-    checks = {'rec_sha256': file_digest(prefix + '.unfinished.rec', 'sha256'),
-              'rec_bytes': os.path.getsize(prefix + '.unfinished.rec')}
-    recordio.finish(prefix + '.unfinished', prefix, {
-        'format': 1, 'records': 3, 'idx_sha256': file_digest(prefix + '.unfinished.idx', 'sha256'),
-        request.param: checks[request.param]})
+    checks = {
+        'rec_sha256': file_digest(prefix + '.unfinished.rec', 'sha256'),
+        'rec_bytes': os.path.getsize(prefix + '.unfinished.rec'),
+    }
+    recordio.finish(
+        prefix + '.unfinished',
+        prefix,
+        {
+            'format': 1,
+            'records': 3,
+            'idx_sha256': file_digest(prefix + '.unfinished.idx', 'sha256'),
+            request.param: checks[request.param],
+        },
+    )
     return prefix
 
 
@@ -37,18 +47,21 @@ def test_finished_files_have_their_names_alone(prefix, tmp_path):
         assert recordio.check(prefix) == json.load(file) == recordio.read_about(prefix)
 
 
-@pytest.mark.parametrize('damage', [
-    lambda prefix: cut(prefix + '.rec', 4),
-    lambda prefix: cut(prefix + '.idx', 4),
-    lambda prefix: edit(prefix + '.idx', lambda content: content.replace(b'1', b'9')),
-    lambda prefix: os.remove(prefix + '.rec'),
-    lambda prefix: os.remove(prefix + '.idx'),
-    lambda prefix: os.remove(prefix + '.json'),
-    lambda prefix: write(prefix + '.json', b'{'),
-    lambda prefix: write(prefix + '.json', b'[]'),
-    lambda prefix: write(prefix + '.json', b'{"format": 1}'),
-    lambda prefix: edit(prefix + '.json', lambda content: content.replace(b'"format": 1', b'"format": 0')),
-])
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda prefix: cut(prefix + '.rec', 4),
+        lambda prefix: cut(prefix + '.idx', 4),
+        lambda prefix: edit(prefix + '.idx', lambda content: content.replace(b'1', b'9')),
+        lambda prefix: os.remove(prefix + '.rec'),
+        lambda prefix: os.remove(prefix + '.idx'),
+        lambda prefix: os.remove(prefix + '.json'),
+        lambda prefix: write(prefix + '.json', b'{'),
+        lambda prefix: write(prefix + '.json', b'[]'),
+        lambda prefix: write(prefix + '.json', b'{"format": 1}'),
+        lambda prefix: edit(prefix + '.json', lambda content: content.replace(b'"format": 1', b'"format": 0')),
+    ],
+)
 def test_files_that_do_not_belong_together_are_noticed(prefix, damage):
     damage(prefix)
     assert recordio.check(prefix) is None

@@ -1,4 +1,5 @@
 """Small images as RecordIO: lossless, in a fixed order, read by MXNet's own reader too."""
+
 import os
 
 import cv2

@@ -1,4 +1,5 @@
 """SVHN: the .mat files, the paper's split, and train_svhn.py on small files."""
+
 import json
 import os
 import sys
@@ -20,8 +21,11 @@ def write_mat(folder, name, images, labels):
     """A file as the official ones are: rows, columns, channels, images; the digit 0 is labelled 10."""
     os.makedirs(str(folder), exist_ok=True)
     coded = np.where(labels == 0, 10, labels).astype(np.uint8)
-    scipy.io.savemat(os.path.join(str(folder), name + '_32x32.mat'),
-                     {'X': images.transpose(1, 2, 3, 0), 'y': coded[:, None]}, do_compression=True)
+    scipy.io.savemat(
+        os.path.join(str(folder), name + '_32x32.mat'),
+        {'X': images.transpose(1, 2, 3, 0), 'y': coded[:, None]},
+        do_compression=True,
+    )
 
 
 def write_svhn(folder, random, **sizes):
@@ -60,7 +64,10 @@ def test_the_splits_hold_each_image_once_with_its_digit(tmp_path, random, few_he
     contents = write_svhn(tmp_path, random, train=60, extra=90, test=30)
     splits, official = svhn.read(str(tmp_path), verify=False)
     assert not official and {split: len(labels) for split, (_, labels) in splits.items()} == {
-        'train': 120, 'val': 30, 'test': 30}
+        'train': 120,
+        'val': 30,
+        'test': 30,
+    }
     both = [np.concatenate(parts) for parts in zip(contents['train'], contents['extra'])]
     assert sorted(as_pairs(*splits['train']) + as_pairs(*splits['val'])) == as_pairs(*both)
     assert as_pairs(*splits['test']) == as_pairs(*contents['test'])
@@ -88,13 +95,19 @@ def test_what_is_loaded_is_what_was_split(tmp_path, random, few_held_out):
     assert shown <= {image.astype(np.float32).tobytes() for image in normalized}
 
 
-@pytest.mark.parametrize('damage, expected', [
-    (lambda path: os.truncate(path, 3000), 'cannot be read'),
-    (lambda path: open(path, 'wb').close(), 'cannot be read'),
-    (lambda path: scipy.io.savemat(path, {'X': np.zeros((32, 32, 3, 5), np.uint8)}), 'cannot be read'),
-    (lambda path: scipy.io.savemat(path, {'X': np.zeros((32, 32, 3, 5)), 'y': np.ones(5)}), 'not in the format'),
-    (lambda path: scipy.io.savemat(path, {'X': np.zeros((32, 32, 3, 5), np.uint8), 'y': np.full(5, 11)}),
-     'not in the format')])
+@pytest.mark.parametrize(
+    'damage, expected',
+    [
+        (lambda path: os.truncate(path, 3000), 'cannot be read'),
+        (lambda path: open(path, 'wb').close(), 'cannot be read'),
+        (lambda path: scipy.io.savemat(path, {'X': np.zeros((32, 32, 3, 5), np.uint8)}), 'cannot be read'),
+        (lambda path: scipy.io.savemat(path, {'X': np.zeros((32, 32, 3, 5)), 'y': np.ones(5)}), 'not in the format'),
+        (
+            lambda path: scipy.io.savemat(path, {'X': np.zeros((32, 32, 3, 5), np.uint8), 'y': np.full(5, 11)}),
+            'not in the format',
+        ),
+    ],
+)
 def test_a_file_that_is_no_svhn_is_one_error(tmp_path, random, damage, expected):
     write_svhn(tmp_path, random, train=20, extra=20, test=20)
     damage(str(tmp_path / 'extra_32x32.mat'))
@@ -108,6 +121,7 @@ def test_whatever_scipy_raises_for_a_damaged_file_is_one_error(tmp_path, random,
 
     def fail(*_, **__):  # as it does for some damage to a compressed file
         raise IndexError('index out of range')
+
     monkeypatch.setattr(scipy.io, 'loadmat', fail)
     with pytest.raises(UserError, match='train_32x32.mat cannot be read .index out of range'):
         data.load('svhn', str(tmp_path), verify=False)
@@ -136,25 +150,41 @@ run(train_svhn.main)
 
 def only_run(log_dir):
     """The one run directory under log_dir, and its config.json."""
-    path, = log_dir.rglob('config.json')
+    (path,) = log_dir.rglob('config.json')
     return path.parent, json.loads(path.read_text())
 
 
 def test_the_command_holds_out_trains_and_evaluates(command, tmp_path, random, monkeypatch, capsys):
     import eval as evaluation
+
     write_svhn(tmp_path / 'svhn', random, train=140, extra=90, test=50)
-    options = ['--net', 'plain', '--depth', 8, '--epochs', 1, '--data-dir', tmp_path / 'svhn', '--no-verify',
-               '--log-dir', tmp_path / 'logs']
+    options = [
+        '--net',
+        'plain',
+        '--depth',
+        8,
+        '--epochs',
+        1,
+        '--data-dir',
+        tmp_path / 'svhn',
+        '--no-verify',
+        '--log-dir',
+        tmp_path / 'logs',
+    ]
     _, out, _ = command('-c', SMALL_SPLIT, *options, check=0)
     run, config = only_run(tmp_path / 'logs')
     assert run == tmp_path / 'logs' / 'svhn' / 'plain-8' / 'epochs1-seed1' and '200 images' in out
     assert config['options']['no_verify'] is True and config['options']['split'] == 'paper'
     assert {split: about['records'] for split, about in config['dataset']['splits'].items()} == {
-        'train': 200, 'val': 30, 'test': 50}
+        'train': 200,
+        'val': 30,
+        'test': 50,
+    }
     assert not any(about['verified'] for about in config['dataset']['splits'].values())
     for more, expected, images in (
-            ([], f': test error {config["outcome"]["test_error"]:.2f} %', '50 images'),
-            (['--split', 'val'], ': val error', '30 images')):
+        ([], f': test error {config["outcome"]["test_error"]:.2f} %', '50 images'),
+        (['--split', 'val'], ': val error', '30 images'),
+    ):
         monkeypatch.setattr(sys, 'argv', ['eval.py', str(run), '--no-verify', *more])
         evaluation.main()
         out = capsys.readouterr().out
@@ -167,8 +197,19 @@ def test_the_real_sample(command, mistake, tmp_path):
     os.mkdir(str(folder))
     for name in OFFICIAL:
         os.symlink(os.path.join(official_folder('svhn'), name + '_32x32.mat'), str(folder / (name + '_32x32.mat')))
-    options = ['--net', 'resnet', '--depth', 8, '--epochs', 1, '--data-dir', folder, '--no-verify',
-               '--log-dir', tmp_path / 'logs']
+    options = [
+        '--net',
+        'resnet',
+        '--depth',
+        8,
+        '--epochs',
+        1,
+        '--data-dir',
+        folder,
+        '--no-verify',
+        '--log-dir',
+        tmp_path / 'logs',
+    ]
     line = mistake(train_svhn.main, 'train_svhn.py', *options)
     assert "too few images for the paper's split" in line and '--split full' in line
     _, out, _ = command('train_svhn.py', *options, '--split', 'full', check=0)
@@ -178,5 +219,5 @@ def test_the_real_sample(command, mistake, tmp_path):
     assert np.bincount(labels).tolist() == [49, 186, 107, 108, 92, 97, 61, 63, 56, 49]
     raw = scipy.io.loadmat(str(folder / 'train_32x32.mat'))
     first = raw['X'][..., 0].transpose(2, 0, 1).tobytes()
-    found, = [label for image, label in zip(images, labels) if image.tobytes() == first]
+    (found,) = [label for image, label in zip(images, labels) if image.tobytes() == first]
     assert found == raw['y'][0, 0] % 10

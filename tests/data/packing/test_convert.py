@@ -1,4 +1,5 @@
 """What is stored of one image: pixels against Pillow's own, sizes, odd and damaged files."""
+
 import io
 import os
 
@@ -10,10 +11,18 @@ from data.packing.convert import Original, convert, target_size
 from tests.data.small_imagenet import picture, tar
 
 
-@pytest.mark.parametrize('size, shorter, expected', [
-    ((500, 375), 480, (640, 480)), ((375, 500), 256, (256, 341)), ((500, 334), 256, (383, 256)),
-    ((480, 480), 480, (480, 480)), ((3, 2), 255, (383, 255)), ((1, 7), 480, (480, 3360)),
-    ((641, 480), 480, (641, 480))])
+@pytest.mark.parametrize(
+    'size, shorter, expected',
+    [
+        ((500, 375), 480, (640, 480)),
+        ((375, 500), 256, (256, 341)),
+        ((500, 334), 256, (383, 256)),
+        ((480, 480), 480, (480, 480)),
+        ((3, 2), 255, (383, 255)),
+        ((1, 7), 480, (480, 3360)),
+        ((641, 480), 480, (641, 480)),
+    ],
+)
 def test_the_longer_side_is_rounded_to_the_nearest(size, shorter, expected):
     assert target_size(size, shorter) == expected
 
@@ -35,9 +44,17 @@ def stored(content, shorter_side=256, coding='png'):
 ORIENTATION = b'Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06' + bytes(6)
 
 
-@pytest.mark.parametrize('options', [
-    {'mode': 'CMYK'}, {'mode': 'L'}, {'format': 'PNG'}, {'mode': 'P', 'format': 'PNG', 'transparency': 0},
-    {'exif': ORIENTATION}, {'icc_profile': b'x' * 500, 'comment': b'y' * 500}])
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'mode': 'CMYK'},
+        {'mode': 'L'},
+        {'format': 'PNG'},
+        {'mode': 'P', 'format': 'PNG', 'transparency': 0},
+        {'exif': ORIENTATION},
+        {'icc_profile': b'x' * 500, 'comment': b'y' * 500},
+    ],
+)
 def test_odd_images_become_rgb_and_nothing_but_pixels_is_stored(random, options):
     content = picture(random, **options)
     expected = Image.open(io.BytesIO(content)).convert('RGB').resize((341, 256), Image.BILINEAR)
@@ -49,13 +66,17 @@ def test_odd_images_become_rgb_and_nothing_but_pixels_is_stored(random, options)
         assert Image.open(io.BytesIO(content)).getexif()[0x112] == 6  # would turn the image
 
 
-@pytest.mark.parametrize('make', [
-    lambda random: picture(random, 400, 300)[:-500],
-    lambda random: b'',
-    lambda random: b'not an image\n' * 50,
-    lambda random: picture(random, format='GIF'),
-    lambda random: picture(random, 2, 1000),
-    lambda random: picture(random, 10, 9000)])
+@pytest.mark.parametrize(
+    'make',
+    [
+        lambda random: picture(random, 400, 300)[:-500],
+        lambda random: b'',
+        lambda random: b'not an image\n' * 50,
+        lambda random: picture(random, format='GIF'),
+        lambda random: picture(random, 2, 1000),
+        lambda random: picture(random, 10, 9000),
+    ],
+)
 def test_what_cannot_be_decoded_or_stored_is_none(random, make):
     assert convert(make(random), 256, 'png') is None
 

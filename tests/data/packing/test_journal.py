@@ -1,4 +1,5 @@
 """The journal: what it keeps of an unfinished split, and for whom it is open."""
+
 import contextlib
 import json
 
@@ -54,6 +55,7 @@ def test_it_is_open_for_one_process_alone(unfinished):
 def test_a_folder_that_cannot_be_written_says_what_to_do(tmp_path, monkeypatch):
     def denied(path, mode):
         raise PermissionError(13, 'Permission denied', path)
+
     monkeypatch.setattr(journal, 'open', denied, raising=False)
     with pytest.raises(UserError, match='make a folder of your own with links .* --data-dir'):
         Journal(str(tmp_path / 'x.unfinished'))

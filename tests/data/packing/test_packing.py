@@ -1,4 +1,5 @@
 """Packing a split: interrupted anywhere, it ends in the same bytes; users' mistakes are one line."""
+
 import glob
 import io
 import json
@@ -31,8 +32,10 @@ def small_chunks(monkeypatch):
 def make_job(folder, random, count=20, side=8):
     """A job of noise, which takes the same space in each record; its images are in `folder`."""
     for i in range(count):
-        write(os.path.join(str(folder), f'{i:02d}.JPEG'),
-              encoded(Image.fromarray(random.randint(0, 256, (side, side, 3)).astype(np.uint8)), format='PNG'))
+        write(
+            os.path.join(str(folder), f'{i:02d}.JPEG'),
+            encoded(Image.fromarray(random.randint(0, 256, (side, side, 3)).astype(np.uint8)), format='PNG'),
+        )
     originals = [Original(f'{i:02d}.JPEG', 'n1', str(folder)) for i in range(count)]
     return Job(originals, np.arange(count) % 3, ['a', 'b', 'c'], False, side, 'png')
 
@@ -79,6 +82,7 @@ def at_line(monkeypatch, prefix, lines, action):
         append(self, *args)
         if journal_lines(prefix) == lines:
             action()
+
     monkeypatch.setattr(Journal, 'append', append_and_act)
 
 
@@ -140,8 +144,9 @@ def test_a_packing_interrupted_again_and_again_ends_in_the_same_bytes(job, whole
     assert journal_lines(prefix) == 1 and not glob.glob(prefix + '*.chunk*') and not multiprocessing.active_children()
 
     # run() ends when the worker has ended too: it has the same pipe
-    killed = subprocess.run([sys.executable, '-c', KILLED, prefix], cwd=ROOT, input=pickle.dumps(job),
-                            stdout=subprocess.PIPE, timeout=60)
+    killed = subprocess.run(
+        [sys.executable, '-c', KILLED, prefix], cwd=ROOT, input=pickle.dumps(job), stdout=subprocess.PIPE, timeout=60
+    )
     assert killed.returncode == -signal.SIGKILL and journal_lines(prefix) == 4
 
     with monkeypatch.context() as patch:
@@ -162,8 +167,10 @@ def test_a_packing_interrupted_again_and_again_ends_in_the_same_bytes(job, whole
 @pytest.fixture
 def unfinished(job, prefix, monkeypatch):
     """The prefix of a split whose packing was interrupted after 4 chunks of 10."""
+
     def stop():
         raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
         at_line(patch, prefix, 5, stop)
         with pytest.raises(KeyboardInterrupt):
@@ -177,19 +184,22 @@ def add(path, content):
         file.write(content)
 
 
-@pytest.mark.parametrize('damage, left', [
-    (lambda temporary: None, 6),
-    (lambda temporary: add(temporary + '.jsonl', b'{"chunk": 4, "byt'), 6),
-    (lambda temporary: add(temporary + '.jsonl', b'{"chunk": 4, "bytes": 0}'), 6),
-    (lambda temporary: add(temporary + '.jsonl', bytes(100)), 6),
-    (lambda temporary: add(temporary + '.rec', bytes(1000)), 6),
-    (lambda temporary: write(temporary + '.chunk1-8', b'x'), 6),
-    (lambda temporary: cut(temporary + '.jsonl', 1), 7),
-    (lambda temporary: cut(temporary + '.rec', 1), 7),
-    (lambda temporary: os.remove(temporary + '.rec'), 10),
-    (lambda temporary: os.remove(temporary + '.jsonl'), 10),
-    (lambda temporary: write(temporary + '.jsonl', b'{"format": 0}\n'), 10),
-])
+@pytest.mark.parametrize(
+    'damage, left',
+    [
+        (lambda temporary: None, 6),
+        (lambda temporary: add(temporary + '.jsonl', b'{"chunk": 4, "byt'), 6),
+        (lambda temporary: add(temporary + '.jsonl', b'{"chunk": 4, "bytes": 0}'), 6),
+        (lambda temporary: add(temporary + '.jsonl', bytes(100)), 6),
+        (lambda temporary: add(temporary + '.rec', bytes(1000)), 6),
+        (lambda temporary: write(temporary + '.chunk1-8', b'x'), 6),
+        (lambda temporary: cut(temporary + '.jsonl', 1), 7),
+        (lambda temporary: cut(temporary + '.rec', 1), 7),
+        (lambda temporary: os.remove(temporary + '.rec'), 10),
+        (lambda temporary: os.remove(temporary + '.jsonl'), 10),
+        (lambda temporary: write(temporary + '.jsonl', b'{"format": 0}\n'), 10),
+    ],
+)
 def test_what_is_whole_is_kept(unfinished, job, whole, monkeypatch, damage, left):
     damage(unfinished + '.unfinished')
     chunks, write_chunk = [], workers.write_chunk
@@ -199,9 +209,16 @@ def test_what_is_whole_is_kept(unfinished, job, whole, monkeypatch, damage, left
     assert made(unfinished) == whole
 
 
-@pytest.mark.parametrize('change', [
-    {'classes': ['a', 'b', 'd']}, {'shorter_side': 9}, {'coding': 'jpeg95'},
-    {'labels': np.zeros(20, int)}, {'originals': [Original('elsewhere.JPEG', 'n1', '.')] * 20}])
+@pytest.mark.parametrize(
+    'change',
+    [
+        {'classes': ['a', 'b', 'd']},
+        {'shorter_side': 9},
+        {'coding': 'jpeg95'},
+        {'labels': np.zeros(20, int)},
+        {'originals': [Original('elsewhere.JPEG', 'n1', '.')] * 20},
+    ],
+)
 def test_another_job_starts_over(unfinished, job, change, capsys):
     capsys.readouterr()
     if 'originals' in change:
@@ -236,6 +253,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path, random, prefix, ful
 
 # Images that cannot be used
 
+
 def test_undecodable_images_are_named_and_left_out(job, prefix, capsys):
     """Damaged ones, and one that is gone after it was listed; there may be more than are printed."""
     for number in (1, 3):
@@ -245,7 +263,8 @@ def test_undecodable_images_are_named_and_left_out(job, prefix, capsys):
     assert about['undecodable'] == ['01.JPEG', '03.JPEG', '07.JPEG'] and about['labels'] == [6, 5, 6]
     assert [i for i, _, _ in records(prefix)] == [i for i in range(20) if i not in (1, 3, 7)]
     assert f'x: 3 images cannot be decoded and are left out, 01.JPEG, 03.JPEG, 07.JPEG; {prefix}.json has' in (
-        capsys.readouterr().out)
+        capsys.readouterr().out
+    )
     with open(prefix + '.json') as file:
         assert json.load(file) == about
 

@@ -1,4 +1,5 @@
 """The worker processes: results in order, and an end to the work where one fails or dies."""
+
 import os
 
 import pytest
