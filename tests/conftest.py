@@ -1,9 +1,14 @@
-"""Fixtures that several test files share."""
+"""Fixtures and helpers that several test files share."""
+import contextlib
+import gc
+import io
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
+from unittest import mock
 
 # The tests' networks are too small for two threads, which only get in each other's way on a busy machine.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
@@ -11,14 +16,18 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-import common.mxnet  # noqa: E402,F401  sets MXNet up before any test module imports it
 from common import cli  # noqa: E402
+import common.mxnet  # noqa: E402,F401  sets MXNet up before any test module imports it
+from common.mxnet import mx  # noqa: E402
 import train_cifar  # noqa: E402
 from training import options  # noqa: E402
 
 # Under nohup, or in a script's background, these are ignored, and what the tests start would inherit that.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# pytest would keep what a run logs, and with it an exception, its frames, and the run that has its directory locked.
+logging.getLogger('train').propagate = False
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -30,15 +39,34 @@ def random():
 
 
 @pytest.fixture
-def command(tmp_path):
+def command():
     """Run a script of the repository as a user does: (status, standard output, standard error)."""
     def run(*words, check=None, **options):
-        done = subprocess.run([sys.executable] + [str(word) for word in words], cwd=ROOT, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, universal_newlines=True, **options)
+        options = {'capture_output': True, **options}
+        done = subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, text=True, **options)
         if check is not None:
             assert done.returncode == check, done.stdout + done.stderr
         return done.returncode, done.stdout, done.stderr
     return run
+
+
+def in_process(main, *words, check=None):
+    """As `command`, by a call of a script's main(), without the seconds of a new process.
+
+    Args:
+        words: as in sys.argv, from the script's name on.
+    """
+    out, err, before = io.StringIO(), io.StringIO(), signal.getsignal(signal.SIGTERM)
+    with (contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), mx.name.NameManager(),
+          mock.patch('sys.argv', [str(word) for word in words]), pytest.raises(SystemExit) as ended):
+        cli.run(main)
+    signal.signal(signal.SIGTERM, before)
+    result = ended.value.code or 0, out.getvalue(), err.getvalue()
+    del ended
+    if result[0]:
+        gc.collect()  # an error keeps a run, and with it the lock on its directory
+    assert check in (None, result[0]), result
+    return result
 
 
 @pytest.fixture
@@ -67,7 +95,7 @@ def write_cifar(folder, random, train=60, test=20, folder_name='cifar-10-batches
     """Small files in CIFAR-10's binary layout, five of train/5 records and one of test; returns the folder."""
     where = os.path.join(str(folder), folder_name)
     os.makedirs(where)
-    for name, count in [('data_batch_%d.bin' % i, train // 5) for i in range(1, 6)] + [('test_batch.bin', test)]:
+    for name, count in [(f'data_batch_{i}.bin', train // 5) for i in range(1, 6)] + [('test_batch.bin', test)]:
         records = random.randint(0, 256, (count, 3073)).astype(np.uint8)
         records[:, 0] = np.arange(count) % 10
         records.tofile(os.path.join(where, name))
@@ -83,24 +111,26 @@ def small_cifar(tmp_path, random):
 def write_run(log_dir, words, errors, status='finished', devices=2, script=train_cifar, verified=True, **columns):
     """A run directory without checkpoints as the script's command line has it; returns its path.
 
-    errors: test errors of its epochs; of a finished run those of the last ones, after others of 99 %. status: of its
-    end, None for a run that is not at it. columns: more of metrics.csv, {name: values}.
+    Args:
+        errors: test errors of its epochs; of a finished run those of the last ones, after others of 99 %.
+        status: of its end, None for a run that is not at it.
+        columns: more of metrics.csv, {name: values}.
     """
-    args = script.parser().parse_args([str(word) for word in words] + ['--log-dir', str(log_dir)])
+    args = script.parser().parse_args([*map(str, words), '--log-dir', str(log_dir)])
     place = options.run_directory(vars(args), vars(script.parser().parse_args([])))
     os.makedirs(place)
     with open(os.path.join(place, 'config.json'), 'w') as file:
-        json.dump({'command': 'python ' + ' '.join(map(str, words)), 'options': vars(args),
-                   'environment': {'devices': ['gpu(%d)' % i for i in range(devices)], 'workers': 1},
+        json.dump({'command': f'python {" ".join(map(str, words))}', 'options': vars(args),
+                   'environment': {'devices': [f'gpu({i})' for i in range(devices)], 'workers': 1},
                    'dataset': {'splits': {'train': {'verified': verified}}},
                    'outcome': status and {'status': status, 'epochs': args.epochs, 'test_error': errors[-1]}}, file)
     columns = {'train_loss': [1.0] * len(errors), 'test_error': errors, **columns}
     before = args.epochs - len(errors) if status == 'finished' else 0
     columns = {name: [99.0] * before + values for name, values in columns.items()}
     with open(os.path.join(place, 'metrics.csv'), 'w') as file:
-        file.write('epoch,%s\n' % ','.join(columns))
+        file.write(f'epoch,{",".join(columns)}\n')
         for epoch, values in enumerate(zip(*columns.values()), 1):
-            file.write('%d,%s\n' % (epoch, ','.join(map(str, values))))
+            file.write(f'{epoch},{",".join(map(str, values))}\n')
     return place
 
 
@@ -108,5 +138,5 @@ def official_folder(name):
     """The folder of DFN_DATA that holds official files; skips the test where there is none."""
     folder = os.path.join(os.environ.get('DFN_DATA', ''), name)
     if not os.environ.get('DFN_DATA') or not os.path.exists(folder):
-        pytest.skip('no %s in the folder that DFN_DATA names' % name)
+        pytest.skip(f'no {name} in the folder that DFN_DATA names')
     return folder

@@ -1,6 +1,7 @@
-"""Two workers with a real scheduler and server on 127.0.0.1, beside one process on two CPU contexts."""
+"""Two workers with a real scheduler and server on 127.0.0.1, beside one process."""
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,74 +10,68 @@ import time
 import numpy as np
 import pytest
 
-import train_cifar
 from common.mxnet import mx
-from common.errors import UserError
 from tests.conftest import ROOT
-from tests.test_train_cifar import MEASURED, only_run, read_bytes, read_csv, read_json, words
-from distributed.collectives import Store
+from tests.distributed.conftest import ONLY_WORKERS, marked, wait_for
+from tests.runs import MEASURED, checkpoints, only_run, read_bytes, read_csv, read_json
+from tests.test_train_cifar import train, words
+from tests.training import noise
 
 LAUNCH = ['-m', 'distributed.launch', '-n', '2', '-s', '1', 'python']
 
 
-def job(data_dir, log_dir, *more):
-    """The small run of test_train_cifar.py on two workers."""
-    return LAUNCH + words(data_dir, log_dir, '--kv-store', 'dist_sync', *more)
-
-
-def processes(log_dir, role=None):
-    """Process ids of a job, by its log directory in the arguments; role: only those that do its work."""
+def workers(mark):
+    """The process ids of a job's workers."""
     found = []
-    for pid in filter(str.isdigit, os.listdir('/proc')):
+    for pid in marked(mark):
         try:
-            arguments, environment = (read_bytes('/proc', pid, name).split(b'\0') for name in ('cmdline', 'environ'))
-        except OSError:
+            arguments, environment = (read_bytes(f'/proc/{pid}/{name}').split(b'\0') for name in ('cmdline', 'environ'))
+        except OSError:  # it has ended
             continue
-        if str(log_dir).encode() in arguments and (
-                role is None or (b'DMLC_ROLE=%s' % role in environment and b'distributed.node' not in arguments)):
-            found.append(int(pid))
+        if b'DMLC_ROLE=worker' in environment and b'distributed.node' not in arguments:
+            found.append(pid)
     return found
 
 
-def run_until(arguments, log_dir, new_checkpoints):
+def run_until(arguments, log_dir, mark, new_checkpoints):
     """Start a job and wait for so many new checkpoints; returns the process."""
-    process = subprocess.Popen([sys.executable] + arguments, cwd=ROOT, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, universal_newlines=True)
-    seen, limit = set(), time.time() + 60
-    before = set(all_checkpoints(log_dir))
-    while len(seen) < new_checkpoints and time.time() < limit:
-        assert process.poll() is None, process.communicate()
-        seen |= set(all_checkpoints(log_dir)) - before
-        time.sleep(0.01)
+    def there():
+        return {name for _, folders, _ in os.walk(log_dir) for name in folders if name.startswith('checkpoint')}
+
+    before, seen = there(), set()
+    process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, env=dict(os.environ, **dict([mark])))
+
+    def enough():
+        seen.update(there() - before)
+        return len(seen) >= new_checkpoints or process.poll() is not None
+
+    wait_for(enough)
+    assert process.poll() is None, process.communicate()
     return process
 
 
-def all_checkpoints(log_dir):
-    return [name for _, folders, _ in os.walk(str(log_dir)) for name in folders if name.startswith('checkpoint')]
-
-
 def test_a_worker_that_dies_and_a_signal_end_the_job_and_it_goes_on_to_the_bits_of_one_process(
-        command, small_cifar, tmp_path):
+        command, small_cifar, tmp_path, mark):
     """The parameters, their momentum and both devices' statistics are those of one process with both shards."""
     options, logs = ['--epochs', 6], tmp_path / 'two'
-    command(*words(small_cifar, tmp_path / 'one', '--cpus', 2, *options), check=0)
-    arguments = job(small_cifar, logs, *options, '--checkpoint-minutes', '1e-5')
+    train(*words(small_cifar, tmp_path / 'one', '--cpus', 2, *options), check=0)
+    arguments = LAUNCH + words(small_cifar, logs, '--kv-store', 'dist_sync', *options)
+    often = ['--checkpoint-minutes', '1e-5']
 
-    process = run_until(arguments, logs, 5)
-    victim = processes(logs, role=b'worker')[0]
-    os.kill(victim, signal.SIGKILL)
-    begun = time.time()
+    process = run_until(arguments + often, logs, mark, 5)
+    os.kill(workers(mark)[0], signal.SIGKILL)
+    begun = time.monotonic()
     _, err = process.communicate(timeout=60)
-    assert time.time() - begun < 30 and process.returncode == 128 + signal.SIGKILL
-    assert 'was killed by signal 9' in err.splitlines()[-1] and 'Traceback' not in err
-    assert processes(logs) == []
+    assert time.monotonic() - begun < 30 and process.returncode == 128 + signal.SIGKILL
+    assert 'was killed by signal 9' in err.splitlines()[-1] and 'Traceback' not in err and marked(mark) == []
 
-    process = run_until(arguments, logs, 5)
+    process = run_until(arguments + often, logs, mark, 5)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM and 'Traceback' not in err, err
     assert 'resumed after' in out and 'stopped and saved; go on with: python train_cifar.py' in out
-    assert processes(logs) == []
+    assert marked(mark) == []
 
     _, out, _ = command(*arguments, check=0)
     assert 'resumed after' in out
@@ -89,87 +84,130 @@ def test_a_worker_that_dies_and_a_signal_end_the_job_and_it_goes_on_to_the_bits_
     assert config['environment']['workers'] == 2 and config['outcome']['status'] == 'finished'
 
 
-def test_two_workers_with_two_devices_each_are_four_devices(command, small_cifar, tmp_path):
-    """To rounding: with four the order of summation is another. One step, which is a whole epoch."""
-    options = ['--epochs', 1, '--batch-size', 60]
-    command(*words(small_cifar, tmp_path / 'one', '--cpus', 4, *options), check=0)
-    command(*job(small_cifar, tmp_path / 'two', '--cpus', 2, *options), check=0)
-    one, two = (mx.nd.load(os.path.join(only_run(folder), 'checkpoint-0001', 'model-0001.params'))
-                for folder in (tmp_path / 'one', tmp_path / 'two'))
-    assert set(one) == set(two)
-    for name in one:
-        np.testing.assert_allclose(two[name].asnumpy(), one[name].asnumpy(), rtol=1e-6, atol=1e-7, err_msg=name)
-
-
+# What each of two workers with two devices does, in one job. `found` is what it tells the test.
 WORKER = '''
-import json, os, sys
+import json, os, signal, sys
 import numpy as np
 import symbols
 from common.mxnet import mx
+from distributed.collectives import Collectives
 from symbols.analysis.summary import parameter_shapes, statistics_shapes
-from training.initialiser import initial_parameters, initial_statistics
+from tests.training import noise
+from training import run
+from training.initializer import initial_parameters, initial_statistics
 from training.replicas import Replicas
-from distributed.collectives import Store
 
-store = Store('dist_sync', 2)
-symbol = symbols.get_symbol('plain', 8)
-parameters = initial_parameters(parameter_shapes(symbol), seed=store.rank)   # not the same
-replicas = Replicas(symbol, [mx.cpu(0), mx.cpu(1)], (3, 32, 32), parameters,
-                    initial_statistics(statistics_shapes(symbol)), store)
-own = initial_parameters(parameter_shapes(symbol), seed=0)
-for device, replica in enumerate(replicas.replicas):
-    replica.set_statistics({name: np.full(value.shape, 10 * store.rank + device, np.float32)
-                            for name, value in replica.statistics.items()})
-everyones = [float(statistics['C_bn_moving_mean'][3]) for statistics in replicas.statistics()]
-replicas.merge_statistics()
+folder, collectives = sys.argv[1], Collectives('dist_sync', 2)
+rank = collectives.rank
+key = collectives.new_key((3,))
+arrays = [mx.nd.full(3, 10 ** (2 * rank + device)) for device in (0, 1)]
+collectives.all_reduce(key, arrays)
 found = {
-    'rank': store.rank, 'place': list(store.place),
-    'same weights': all((replica.parameters[name].asnumpy() == own[name]).all()
-                        for replica in replicas.replicas for name in own),
-    'statistics': everyones,
-    'merged': [float(replica.statistics['C_bn_moving_var'].asnumpy()[0])
-               for replica in replicas.replicas],
-    'total': [float(value) for value in store.total([store.rank + 1, 0.5])],
-    'gathered': store.gather(np.array([store.rank, 7], np.float32)).tolist(),
-    'told': store.tell({'rate': 0.1, 'from': store.rank, 'umlaut': 'ü'}),
-    'shares': [[share.start, share.stop] for share in store.place.shares(10)],
+    'rank': rank, 'shard': list(collectives.shard),
+    'all_reduce': [array.asnumpy().tolist() for array in arrays],
+    'all_reduce_numbers': [float(value) for value in collectives.all_reduce_numbers([rank + 1, 0.5])],
+    'all_gather': collectives.all_gather(np.array([rank, 7], np.float32)).tolist(),
+    'broadcast_object': collectives.broadcast_object({'rate': 0.1, 'from': rank, 'umlaut': 'ü'}),
+    'slices': [[part.start, part.stop] for part in collectives.shard.slices(10)],
 }
-with open(os.path.join(sys.argv[1], 'rank%d' % store.rank), 'w') as file:
+arrays = [mx.nd.full(3, 2 * rank + device + 1) for device in (0, 1)]
+collectives.broadcast(key, arrays)
+found['broadcast'] = [array.asnumpy().tolist() for array in arrays]
+collectives.barrier()
+
+symbol = symbols.get_symbol('plain', 8)
+shapes = parameter_shapes(symbol, noise.IMAGE_SHAPE)
+replicas = Replicas(symbol, [mx.cpu(0), mx.cpu(1)], noise.IMAGE_SHAPE,
+                    initial_parameters(shapes, seed=rank),  # not the same
+                    initial_statistics(statistics_shapes(symbol, noise.IMAGE_SHAPE)), collectives)
+first = initial_parameters(shapes, seed=0)
+found['same weights'] = all((replica.parameters[name].asnumpy() == first[name]).all()
+                            for replica in replicas.replicas for name in first)
+for device, replica in enumerate(replicas.replicas):
+    replica.set_statistics({name: np.full(value.shape, 10 * rank + device, np.float32)
+                            for name, value in replica.statistics.items()})
+found['statistics'] = [float(statistics['C_bn_moving_mean'][3]) for statistics in replicas.statistics()]
+replicas.merge_statistics()
+found['merged'] = [float(replica.statistics['C_bn_moving_var'].asnumpy()[0]) for replica in replicas.replicas]
+
+run.Collectives = lambda kind, devices: collectives  # a process can join one job
+words = ['--kv-store', 'dist_sync', '--cpus', 2]
+signal_rank_1 = noise.at(2, 1, do=lambda: rank == 1 and os.kill(os.getpid(), signal.SIGTERM))
+found['stopped'] = noise.fit(f'{folder}/two', *words, noise=noise.Noise(signal_rank_1))
+found['resumed'] = noise.fit(f'{folder}/two', *words)
+found['again'] = noise.fit(f'{folder}/two', *words, '--no-verify')
+found['diverged'] = noise.fit(f'{folder}/diverged', *words, '--lr', '1e25')
+found['broken'] = noise.fit(f'{folder}/broken', *words, '--lr', '1e20', '--batch-size', noise.TRAIN)
+with open(f'{folder}/rank{rank}', 'w') as file:
     json.dump(found, file)
 '''
 
 
-def test_workers_start_from_the_same_weights_and_agree(command, tmp_path):
-    script = tmp_path / 'worker.py'
-    script.write_text(WORKER)
-    command(*LAUNCH, script, tmp_path, check=0, env={**os.environ, 'PYTHONPATH': ROOT})
-    for rank in (0, 1):
-        with open(str(tmp_path / ('rank%d' % rank))) as file:
-            assert json.load(file) == {
-                'rank': rank, 'place': [2 * rank, 2, 4], 'same weights': True, 'statistics': [0, 1, 10, 11],
-                'merged': [5.5, 5.5], 'total': [3, 1], 'gathered': [[0, 7], [1, 7]],
-                'told': {'rate': 0.1, 'from': 0, 'umlaut': 'ü'}, 'shares': [[[0, 2], [2, 5]], [[5, 7], [7, 10]]][rank]}
+@pytest.fixture(scope='module')
+def job(tmp_path_factory):
+    """(folder, what each of the two workers found, standard output)."""
+    folder = tmp_path_factory.mktemp('job')
+    (folder / 'worker.py').write_text(WORKER)
+    done = subprocess.run([sys.executable, *LAUNCH, str(folder / 'worker.py'), str(folder)], cwd=ROOT, text=True,
+                          env={**os.environ, 'PYTHONPATH': ROOT}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout
+    return folder, [json.loads((folder / f'rank{rank}').read_text()) for rank in (0, 1)], done.stdout
 
 
-def test_a_test_loss_that_is_not_finite_ends_all_workers(command, small_cifar, tmp_path):
-    """Rank 0 alone sees it. The one step of an epoch has finite losses, the weights after it give none."""
-    status, out, err = command(*job(small_cifar, tmp_path, '--batch-size', 60, '--lr', '1e20'), timeout=60)
-    assert status == 1 and 'the test loss is not finite after epoch' in out and 'Traceback' not in err, out + err
-    assert read_json(only_run(tmp_path))['outcome']['status'] == 'not finite'
-    assert 'ended with status 1; the job is ended\n' in err and processes(tmp_path) == []
+def test_workers_exchange_what_they_have(job):
+    for rank, found in enumerate(job[1]):
+        assert {name: found[name] for name in ('rank', 'shard', 'slices')} == {
+            'rank': rank, 'shard': [2 * rank, 2, 4], 'slices': [[[0, 2], [2, 5]], [[5, 7], [7, 10]]][rank]}
+        assert found['all_reduce'] == [[1111] * 3] * 2 and found['broadcast'] == [[1] * 3] * 2
+        assert found['all_reduce_numbers'] == [3, 1] and found['all_gather'] == [[0, 7], [1, 7]]
+        assert found['broadcast_object'] == {'rate': 0.1, 'from': 0, 'umlaut': 'ü'}
 
 
-def test_a_reader_that_has_seen_enough_ends_the_job(small_cifar, tmp_path):
-    pipe = ' '.join([sys.executable] + job(small_cifar, tmp_path, '--epochs', 400)) + ' | head -1'
-    done = subprocess.run(['sh', '-c', pipe], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
-    assert done.stdout.count(b'\n') == 1 and b'Traceback' not in done.stderr and processes(tmp_path) == []
+def test_workers_start_from_the_weights_of_rank_0_and_share_their_statistics(job):
+    for found in job[1]:
+        assert found['same weights'] and found['statistics'] == [0, 1, 10, 11] and found['merged'] == [5.5, 5.5]
 
 
-def test_workers_are_of_the_launcher_and_add_up(mistake, small_cifar, tmp_path, monkeypatch):
-    line = mistake(train_cifar.main, *words(small_cifar, tmp_path / 'logs', '--kv-store', 'dist_sync'))
-    assert 'start them with python -m distributed.launch' in line
-    monkeypatch.setenv('DMLC_PS_ROOT_URI', '127.0.0.1')
-    monkeypatch.setenv('DMLC_ROLE', 'worker')
-    with pytest.raises(UserError, match='every worker of this job would train by itself: choose dist_sync'):
-        Store('local')
-    assert not (tmp_path / 'logs').exists()
+def test_a_signal_to_one_worker_stops_all_after_the_same_step_and_they_go_on(job):
+    folder, (first, second), out = job
+    for found in (first, second):
+        assert (found['stopped'], found['resumed'], found['again']) == (128 + signal.SIGTERM, 0, 0)
+    assert 'stopped and saved; go on with: python train_noise.py' in out and 'resumed after 1 epochs and 1 steps' in out
+    assert out.count(f'{only_run(folder / "two")} is done: test error') == 1  # rank 0 alone says so
+    config = read_json(only_run(folder / 'two'))
+    assert config['environment']['workers'] == 2 and len(config['resumed']) == 1
+
+
+def test_two_workers_with_two_devices_each_are_four_devices(job, tmp_path):
+    """To rounding: with four the order of summation is another."""
+    assert noise.fit(tmp_path, '--cpus', 4) == 0
+    one, two = only_run(tmp_path), only_run(job[0] / 'two')
+    arrays = [mx.nd.load(os.path.join(run, 'checkpoint-0002', 'model-0002.params')) for run in (one, two)]
+    assert set(arrays[0]) == set(arrays[1])
+    for name in arrays[0]:
+        np.testing.assert_allclose(arrays[1][name].asnumpy(), arrays[0][name].asnumpy(), rtol=1e-4, atol=1e-5,
+                                   err_msg=name)
+    for ours, expected in zip(read_csv(two), read_csv(one), strict=True):
+        assert [float(ours[name]) for name in MEASURED] == pytest.approx(
+            [float(expected[name]) for name in MEASURED], rel=1e-4)
+
+
+@pytest.mark.parametrize('name, text', [
+    ('diverged', 'the training loss is not finite at epoch 1'),
+    ('broken', 'the test loss is not finite after epoch')])  # which rank 0 alone sees
+def test_a_loss_that_is_not_finite_ends_all_workers(job, name, text):
+    folder, found, out = job
+    assert [one[name] for one in found] == [1, 1] and out.count(text) == 1 and 'Traceback' not in out
+    run = only_run(folder / name)
+    assert read_json(run)['outcome']['status'] == 'not finite' and read_csv(run)[-1]['test_error'] == ''
+    assert checkpoints(run) in ([], ['checkpoint-0001'])
+
+
+def test_a_reader_that_has_seen_enough_ends_the_job(mark):
+    """A worker that is this Python without MXNet stands for one that trains."""
+    code = 'from common.cli import run\ndef main():\n    while True:\n        print("line", flush=True)\nrun(main)'
+    worker = f'{ONLY_WORKERS}exec {shlex.join([sys.executable, "-c", code])}'
+    job = shlex.join([sys.executable, *LAUNCH[:-1], 'sh', '-c', worker])
+    done = subprocess.run(f'{job} | head -1', shell=True, cwd=ROOT, timeout=60, capture_output=True, text=True,
+                          env=dict(os.environ, **dict([mark])))
+    assert done.stdout == 'line\n' and 'Traceback' not in done.stderr and marked(mark) == []

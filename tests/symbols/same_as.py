@@ -21,7 +21,7 @@ for net in symbols.NETWORKS:
     arguments = [{'path': path} for path in symbols.ensemble.COMPONENTS] if net == 'component' else \
                 [{}, {'components': ['LLL', 'RRL']}] if net == 'ensemble' else [{}]
     for given in arguments:
-        for depth in %s:
+        for depth in DEPTHS:
             for dtype in ('float32', 'float16'):
                 symbol = symbols.get_symbol(net, depth, dtype=dtype, **given)
                 print(json.dumps([net, depth, dtype, given, symbol.tojson(remove_amp_cast=False)]))
@@ -29,7 +29,7 @@ for net, depth in imagenet.NETWORKS:
     for dtype in ('float32', 'float16'):
         symbol = imagenet.get_symbol(net, depth, dtype=dtype)
         print(json.dumps(['imagenet', net, depth, dtype, symbol.tojson(remove_amp_cast=False)]))
-""" % (DEPTHS,)
+""".replace('DEPTHS', str(DEPTHS))
 UNNAMED = re.compile(r'(activation|_mulscalar|_plus|mean|amp_cast|pooling|add_n)\d+')
 
 

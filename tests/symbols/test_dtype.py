@@ -4,8 +4,8 @@ import functools
 import numpy as np
 import pytest
 
-import symbols
 from common.mxnet import mx
+import symbols
 from symbols import imagenet
 from symbols.analysis.graph import nodes
 from symbols.analysis.summary import parameter_shapes, statistics_shapes
@@ -14,8 +14,8 @@ from symbols.layers import DTYPES
 from training.devices import has_bfloat16
 from training.initializer import initial_replicas
 
-CASES = [(symbols.get_symbol, 'dfn-mr', 14, symbols.IMAGE_SHAPE), (symbols.get_symbol, 'ensemble', 8, symbols.IMAGE_SHAPE),
-         (imagenet.get_symbol, 'dfn-mr', 44, imagenet.IMAGE_SHAPE), (imagenet.get_symbol, 'dfn2', 50, imagenet.IMAGE_SHAPE)]
+CASES = [(symbols.get_symbol, 'dfn-mr', 14, (3, 32, 32)), (symbols.get_symbol, 'ensemble', 8, (3, 32, 32)),
+         (imagenet.get_symbol, 'dfn-mr', 44, (3, 224, 224)), (imagenet.get_symbol, 'dfn2', 50, (3, 224, 224))]
 
 
 @pytest.mark.parametrize('dtype, on_cpu', [('float16', False), ('bfloat16', True)])

@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-import symbols
 from common.errors import UserError
+import symbols
 from symbols.analysis.graph import is_layer, nodes, weight_of
 from symbols.analysis.summary import parameter_shapes, statistics_shapes, summarize
 from symbols.ensemble import COMPONENTS, ENSEMBLE_7, components_label, parse_components
@@ -144,7 +144,8 @@ def test_components_come_in_the_order_of_the_tables_and_all_of_them_are_the_defa
 
 
 @pytest.mark.parametrize('text, message', [
-    ('LLL,XYZ', 'unknown component network XYZ: choose from LLL, RLL'), (',', 'no component network is named'), ('', 'no ')])
+    ('LLL,XYZ', 'unknown component network XYZ: choose from LLL, RLL'), (',', 'no component network is named'),
+    ('', 'no component network is named')])
 def test_a_set_that_is_none_says_why(text, message):
     with pytest.raises(ArgumentTypeError, match=message):
         parse_components(text)

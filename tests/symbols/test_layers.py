@@ -2,8 +2,8 @@
 import numpy as np
 import pytest
 
-import symbols
 from common.mxnet import mx
+import symbols
 from symbols.analysis.graph import nodes
 from symbols.layers import Layers
 from tests.reference import draw, train_pass

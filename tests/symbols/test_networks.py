@@ -5,9 +5,9 @@ import sys
 import numpy as np
 import pytest
 
-import symbols
 from common.errors import UserError
 from common.mxnet import mx
+import symbols
 from symbols.analysis.summary import parameter_shapes, summarize
 from tests.conftest import ROOT
 from tests.reference import draw, train_pass

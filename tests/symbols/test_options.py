@@ -1,6 +1,6 @@
 """The options that name a network."""
-import symbols
 from common.cli import Parser
+import symbols
 from symbols.options import KEYWORDS, add_options
 
 

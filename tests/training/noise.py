@@ -1,15 +1,11 @@
 """Small runs in this process: a plain network of 8 layers on 8×8 images of noise, three steps an epoch."""
-import csv
 import functools
-import json
-import logging
-import os
 from unittest import mock
 
 import numpy as np
 
-import symbols
 from common.mxnet import mx
+import symbols
 from training import options
 from training.loop import Trainer
 from training.run import open_run
@@ -17,8 +13,6 @@ from training.run import open_run
 RECIPE = dict(net='plain', depth=8, dataset='noise', epochs=2, batch_size=8, schedule='fractions')
 IMAGE_SHAPE = (3, 8, 8)
 TRAIN, TEST = 22, 10  # images; with eight a step, the last step of an epoch has six
-COLUMNS = 'epoch,lr,train_loss,train_error,test_loss,test_error,images_per_second,seconds'.split(',')
-TIMES = ('images_per_second', 'seconds')
 
 
 class Killed(BaseException):
@@ -83,11 +77,12 @@ def open_noise(log_dir, *words):
 
 
 def fit(log_dir, *words, noise=None):
-    """Train with the options in `words`; returns the exit status, None for a run that was Killed."""
+    """Train as a script does, with the options in `words`; returns its exit status, None for a run that was Killed."""
     run, noise = open_noise(log_dir, *words), noise or Noise()
+    if run.outcome:
+        return run.report(run.outcome)
     network = functools.partial(symbols.get_symbol, run.args.net, run.args.depth, bn_momentum=run.args.bn_momentum,
                                 **symbols.arguments_of(vars(run.args)))
-    logging.getLogger('train').propagate = False  # pytest would keep what is logged, and with it the run and its lock
     try:
         with mx.name.NameManager():  # which numbers unnamed operators from 0, as in a new process
             return Trainer(run, network, noise, noise.open(run)).fit()
@@ -103,39 +98,3 @@ def at(*place, do):
 def kill():
     """End the run at once."""
     raise Killed
-
-
-def only_run(log_dir):
-    """The one run directory under a log directory."""
-    run, = [folder for folder, _, files in os.walk(log_dir) if 'config.json' in files]
-    return run
-
-
-def checkpoints(run):
-    """The names of a run's checkpoints, oldest first."""
-    return sorted(name for name in os.listdir(run) if name.startswith('checkpoint-'))
-
-
-def read_json(run, name='config.json'):
-    """A JSON file of a run."""
-    with open(os.path.join(run, name)) as file:
-        return json.load(file)
-
-
-def read_bytes(*path):
-    """The contents of a file."""
-    with open(os.path.join(*path), 'rb') as file:
-        return file.read()
-
-
-def read_csv(run, without=()):
-    """The rows of metrics.csv as texts, without some columns."""
-    with open(os.path.join(run, 'metrics.csv'), newline='') as file:
-        return [{name: cell for name, cell in row.items() if name not in without} for row in csv.DictReader(file)]
-
-
-def end(run):
-    """What a run leaves that does not depend on time: the bits of its last checkpoint, and metrics.csv."""
-    last = os.path.join(run, checkpoints(run)[-1])
-    return ({name: read_bytes(last, name) for name in os.listdir(last) if name != 'progress.json'},
-            read_csv(run, without=TIMES))

@@ -6,9 +6,9 @@ import signal
 import numpy as np
 import pytest
 
-import symbols
 from common.errors import UserError
 from common.mxnet import mx
+import symbols
 from training import checkpoint, devices
 from training.initializer import initial_replicas
 from training.optimizer import NesterovSGD

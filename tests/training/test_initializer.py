@@ -4,8 +4,8 @@ import functools
 import numpy as np
 import pytest
 
-import symbols
 from common.mxnet import mx
+import symbols
 from symbols.analysis.graph import nodes
 from symbols.analysis.summary import parameter_shapes, statistics_shapes
 from training.initializer import initial_parameters, initial_replicas, initial_statistics

@@ -11,15 +11,16 @@ import time
 import numpy as np
 import pytest
 
-import symbols
 from common.errors import UserError
 from common.mxnet import mx
 from distributed.collectives import Collectives
+import symbols
 from symbols.analysis.summary import parameter_shapes
 from symbols.ensemble import COMPONENTS
 from tests.reference import predict, torch_nesterov, train_pass
+from tests.runs import COLUMNS, checkpoints, end, only_run, read_bytes, read_csv, read_json
 from tests.training import noise
-from tests.training.noise import COLUMNS, Noise, at, checkpoints, end, fit, kill, only_run, read_csv, read_json
+from tests.training.noise import Noise, at, fit, kill
 from training import loop
 from training.initializer import initial_parameters
 
@@ -203,12 +204,12 @@ def test_a_test_loss_that_is_not_finite_ends_the_run_too(tmp_path, capsys):
 def test_a_finished_run_says_so_and_changes_nothing(tmp_path, capsys, monkeypatch):
     fit(tmp_path, '--epochs', 1)
     run = only_run(tmp_path)
-    before = {name: noise.read_bytes(run, name) for name in ('config.json', 'metrics.csv', 'train.log')}
+    before = {name: read_bytes(run, name) for name in ('config.json', 'metrics.csv', 'train.log')}
     monkeypatch.setenv('OMP_NUM_THREADS', '2')
     capsys.readouterr()
     assert fit(tmp_path, '--epochs', 1, '--no-verify') == 0
     assert re.search(r'is done: test error \d+\.\d\d % after 1 epochs', capsys.readouterr().out)
-    assert before == {name: noise.read_bytes(run, name) for name in before}
+    assert before == {name: read_bytes(run, name) for name in before}
 
 
 def test_an_ensembles_rows_have_every_component_and_all_without_it(tmp_path):

@@ -6,14 +6,14 @@ import os
 
 import pytest
 
-import symbols
-import train_cifar
-import train_imagenet
-import train_svhn
 from common.cli import Parser
 from common.errors import UserError
 from paper import recipes
+import symbols
 from tests.conftest import ROOT
+import train_cifar
+import train_imagenet
+import train_svhn
 from training import devices, options
 from training.options import CELL, NOTE, OPTIONS
 

@@ -2,11 +2,11 @@
 import numpy as np
 import pytest
 
-import symbols
 from common.errors import UserError
 from common.mxnet import mx
 from common.sharding import split_evenly
 from distributed.collectives import Collectives
+import symbols
 from symbols.analysis.summary import parameter_shapes, statistics_shapes
 from symbols.fused import fuse
 from tests.reference import predict, torch_nesterov, train_pass

@@ -6,7 +6,8 @@ import pytest
 
 from common.errors import UserError
 from common.mxnet import mx
-from tests.training.noise import fit, only_run, open_noise, read_json
+from tests.runs import only_run, read_json
+from tests.training.noise import fit, open_noise
 
 
 def write_outcome(log_dir, outcome):

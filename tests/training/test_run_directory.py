@@ -1,4 +1,5 @@
 """The run directory: what is found in it, what is written, and damage."""
+import contextlib
 import copy
 import json
 import logging
@@ -243,3 +244,16 @@ def test_a_worker_that_keeps_no_directory_writes_nothing(tmp_path, capsys, monke
     directory.logger.error('nothing')
     assert directory.outcome is None and os.listdir(tmp_path) == [] and capsys.readouterr() == ('', '')
     assert directory.logger is not logging.getLogger('train')
+
+
+def test_a_reader_of_the_output_that_has_seen_enough_is_not_ignored(path, monkeypatch):
+    """As `| head -1` leaves it; cli.py ends the command."""
+    directory, (read_end, write_end) = RunDirectory(path, config()), os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, 'w') as closed, monkeypatch.context() as patched:
+        patched.setattr('sys.stdout', closed)
+        with pytest.raises(BrokenPipeError):
+            directory.logger.info('an epoch')
+        patched.undo()
+        with contextlib.suppress(BrokenPipeError):
+            closed.close()

@@ -3,8 +3,8 @@ import functools
 
 import numpy as np
 
-import symbols
 from common.mxnet import mx
+import symbols
 from training.initializer import initial_replicas
 from training.synthetic import SyntheticSteps
 

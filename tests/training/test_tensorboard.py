@@ -4,7 +4,8 @@ import struct
 
 import pytest
 
-from tests.training.noise import TIMES, Noise, at, fit, kill, only_run, read_csv
+from tests.runs import TIMES, only_run, read_csv
+from tests.training.noise import Noise, at, fit, kill
 from training import tensorboard
 from training.tensorboard import Events, tag
 

@@ -4,8 +4,8 @@ import json
 import numpy as np
 import pytest
 
-import symbols
 from common.errors import UserError
+import symbols
 from symbols import imagenet
 from symbols.analysis.paths import count_paths, moments, paths_of
 from tests.symbols.test_ensemble import COMPONENT_DEPTHS

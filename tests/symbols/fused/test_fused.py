@@ -4,9 +4,9 @@ import re
 import numpy as np
 import pytest
 
-import symbols
 from common.errors import UserError
 from common.mxnet import mx
+import symbols
 from symbols import fused, imagenet
 from symbols.analysis.graph import nodes
 from symbols.analysis.summary import parameter_shapes, statistics_shapes

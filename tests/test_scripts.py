@@ -1,0 +1,32 @@
+"""The scripts as their names are typed, and that no library needs them."""
+import ast
+import glob
+import os
+import runpy
+
+import pytest
+
+from tests.conftest import ROOT
+
+SCRIPTS = [os.path.basename(path) for path in glob.glob(os.path.join(ROOT, '*.py'))]
+
+
+@pytest.mark.parametrize('script', SCRIPTS)
+def test_a_script_explains_itself(script, monkeypatch, capsys):
+    monkeypatch.setattr('sys.argv', [script, '--help'])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(os.path.join(ROOT, script), run_name='__main__')
+    out = capsys.readouterr().out
+    assert ended.value.code == 0 and out.startswith(f'usage: {script}') and f'    python {script} ' in out
+
+
+def test_no_library_imports_a_script():
+    names = {script.removesuffix('.py') for script in SCRIPTS}
+    assert {'train_cifar', 'eval', 'compare'} <= names
+    for package in ('benchmarks', 'common', 'data', 'distributed', 'paper', 'symbols', 'training'):
+        for path in glob.glob(os.path.join(ROOT, package, '**', '*.py'), recursive=True):
+            with open(path, encoding='utf-8') as file:
+                tree = ast.parse(file.read())
+            imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+            imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+            assert not imported & names, path
