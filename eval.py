@@ -197,22 +197,24 @@ class Reporter:
 
     def report_together(self, run_dirs: Sequence[str]) -> None:
         """Report runs as the members of one ensemble, component networks in the order of the paper's tables."""
-        loaded = {run_dir: load_run(run_dir, self.args.best) for run_dir in run_dirs}
-        for run_dir, one in loaded.items():
+        loaded = {}
+        for run_dir in run_dirs:
+            one = load_run(run_dir, self.args.best)
             if not one:
                 raise UserError(f'{run_dir} has no checkpoint yet')
+            loaded[run_dir] = one
         ensembles.check(loaded)
         runs = dict(sorted(loaded.items(), key=lambda item: tables_order(item[1].config)))
-        for one in runs.values():
-            print(one.title + ('' if one.is_finished else ' (not finished)'))
-        configs = {run_dir: one.config for run_dir, one in runs.items()}
+        for member in runs.values():
+            print(member.title + ('' if member.is_finished else ' (not finished)'))
+        configs = {run_dir: member.config for run_dir, member in runs.items()}
         first = next(iter(configs.values()))
         path = self.args.save and ensembles.path_of(configs)
-        errors = self.report(f'ensemble of {len(runs)} runs', [one.model for one in runs.values()],
+        errors = self.report(f'ensemble of {len(runs)} runs', [member.model for member in runs.values()],
                              ensembles.member_names(configs), first['options']['dataset'],
                              first['options']['data_dir'], ensembles.test_images(first))
         if path:
-            ensembles.save(path, configs, errors.overall)
+            ensembles.save(path, configs, float(errors.overall))
             print(path)
 
     def _print_parts(self, names, texts):

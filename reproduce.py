@@ -118,7 +118,7 @@ def estimate(pending: Sequence[Command], args: argparse.Namespace) -> None:
     print(f'on {" ".join(map(str, contexts))}; training steps alone, of {BATCH["others"]} images a device, ImageNet '
           f'{BATCH["imagenet"]}; each run from its start')
     print(f'{"hours":>9} {"images/s":>9}  run')
-    speeds, total = {}, 0
+    speeds, total = {}, 0.0
     for command in pending:
         experiment = command.experiment
         key = experiment._replace(dataset='imagenet' if experiment.dataset == 'imagenet' else 'cifar10')
@@ -177,7 +177,7 @@ def main() -> int:
 
 def run_all(todo: Sequence[Command], after: Sequence[Command], args: argparse.Namespace) -> int:
     """Execute what is not done; returns the exit status."""
-    for gpus in sorted({None if args.cpus else gpus_of(command.experiment, args) for command in todo}):
+    for gpus in sorted({gpus_of(command.experiment, args) for command in todo} if not args.cpus else ()):
         devices.contexts(gpus)  # or one line for all
     if args.pack:
         chosen = packs(todo, args.per_gpu)

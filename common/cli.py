@@ -76,7 +76,7 @@ def leave(status: int | str | None) -> None:
     if status and os.environ.get('DMLC_ROLE') == 'worker':
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(status)
+        os._exit(status if isinstance(status, int) else 1)
     sys.exit(status)
 
 

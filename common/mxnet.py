@@ -143,7 +143,7 @@ load_nvidia_wheels()
 # MXNet would import these for its old estimators, its quantization and conversions of sparse arrays, none of which this
 # project uses. Without them it starts in two thirds of the time.
 NOT_NEEDED = [name for name in ('scipy', 'sklearn') if name not in sys.modules]
-sys.modules.update(dict.fromkeys(NOT_NEEDED))
+sys.modules.update(dict.fromkeys(NOT_NEEDED))  # type: ignore[arg-type]  # None stops an import
 
 try:
     import mxnet as mx  # noqa: E402,F401  everything above has to come first

@@ -3,15 +3,15 @@ from typing import NamedTuple
 
 
 class Shard(NamedTuple):
-    """The devices of this process among those of the whole job: `count` of `total`, from number `first`."""
+    """The devices of this process among those of the whole job: `here` of `total`, from number `first`."""
 
     first: int = 0
-    count: int = 1
+    here: int = 1
     total: int = 1
 
     def slices(self, images: int) -> list[slice]:
         """The part of a batch of `images` images for each device of this process."""
-        return split_evenly(images, self.total)[self.first:self.first + self.count]
+        return split_evenly(images, self.total)[self.first:self.first + self.here]
 
 
 def split_evenly(images: int, devices: int) -> list[slice]:

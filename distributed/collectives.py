@@ -73,10 +73,10 @@ class Collectives:
             self._store.push(key, own)
             self._store.pull(key, arrays)
 
-    def all_reduce_numbers(self, numbers: Sequence[float]) -> Sequence[float]:
+    def all_reduce_numbers(self, numbers: Sequence[float] | np.ndarray) -> np.ndarray:
         """The sums over the workers of a short list of numbers; float32 where there are several workers."""
         if self.num_workers == 1:
-            return numbers
+            return np.asarray(numbers)
         length = len(numbers)
         if length not in self._key_of_length:
             self._key_of_length[length] = self.new_key((length,))

@@ -1,7 +1,6 @@
 """The commands whose runs make a table or a figure of the paper."""
 import argparse
 import os
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -17,8 +16,8 @@ TARGETS = [f'table{number}' for number in paper.TABLES] + [f'figure{number}' for
 
 def parsed(target: str) -> tuple[str, int]:
     """`table4` → ('table', 4)."""
-    kind, number = re.fullmatch(r'([a-z]+)(\d+)', target).groups()
-    return kind, int(number)
+    kind = 'table' if target.startswith('table') else 'figure'
+    return kind, int(target.removeprefix(kind))
 
 
 def measurements_of(target: str) -> list[experiments.Measurement]:

@@ -7,7 +7,7 @@ runs pathLLL-seed1 … pathRRR-seed1: the options that they share, `members`, an
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from common.errors import UserError
 from common.files import write_atomically
@@ -17,7 +17,7 @@ from training.run_directory import count_devices, status
 PREFIX = 'together'
 
 
-def check(runs: dict[str, tuple]) -> None:
+def check(runs: Mapping[str, tuple]) -> None:
     """Raise UserError unless runs can be one ensemble: one data set, depth and test set, and one output each.
 
     Args:

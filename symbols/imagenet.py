@@ -14,6 +14,7 @@ Appendix A.1 states (tests/symbols/analysis/test_paths.py):
   and takes both or neither: 9 fusions instead of 16.
 """
 from collections.abc import Iterator
+from typing import Any
 
 from common.errors import UserError
 from common.mxnet import mx
@@ -43,8 +44,8 @@ class ImageNetLayers(Layers):
         x = self.cast(self.in_float32().basic(self.variable('data'), 'C', 64, stride=2, kernel=7))
         return mx.sym.Pooling(x, kernel=(3, 3), stride=(2, 2), pool_type='max')
 
-    def units(self, n: tuple[int, ...]) -> Iterator[Unit]:
-        """The units of the four groups, n of each; the first of a group changes the width."""
+    def units(self, n: Any) -> Iterator[Unit]:
+        """The units of the four groups, whose numbers n holds; the first of a group changes the width."""
         for group, count in enumerate(n, 1):
             for unit in range(1, count + 1):
                 stride = 2 if group > 1 and unit == 1 else 1

@@ -7,7 +7,7 @@ second input (`Layers.copy`), it shares its parameters, and the name of the copy
 """
 import copy
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -84,7 +84,7 @@ class Layers:
         """
         return self.cast(self.in_float32().basic(self.variable('data'), 'C', self.widths[1]))
 
-    def units(self, n: int) -> Iterator[Unit]:
+    def units(self, n: Any) -> Iterator[Unit]:
         """The n units of each group; groups 2 and 3 begin with stride 2."""
         for group in GROUPS:
             for unit in range(1, n + 1):

@@ -18,5 +18,5 @@ class Network(NamedTuple):
     title: str
     units: tuple | None = None
     argument: str | None = None
-    keywords: dict | None = None
+    keywords: dict = {}
     paths_of_units: Callable | None = None

@@ -34,8 +34,8 @@ def folder_name(epoch: int, step: int) -> str:
 
 def position(folder: str) -> tuple[int, int]:
     """(epoch, step) of a checkpoint's folder."""
-    epoch, step = NAME.match(os.path.basename(folder)).groups()
-    return int(epoch), int(step or 0)
+    _, epoch, *step = os.path.basename(folder).split('-')
+    return int(epoch), int(step[0]) if step else 0
 
 
 def find(run_dir: str) -> list[str]:
@@ -44,7 +44,7 @@ def find(run_dir: str) -> list[str]:
     return sorted((os.path.join(run_dir, name) for name in names), key=position)
 
 
-def save(run_dir: str | None, symbol: mx.sym.Symbol, replicas: Replicas, optimizer: NesterovSGD,
+def save(run_dir: str, symbol: mx.sym.Symbol, replicas: Replicas, optimizer: NesterovSGD,
          progress: dict) -> None:
     """Write a checkpoint and remove those no longer needed. Every worker has to call this; rank 0 writes.
 
@@ -151,12 +151,12 @@ def load_progress(folder: str) -> dict:
     return progress
 
 
-def restore(folder: str | None, replicas: Replicas, optimizer: NesterovSGD) -> dict | None:
+def restore(folder: str, replicas: Replicas, optimizer: NesterovSGD) -> dict | None:
     """Put a checkpoint's weights, statistics and momentum into place.
 
-    Every worker has to call this. Rank 0 reads the folder and returns its progress; for the others both are None.
+    Every worker has to call this. Rank 0 reads the folder and returns its progress, the others None.
     """
-    progress, state, statistics = None, None, None
+    progress, state, statistics = None, {}, []
     if replicas.collectives.rank == 0:
         progress = load_progress(folder)
         _, parameters, _ = load_model(folder)

@@ -102,11 +102,12 @@ def evaluate(predictor, batches: Iterable, images: int | None = None,
     Raises:
         RuntimeError: there were more or fewer images than `images`.
     """
-    tally, confusion, each, without, some = Tally(), None, [], [], [Tally() for _ in subsets]
+    tally, each, without, some = Tally(), [], [], [Tally() for _ in subsets]
+    confusion = np.zeros((0, 0), np.int64)
     with tqdm(total=images, unit=' images', desc='evaluation', leave=False, disable=None) as bar:
         for data, labels in batches:
             members = predictor.predict(data)
-            if confusion is None:
+            if not confusion.size:
                 confusion = np.zeros((members[0].shape[1],) * 2, np.int64)
                 if len(members) > 1:
                     each, without = [Tally() for _ in members], [Tally() for _ in members]

@@ -37,7 +37,7 @@ def _draw(name, shape, random):
     return random.uniform(-1, 1, shape) / np.sqrt(fan_in)
 
 
-def initial_replicas(network: Callable, devices: Sequence, image_shape: Sequence[int], seed: int = 1,
+def initial_replicas(network: Callable, devices: Sequence, image_shape: tuple[int, ...], seed: int = 1,
                      collectives: Collectives | None = None, dtype: str = 'float32', loss_scale: float = 1,
                      mirror: bool = False) -> Replicas:
     """Replicas of a network at its initial weights; on the CPU in the form that trains faster.

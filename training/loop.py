@@ -173,7 +173,7 @@ class Trainer:
 
     def _evaluate(self):
         begun, split = time.monotonic(), self.dataset.test_split
-        batches = self.dataset.evaluation_batches(split, self.dataset.test_batch * self.run.shard.count)
+        batches = self.dataset.evaluation_batches(split, self.dataset.test_batch * self.run.shard.here)
         test = evaluate(self.replicas.predictor(), batches, self.dataset.about[split]['records'])
         return self._row(test, self.progress.seconds + time.monotonic() - begun)
 
@@ -195,7 +195,7 @@ class Trainer:
         found = checkpoint.find(self.directory.path) if self.collectives.rank == 0 else []
         if not self.collectives.broadcast_object(bool(found)):
             return
-        saved = checkpoint.restore(found[-1] if found else None, self.replicas, self.optimizer)
+        saved = checkpoint.restore(found[-1] if found else '', self.replicas, self.optimizer)
         position = self.collectives.broadcast_object(saved and {'epoch': saved['epoch'], 'step': saved['step']})
         self.progress = Progress.from_json(saved) if saved else Progress(**position)
         self.directory.write_metrics(self.progress.rows)

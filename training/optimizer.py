@@ -19,7 +19,7 @@ class NesterovSGD:
         """Start with zero momentum; the gradients are `loss_scale` times as large as they should be."""
         self.replicas, self.momentum, self.weight_decay = replicas, momentum, weight_decay
         self.loss_scale = loss_scale
-        self.learning_rate = None  # of the last step, which scales the buffers
+        self.learning_rate: float | None = None  # of the last step, which scales the buffers
         self.buffers = [replica.flat.zeros_like() for replica in replicas.replicas]
         self._results = [replica.flat.zeros_like() for replica in replicas.replicas]
 
@@ -41,10 +41,10 @@ class NesterovSGD:
         """What a resume needs: the learning rate, and the buffers {name: NDArray}, the same on every device."""
         return {'learning_rate': self.learning_rate, 'buffers': self.buffers[0].arrays}
 
-    def load_state_dict(self, state: dict | None) -> None:
+    def load_state_dict(self, state: dict) -> None:
         """Take up a state_dict. Every worker has to call this; rank 0's state counts."""
         collectives = self.replicas.collectives
-        self.learning_rate = collectives.broadcast_object(state and state['learning_rate'])
+        self.learning_rate = collectives.broadcast_object(state.get('learning_rate'))
         if collectives.rank == 0:
             for own in self.buffers:
                 for name, buffer in own.arrays.items():

@@ -34,6 +34,7 @@ class Replica:
     def __init__(self, symbol, device, image_shape, parameters, statistics, train):
         self.symbol, self.device, self.image_shape = symbol, device, tuple(image_shape)
         self.statistics = {name: mx.nd.array(value, device) for name, value in statistics.items()}
+        self.gradients: dict[str, mx.nd.NDArray] | None = None
         if train:
             self.flat = Flat({name: value.shape for name, value in parameters.items()}, device)
             self.flat_gradients = self.flat.zeros_like()
@@ -42,7 +43,6 @@ class Replica:
                 self.parameters[name][:] = value
         else:
             self.parameters = {name: mx.nd.array(value, device) for name, value in parameters.items()}
-            self.gradients = None
         self._executors = {}
 
     def forward(self, data: np.ndarray, labels: np.ndarray | None = None):
@@ -141,7 +141,7 @@ class Replicas:
         ends = np.cumsum([len(value) for value in arrays.values()])
         return dict(zip(arrays, np.split(vector, ends[:-1])))
 
-    def restore_statistics(self, per_device: list[Arrays] | None) -> None:
+    def restore_statistics(self, per_device: list[Arrays]) -> None:
         """Put back what `statistics` returned. Every worker has to call this; rank 0's argument counts."""
         shard = self.collectives.shard
         table = np.zeros((shard.total, sum(len(value) for value in self.replicas[0].statistics.values())), np.float32)
@@ -168,7 +168,7 @@ class Replicas:
 
 def mean_statistics(per_device: Sequence[Arrays]) -> Arrays:
     """The mean of several devices' running statistics; of equal ones, exactly these."""
-    return {name: np.mean([own[name] for own in per_device], axis=0, dtype=np.float64).astype(np.float32)
+    return {name: np.asarray(np.mean([own[name] for own in per_device], axis=0, dtype=np.float64), np.float32)
             for name in per_device[0]}
 
 

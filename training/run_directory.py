@@ -223,7 +223,7 @@ class RunDirectory:
 class NoRunDirectory:
     """The run directory of a worker that keeps none: it says and writes nothing."""
 
-    path, outcome = None, None
+    path, outcome = '', None
 
     def __init__(self, config: dict):
         self.config, self.logger = config, logging.getLogger('worker')

@@ -1,4 +1,5 @@
 """Learning rates as pure functions of the epoch: schedule(epoch, epochs, base)."""
+from collections.abc import Callable
 from functools import partial
 
 FRACTIONS = (1 / 2, 3 / 4, 7 / 8)  # of the epochs; the rate drops after them (section 6.2)
@@ -18,7 +19,7 @@ def by_steps(epoch: int, epochs: int, base: float, divisor: float, every: int) -
     return base / divisor ** ((epoch - 1) // every)
 
 
-SCHEDULES = {
+SCHEDULES: dict[str, Callable[..., float]] = {
     'fractions': by_fractions,                                # CIFAR and SVHN, section 6.2
     'main': partial(by_steps, divisor=10, every=30),          # ImageNet, section 6.5
     'appendix': partial(by_steps, divisor=2, every=10),       # ImageNet, Appendix A.1

@@ -12,7 +12,7 @@ from training.run_directory import without_seed
 def add_caption(figure: Figure, text: str) -> None:
     """Write a caption below everything that is drawn."""
     width, height = figure.get_size_inches()
-    box = figure.get_tightbbox(figure.canvas.get_renderer())
+    box = figure.get_tightbbox()
     lines = '\n'.join(line for part in text.split('\n') for line in textwrap.wrap(part, int(18 * box.width)))
     figure.text(box.x0 / width, box.y0 / height - 0.08 / height, lines, va='top', fontsize=6.5, color='#444444')
 

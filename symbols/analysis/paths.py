@@ -17,7 +17,7 @@ the average of two streams offers the way without a layer twice:
 import itertools
 import math
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import symbols
 from common.errors import UserError
@@ -46,6 +46,8 @@ def paths_of(net: str, depth: int, dataset: str = 'cifar10', **arguments) -> tup
     Raises:
         UserError: there is no such network.
     """
+    layers: Layers
+    n: Any
     if dataset == 'imagenet':
         if symbols.arguments_of(arguments):
             raise UserError('no network for ImageNet has --' + ' or --'.join(symbols.ARGUMENTS))

@@ -101,7 +101,7 @@ def _scales(graph, readers):
 
     What BatchNorm puts into a sum can have any scale, by its gamma and beta; it takes the one of the other terms.
     """
-    scales, halvings = [1] * len(graph), set()
+    scales, halvings = [1.0] * len(graph), set()
     for index, node in enumerate(graph):
         sources = [source for source, *_ in node['inputs']]
         if node['op'] in SUMS:
