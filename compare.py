@@ -18,9 +18,10 @@ the note with their letter says what differs.
   - a single run outside the paper's spread, the 95 % prediction interval of its five runs.
 Errors in brackets are not tested, nor are those for which the paper prints no deviation.
 """
-import paper
+
 from common.cli import Parser, run
 from common.errors import UserError
+import paper
 from paper import results
 from paper.formats import FORMATS
 from paper.tables import table
@@ -31,8 +32,12 @@ REPORT = 'report'
 def parser() -> Parser:
     """The command line."""
     parser = Parser(description=__doc__)
-    parser.add_argument('what', choices=[*map(str, paper.TABLES), REPORT], metavar='TABLE|report',
-                        help='number of a table, 1 to 7, or the report')
+    parser.add_argument(
+        'what',
+        choices=[*map(str, paper.TABLES), REPORT],
+        metavar='TABLE|report',
+        help='number of a table, 1 to 7, or the report',
+    )
     parser.add_argument('--format', choices=list(FORMATS), help='how a table is printed (default: text)')
     parser.add_argument('--out', metavar='FILE', help='where the report is written (default: figures/report.html)')
     parser.add_argument('--log-dir', default='logs', help='folder with the run directories')

@@ -10,16 +10,17 @@
 The result does not depend on the batch size or the number of devices. Images are never augmented. An ensemble predicts
 by the mean of its members' softmax outputs; its loss is the mean of their losses.
 """
+
 import argparse
+from collections.abc import Sequence
 import math
 import statistics
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-import data
 from common.cli import Parser, positive_int, run
 from common.errors import UserError
+import data
 from paper import ensembles
 from symbols.analysis.graph import output_kinds
 from symbols.analysis.summary import parameter_shapes, statistics_shapes
@@ -38,29 +39,48 @@ def parser() -> Parser:
     """The command line."""
     parser = Parser(description=__doc__)
     parser.add_argument('runs', nargs='*', metavar='RUN_DIR', help='run directories, or directories above them')
-    parser.add_argument('--best', action='store_true',
-                        help="the checkpoint with the smallest test error instead of the newest (the paper's tables "
-                             'show the last epoch)')
+    parser.add_argument(
+        '--best',
+        action='store_true',
+        help="the checkpoint with the smallest test error instead of the newest (the paper's tables "
+        'show the last epoch)',
+    )
     parser.add_argument('--per-class', action='store_true', help='print which class is taken for which')
     parser.add_argument('--batch-size', type=positive_int, default=100, help='images at a time, over all devices')
     ensemble = parser.add_argument_group('ensembles')
-    ensemble.add_argument('--ensemble', action='store_true',
-                          help='take all runs named as the members of one ensemble, each with its own weights')
-    ensemble.add_argument('--save', action='store_true',
-                          help='with --ensemble, for the eight component networks: keep the error beside their runs, '
-                               'where compare.py finds it')
-    ensemble.add_argument('--drop-one', action='store_true',
-                          help='show the error without each member in turn as well (Table 3)')
-    ensemble.add_argument('--without', metavar='NAME,...', action='append', default=[],
-                          help='show the error without these members, such as RRR, not trained again (Figure 5)')
+    ensemble.add_argument(
+        '--ensemble',
+        action='store_true',
+        help='take all runs named as the members of one ensemble, each with its own weights',
+    )
+    ensemble.add_argument(
+        '--save',
+        action='store_true',
+        help='with --ensemble, for the eight component networks: keep the error beside their runs, '
+        'where compare.py finds it',
+    )
+    ensemble.add_argument(
+        '--drop-one', action='store_true', help='show the error without each member in turn as well (Table 3)'
+    )
+    ensemble.add_argument(
+        '--without',
+        metavar='NAME,...',
+        action='append',
+        default=[],
+        help='show the error without these members, such as RRR, not trained again (Figure 5)',
+    )
     files = parser.add_argument_group("MXNet's files instead of a run")
     files.add_argument('--symbol', metavar='FILE', help='the network, …-symbol.json')
     files.add_argument('--params', metavar='FILE', help='its weights and statistics, ….params')
     files.add_argument('--dataset', choices=data.NAMES, help='what to evaluate it on')
-    options.add_options(parser, ('data_dir', 'no_verify', 'gpus', 'cpus'),
-                        data_dir=dict(help="folder of the data set's files (default: the run's)"))
-    parser.add_argument('--split', choices=['test', 'val'],
-                        help="val: SVHN's images held out (default: what the run is tested on)")
+    options.add_options(
+        parser,
+        ('data_dir', 'no_verify', 'gpus', 'cpus'),
+        data_dir=dict(help="folder of the data set's files (default: the run's)"),
+    )
+    parser.add_argument(
+        '--split', choices=['test', 'val'], help="val: SVHN's images held out (default: what the run is tested on)"
+    )
     return parser
 
 
@@ -85,8 +105,9 @@ def load_run(run_dir: str, best: bool) -> Loaded | None:
     folder = best_of(run_dir, found) if best else found[-1]
     epoch, step = checkpoint.position(folder)
     steps = f' and {step} steps' if step else ''
-    return Loaded(f'{run_dir}, epoch {epoch} of {config["options"]["epochs"]}{steps}', config,
-                  checkpoint.load_model(folder))
+    return Loaded(
+        f'{run_dir}, epoch {epoch} of {config["options"]["epochs"]}{steps}', config, checkpoint.load_model(folder)
+    )
 
 
 def best_of(run_dir: str, found: Sequence[str]) -> str:
@@ -96,8 +117,9 @@ def best_of(run_dir: str, found: Sequence[str]) -> str:
     for folder in found:
         if checkpoint.position(folder) == (best, 0):
             return folder
-    raise UserError(f'{run_dir} does not keep the checkpoint of its best epoch, {best} (committed runs keep only the '
-                    'last)')
+    raise UserError(
+        f'{run_dir} does not keep the checkpoint of its best epoch, {best} (committed runs keep only the last)'
+    )
 
 
 def check_model(model: checkpoint.Model, image_shape: tuple, classes: int) -> None:
@@ -105,10 +127,14 @@ def check_model(model: checkpoint.Model, image_shape: tuple, classes: int) -> No
     symbol, parameters, statistics_ = model
     _, shapes, _ = symbol.infer_shape_partial(data=(1, *image_shape))
     if not output_kinds(symbol) <= {'SoftmaxOutput', 'softmax'} or set(shapes) != {(1, classes)}:
-        raise UserError(f'the network has to end in a softmax over {classes} classes; it has '
-                        f'{" and ".join(symbol.list_outputs())} of shape {shapes}')
-    for expected, there in ((parameter_shapes(symbol, image_shape), parameters),
-                            (statistics_shapes(symbol, image_shape), statistics_)):
+        raise UserError(
+            f'the network has to end in a softmax over {classes} classes; it has '
+            f'{" and ".join(symbol.list_outputs())} of shape {shapes}'
+        )
+    for expected, there in (
+        (parameter_shapes(symbol, image_shape), parameters),
+        (statistics_shapes(symbol, image_shape), statistics_),
+    ):
         for name, shape in expected.items():
             if name not in there or there[name].shape != shape:
                 raise UserError(f'the weights do not belong to the network: it needs {name} of shape {shape}')
@@ -125,15 +151,18 @@ class Errors(NamedTuple):
     @classmethod
     def of(cls, found: Evaluation) -> 'Errors':
         """The errors of an evaluation."""
-        return cls(found.tally.error, *([tally.error for tally in part]
-                                        for part in (found.each, found.without, found.subsets)))
+        return cls(
+            found.tally.error, *([tally.error for tally in part] for part in (found.each, found.without, found.subsets))
+        )
 
     @classmethod
     def texts(cls, several: Sequence['Errors']) -> 'Errors':
         """The texts of one Errors, or mean ± population standard deviation of several."""
+
         def text(*values):
             deviation = f' ± {statistics.pstdev(values):.2f}' if len(values) > 1 else ''
             return f'{statistics.mean(values):.2f}{deviation}'
+
         overall, *parts = zip(*several)
         return cls(text(*overall), *([text(*values) for values in zip(*part)] for part in parts))
 
@@ -144,8 +173,15 @@ class Reporter:
     def __init__(self, args: argparse.Namespace):
         self.args, self.contexts, self._datasets = args, devices.contexts(args.gpus, args.cpus), {}
 
-    def report(self, title: str, models: Sequence[checkpoint.Model], names: Sequence[str], dataset_name: str,
-               folder: str | None, images: str | None = None) -> Errors:
+    def report(
+        self,
+        title: str,
+        models: Sequence[checkpoint.Model],
+        names: Sequence[str],
+        dataset_name: str,
+        folder: str | None,
+        images: str | None = None,
+    ) -> Errors:
         """Print the error of the models together and, where there are several outputs, of each.
 
         Args:
@@ -162,14 +198,20 @@ class Reporter:
             print(f'note: these are not the test images of {title}', file=sys.stderr)
         for model in models:
             check_model(model, dataset.image_shape, len(dataset.classes))
-        found = evaluate(JointPredictor(models, self.contexts, dataset.image_shape),
-                         dataset.evaluation_batches(split, self.args.batch_size), dataset.about[split]['records'],
-                         subsets)
+        found = evaluate(
+            JointPredictor(models, self.contexts, dataset.image_shape),
+            dataset.evaluation_batches(split, self.args.batch_size),
+            dataset.about[split]['records'],
+            subsets,
+        )
         tally, errors = found.tally, Errors.of(found)
         top5 = f'top-5 error {tally.error5:.2f} %, ' if dataset.has_top5 else ''
         broken = '' if math.isfinite(tally.loss) else ' (the network is broken)'
-        print(f'{title}: {split} error {tally.error:.2f} %, {top5}loss {tally.mean_loss:.4f}, {tally.seen:,} images'
-              f'{broken}', flush=True)
+        print(
+            f'{title}: {split} error {tally.error:.2f} %, {top5}loss {tally.mean_loss:.4f}, {tally.seen:,} images'
+            f'{broken}',
+            flush=True,
+        )
         self._print_parts(names, Errors.texts([errors]))
         if self.args.per_class:
             print('\n'.join(confusion_table(found.confusion, dataset.classes)))
@@ -184,8 +226,16 @@ class Reporter:
                 print(f'{run_dir}: no checkpoint yet')
                 continue
             names, own = member_names(loaded.model[0]), loaded.config['options']
-            errors.append(self.report(loaded.title, [loaded.model], names, own['dataset'], own['data_dir'],
-                                      ensembles.test_images(loaded.config)))
+            errors.append(
+                self.report(
+                    loaded.title,
+                    [loaded.model],
+                    names,
+                    own['dataset'],
+                    own['data_dir'],
+                    ensembles.test_images(loaded.config),
+                )
+            )
             finished += loaded.is_finished
         if len(run_dirs) == finished > 1:
             texts = Errors.texts(errors)
@@ -210,9 +260,14 @@ class Reporter:
         configs = {run_dir: member.config for run_dir, member in runs.items()}
         first = next(iter(configs.values()))
         path = self.args.save and ensembles.path_of(configs)
-        errors = self.report(f'ensemble of {len(runs)} runs', [member.model for member in runs.values()],
-                             ensembles.member_names(configs), first['options']['dataset'],
-                             first['options']['data_dir'], ensembles.test_images(first))
+        errors = self.report(
+            f'ensemble of {len(runs)} runs',
+            [member.model for member in runs.values()],
+            ensembles.member_names(configs),
+            first['options']['dataset'],
+            first['options']['data_dir'],
+            ensembles.test_images(first),
+        )
         if path:
             ensembles.save(path, configs, float(errors.overall))
             print(path)
@@ -225,8 +280,9 @@ class Reporter:
 
     def _dataset(self, name, folder):
         if (name, folder) not in self._datasets:
-            self._datasets[name, folder] = data.load_for_evaluation(name, folder, self.args.split,
-                                                                    verify=not self.args.no_verify)
+            self._datasets[name, folder] = data.load_for_evaluation(
+                name, folder, self.args.split, verify=not self.args.no_verify
+            )
         return self._datasets[name, folder]
 
 
@@ -244,13 +300,22 @@ def confusion_table(confusion: 'np.ndarray', names: Sequence[str]) -> list[str]:
     errors = [100 * (1 - row[label] / max(1, row.sum())) for label, row in enumerate(confusion)]
     width = max(map(len, names))
     if len(names) > WIDEST_TABLE:
-        taken = [', '.join(f'{names[other]} {row[other]}' for other in (-row).argsort(kind='stable')[:4]
-                           if other != label and row[other]) for label, row in enumerate(confusion)]
+        taken = [
+            ', '.join(
+                f'{names[other]} {row[other]}'
+                for other in (-row).argsort(kind='stable')[:4]
+                if other != label and row[other]
+            )
+            for label, row in enumerate(confusion)
+        ]
         return [f'{"class":{width}}  error %  most often taken for'] + [
-            f'{name:{width}}  {error:7.2f}  {others}' for name, error, others in zip(names, errors, taken)]
+            f'{name:{width}}  {error:7.2f}  {others}' for name, error, others in zip(names, errors, taken)
+        ]
     cell = max(width, 4)
-    lines = ['rows: the class, columns: what it was taken for',
-             ' ' * (width + 2) + ' '.join(name.rjust(cell) for name in names) + '  error %']
+    lines = [
+        'rows: the class, columns: what it was taken for',
+        ' ' * (width + 2) + ' '.join(name.rjust(cell) for name in names) + '  error %',
+    ]
     for name, row, error in zip(names, confusion, errors):
         lines.append(f'{name:>{width}}  ' + ' '.join(f'{count:{cell}}' for count in row) + f'  {error:7.2f}')
     return lines

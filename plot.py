@@ -1,22 +1,23 @@
 """Draw runs, networks and the paper's figures, as PNG and SVG.
 
-    python plot.py curves logs/cifar10/resnet-110 logs/cifar10/dfn-mr-56         # in the form of Figure 12
-    python plot.py network --net dfn-mr --depth 14                               # in the form of Figure 7
-    python plot.py network --net resnet dfn-il dfn-mr --depth 26 14 14           # side by side
-    python plot.py network --net dfn-f3 tandem ensemble --depth 14               # in the form of Figure 1
-    python plot.py depths --net resnet dfn1 dfn2 --depth 50 --dataset imagenet   # in the form of Figure 11
-    python plot.py figure 2                                                      # any figure of the paper, 1 to 12
+python plot.py curves logs/cifar10/resnet-110 logs/cifar10/dfn-mr-56         # in the form of Figure 12
+python plot.py network --net dfn-mr --depth 14                               # in the form of Figure 7
+python plot.py network --net resnet dfn-il dfn-mr --depth 26 14 14           # side by side
+python plot.py network --net dfn-f3 tandem ensemble --depth 14               # in the form of Figure 1
+python plot.py depths --net resnet dfn1 dfn2 --depth 50 --dataset imagenet   # in the form of Figure 11
+python plot.py figure 2                                                      # any figure of the paper, 1 to 12
 """
+
 import os
 import sys
 
-import data
-import symbols
 from common.cli import Parser, positive_int, run
 from common.errors import UserError
+import data
 from paper import results
 from paper.experiments import BARS, FIGURES
 from paper.figures import curves, depths, network, numbered, save
+import symbols
 from symbols.analysis.paths import COUNTS, DATASETS, NETS, paths_of
 from symbols.options import add_options
 
@@ -29,8 +30,10 @@ def draw_curves(args):
 def draw_network(args):
     """Networks side by side."""
     networks = _networks(args)
-    named = [(symbols.title(net, depth, **arguments), symbols.get_symbol(net, depth, **arguments))
-             for net, depth, arguments in networks]
+    named = [
+        (symbols.title(net, depth, **arguments), symbols.get_symbol(net, depth, **arguments))
+        for net, depth, arguments in networks
+    ]
     return network.draw(named), args.out or _default_stem(networks)
 
 
@@ -73,8 +76,10 @@ def _networks(args):
         if getattr(args, name) is not None and net not in args.net:
             raise UserError(f'--{name} is for --net {net}')
     each = args.depth * len(args.net) if len(args.depth) == 1 else args.depth
-    return [(net, depth, {arguments[net]: getattr(args, arguments[net])} if net in arguments else {})
-            for net, depth in zip(args.net, each, strict=True)]
+    return [
+        (net, depth, {arguments[net]: getattr(args, arguments[net])} if net in arguments else {})
+        for net, depth in zip(args.net, each, strict=True)
+    ]
 
 
 def _default_stem(networks):
@@ -87,9 +92,12 @@ def parser() -> Parser:
     commands = parser.add_subparsers(dest='command', metavar='curves|network|depths|figure', required=True)
 
     command = commands.add_parser('curves', help='training loss and test error of runs against epochs')
-    command.add_argument('runs', nargs='+', metavar='DIR',
-                         help='run directories, or directories above them; runs that differ in the seed alone become '
-                              'one curve')
+    command.add_argument(
+        'runs',
+        nargs='+',
+        metavar='DIR',
+        help='run directories, or directories above them; runs that differ in the seed alone become one curve',
+    )
     command.set_defaults(draw=draw_curves)
 
     command = commands.add_parser('network', help='the convolutions, FC and fusions of networks')
@@ -99,19 +107,32 @@ def parser() -> Parser:
     command = commands.add_parser('depths', help='how deep the component networks of networks are')
     _add_networks(command, NETS)
     command.add_argument('--dataset', choices=DATASETS, default='cifar10', help='the data set of the networks')
-    command.add_argument('--count', choices=list(COUNTS), default='nominal',
-                         help='what is counted; `python -m symbols paths --help` explains it')
+    command.add_argument(
+        '--count',
+        choices=list(COUNTS),
+        default='nominal',
+        help='what is counted; `python -m symbols paths --help` explains it',
+    )
     command.set_defaults(draw=draw_depths)
 
-    command = commands.add_parser('figure', help=f'a figure of the paper: {_listed(numbered.FROM_LOGS)} are drawn from '
-                                                 'runs, the others from the networks')
+    command = commands.add_parser(
+        'figure',
+        help=f'a figure of the paper: {_listed(numbered.FROM_LOGS)} are drawn from runs, the others from the networks',
+    )
     command.add_argument('number', type=int, choices=FIGURES, metavar='N', help='1 to 12')
     command.add_argument('--log-dir', default='logs', help='folder with the run directories')
     command.add_argument('--epochs', type=positive_int, help="the schedule of the runs to show (default: the paper's)")
-    command.add_argument('--depth', type=int, nargs='+',
-                         help=f'the depths to show in Figures {_listed(BARS)} (default: those in the paper)')
-    command.add_argument('--dataset', choices=list(data.SOURCES),
-                         help=f'the data set of the runs in Figures {_listed(BARS)} (default: cifar10)')
+    command.add_argument(
+        '--depth',
+        type=int,
+        nargs='+',
+        help=f'the depths to show in Figures {_listed(BARS)} (default: those in the paper)',
+    )
+    command.add_argument(
+        '--dataset',
+        choices=list(data.SOURCES),
+        help=f'the data set of the runs in Figures {_listed(BARS)} (default: cifar10)',
+    )
     command.set_defaults(draw=draw_figure)
 
     for command in commands.choices.values():

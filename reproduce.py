@@ -9,13 +9,14 @@
 Without --gpus or --cpus the commands have the paper's number of GPUs. Each run is one command whose log says all; the
 same command resumes what was interrupted. compare.py and plot.py show what there is.
 """
+
 import argparse
+from collections.abc import Sequence
 import os
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
 
 from common.cli import Parser, positive_int, run
 from common.errors import UserError
@@ -29,7 +30,7 @@ from training.synthetic import SyntheticSteps
 ROOT = os.path.dirname(os.path.abspath(__file__))
 IMAGES = {'cifar10': 50000, 'cifar100': 50000, 'svhn': 598388, 'imagenet': 1281167}  # to train on
 BATCH = {'imagenet': 16, 'others': 32}  # images of a probe, on each device
-WARM, TIMED = 2, 3        # steps of a probe
+WARM, TIMED = 2, 3  # steps of a probe
 
 
 def parser() -> Parser:
@@ -37,19 +38,35 @@ def parser() -> Parser:
     parser = Parser(description=__doc__)
     parser.add_argument('target', choices=TARGETS, metavar='TABLE|FIGURE', help='table1 to table7, figure1 to figure12')
     parser.add_argument('--run', action='store_true', help='execute the commands')
-    parser.add_argument('--estimate', action='store_true',
-                        help='estimate the hours of each run from a few steps of its network on these devices')
+    parser.add_argument(
+        '--estimate',
+        action='store_true',
+        help='estimate the hours of each run from a few steps of its network on these devices',
+    )
     parser.add_argument('--epochs', type=positive_int, help="the schedule of the runs (default: the paper's)")
     parser.add_argument('--seeds', type=seeds, metavar='K,K,…', help="seeds (default: as many as the paper's, from 1)")
-    parser.add_argument('--only', nargs='+', metavar='TEXT', default=[],
-                        help='runs with one of these in their directory, such as cifar10/dfn-mr-14')
-    parser.add_argument('--per-gpu', type=positive_int, default=1, metavar='K',
-                        help='runs at a time on the same GPUs, which small networks leave idle: a line is a pack of K')
+    parser.add_argument(
+        '--only',
+        nargs='+',
+        metavar='TEXT',
+        default=[],
+        help='runs with one of these in their directory, such as cifar10/dfn-mr-14',
+    )
+    parser.add_argument(
+        '--per-gpu',
+        type=positive_int,
+        default=1,
+        metavar='K',
+        help='runs at a time on the same GPUs, which small networks leave idle: a line is a pack of K',
+    )
     parser.add_argument('--pack', type=positive_int, metavar='I', help='with --run, the I-th pack alone')
-    options.add_options(parser, ('log_dir', 'data_dir', 'gpus', 'cpus'),
-                        data_dir=dict(help='folder with the data set (default: datasets/DATASET)'),
-                        gpus=dict(help="GPUs of each run (default: the paper's number of them)"),
-                        cpus=dict(default=None, help='CPU contexts of each run instead'))
+    options.add_options(
+        parser,
+        ('log_dir', 'data_dir', 'gpus', 'cpus'),
+        data_dir=dict(help='folder with the data set (default: datasets/DATASET)'),
+        gpus=dict(help="GPUs of each run (default: the paper's number of them)"),
+        cpus=dict(default=None, help='CPU contexts of each run instead'),
+    )
     return parser
 
 
@@ -84,8 +101,12 @@ def execute(todo: Sequence[Command], at_once: int = 1) -> int:
         pending = [command for command in pack if not command.has_ended]
         for command in pending:
             print(command.line(), flush=True)
-        statuses = _wait([subprocess.Popen([sys.executable, os.path.join(ROOT, command.words[0]), *command.words[1:]])
-                          for command in pending])
+        statuses = _wait(
+            [
+                subprocess.Popen([sys.executable, os.path.join(ROOT, command.words[0]), *command.words[1:]])
+                for command in pending
+            ]
+        )
         failed += sum(status != 0 and not command.has_ended for status, command in zip(statuses, pending))
     return failed
 
@@ -106,8 +127,9 @@ def _wait(processes):
 def images_per_second(experiment: Experiment, contexts: Sequence) -> float:
     """The speed of training steps on synthetic batches, without reading, evaluating or saving."""
     network, image_shape = results.network(experiment)
-    steps = SyntheticSteps(initial_replicas(network, contexts, image_shape),
-                           BATCH.get(experiment.dataset, BATCH['others']))
+    steps = SyntheticSteps(
+        initial_replicas(network, contexts, image_shape), BATCH.get(experiment.dataset, BATCH['others'])
+    )
     steps.seconds(WARM)
     return steps.images / steps.seconds(TIMED)
 
@@ -115,8 +137,10 @@ def images_per_second(experiment: Experiment, contexts: Sequence) -> float:
 def estimate(pending: Sequence[Command], args: argparse.Namespace) -> None:
     """Print the hours of each run, and of all; the speed of each network is measured once."""
     contexts = devices.contexts(args.gpus, args.cpus or 1)
-    print(f'on {" ".join(map(str, contexts))}; training steps alone, of {BATCH["others"]} images a device, ImageNet '
-          f'{BATCH["imagenet"]}; each run from its start')
+    print(
+        f'on {" ".join(map(str, contexts))}; training steps alone, of {BATCH["others"]} images a device, ImageNet '
+        f'{BATCH["imagenet"]}; each run from its start'
+    )
     print(f'{"hours":>9} {"images/s":>9}  run')
     speeds, total = {}, 0.0
     for command in pending:
@@ -154,8 +178,11 @@ def main() -> int:
         print(f'{args.target} needs no run: python plot.py figure {number} draws it', file=sys.stderr)
         return 0
     for place in other_devices(todo, args):
-        print(f'{place} was made on another number of devices, and stays as it is; with another --log-dir it is made '
-              'again', file=sys.stderr)
+        print(
+            f'{place} was made on another number of devices, and stays as it is; with another --log-dir it is made '
+            'again',
+            file=sys.stderr,
+        )
     pending = [command for command in todo if not command.has_ended]
     if args.estimate:
         estimate(pending, args)
@@ -170,8 +197,10 @@ def main() -> int:
         print('then the same command again, for what is evaluated of these runs together', file=sys.stderr)
     elif not pending and not evaluations:
         script = 'compare.py' if kind == 'table' else 'plot.py figure'
-        print(f'every run of {args.target} is done: python {script} {number} --log-dir {shlex.quote(args.log_dir)}',
-              file=sys.stderr)
+        print(
+            f'every run of {args.target} is done: python {script} {number} --log-dir {shlex.quote(args.log_dir)}',
+            file=sys.stderr,
+        )
     return 0
 
 

@@ -11,12 +11,13 @@
 The run goes to LOG_DIR/DATASET/NET-DEPTH/seedSEED; options off the default are part of the name. The same command
 again resumes it. Without --gpus it runs on the CPU.
 """
+
 import functools
 
-import data
-import symbols
 from common.cli import Parser, run
+import data
 from paper.recipes import CIFAR
+import symbols
 from training import options
 from training.loop import Trainer
 from training.run import open_run
@@ -27,18 +28,30 @@ DATASETS = [name for name in data.SOURCES if name != 'svhn']  # which has a scri
 def parser() -> Parser:
     """The command line; every default is the paper's."""
     return options.parser(
-        __doc__, (*symbols.OPTIONS, 'dataset', 'pad_value'), CIFAR,
+        __doc__,
+        (*symbols.OPTIONS, 'dataset', 'pad_value'),
+        CIFAR,
         dataset=dict(choices=DATASETS),
-        data_dir=dict(help='folder of the data set, packed or unpacked; missing files are fetched into it (default: '
-                           'datasets/DATASET)'))
+        data_dir=dict(
+            help='folder of the data set, packed or unpacked; missing files are fetched into it (default: '
+            'datasets/DATASET)'
+        ),
+    )
 
 
 def main() -> int:
     """Network, data, training."""
     run = open_run(parser())
     args = run.args
-    network = functools.partial(symbols.get_symbol, args.net, args.depth, len(data.SOURCES[args.dataset].classes),
-                                args.widen, args.bn_momentum, **symbols.arguments_of(vars(args)))
+    network = functools.partial(
+        symbols.get_symbol,
+        args.net,
+        args.depth,
+        len(data.SOURCES[args.dataset].classes),
+        args.widen,
+        args.bn_momentum,
+        **symbols.arguments_of(vars(args)),
+    )
     network()  # or one line that says what is wrong with it
     if run.outcome:
         return run.report(run.outcome)

@@ -12,10 +12,11 @@ RecordIO, with shorter sides of 480 and 256 pixels, on all cores; if interrupted
 The run goes to LOG_DIR/imagenet/NET-DEPTH/seedSEED; options off the default are part of the name. The same command
 again resumes it. Test errors are those of the center crops of the validation images.
 """
+
 import functools
 
-import data
 from common.cli import Parser, run
+import data
 from data.image_records import AUGMENTATIONS
 from paper.recipes import IMAGENET
 from symbols import imagenet
@@ -27,12 +28,16 @@ from training.run import open_run
 def parser() -> Parser:
     """The command line; every default is the paper's."""
     return options.parser(
-        __doc__, ('augmentation',), IMAGENET,
+        __doc__,
+        ('augmentation',),
+        IMAGENET,
         net=dict(choices=imagenet.NAMES),
         depth=dict(help='its depth: resnet 50 or 101, dfn-mr 44, dfn1 and dfn2 50'),
         augmentation=dict(choices=list(AUGMENTATIONS)),
-        data_dir=dict(help='folder of the official tar files, or of the folders train and val (default: '
-                           'datasets/imagenet)'))
+        data_dir=dict(
+            help='folder of the official tar files, or of the folders train and val (default: datasets/imagenet)'
+        ),
+    )
 
 
 def main() -> int:

@@ -9,13 +9,14 @@ Trains on train and extra together, 598,388 images, without augmentation, and te
 6,000 images are held out as `val`. The first start fetches 1.6 GB and packs them in a few minutes.
 The run goes to LOG_DIR/svhn/NET-DEPTH/seedSEED. The same command again resumes it.
 """
+
 import functools
 
-import data
-import symbols
 from common.cli import Parser, run
 from common.errors import UserError
+import data
 from paper.recipes import SVHN
+import symbols
 from training import options
 from training.loop import Trainer
 from training.run import open_run
@@ -24,26 +25,44 @@ from training.run import open_run
 def parser() -> Parser:
     """The command line; every default is the paper's."""
     return options.parser(
-        __doc__, (*symbols.OPTIONS, 'split'), SVHN,
-        data_dir=dict(help='folder of train_32x32.mat, extra_32x32.mat and test_32x32.mat; missing files are fetched '
-                           'into it (default: datasets/svhn)'))
+        __doc__,
+        (*symbols.OPTIONS, 'split'),
+        SVHN,
+        data_dir=dict(
+            help='folder of train_32x32.mat, extra_32x32.mat and test_32x32.mat; missing files are fetched '
+            'into it (default: datasets/svhn)'
+        ),
+    )
 
 
 def main() -> int:
     """Network, data, training."""
     run = open_run(parser())
     args = run.args
-    network = functools.partial(symbols.get_symbol, args.net, args.depth, len(data.SOURCES['svhn'].classes),
-                                args.widen, args.bn_momentum, **symbols.arguments_of(vars(args)))
+    network = functools.partial(
+        symbols.get_symbol,
+        args.net,
+        args.depth,
+        len(data.SOURCES['svhn'].classes),
+        args.widen,
+        args.bn_momentum,
+        **symbols.arguments_of(vars(args)),
+    )
     network()  # or one line that says what is wrong with it
     if run.outcome:
         return run.report(run.outcome)
 
-    dataset = data.load('svhn', args.data_dir, verify=not args.no_verify,
-                        train_on=('train', 'val') if args.split == 'full' else ('train',))
+    dataset = data.load(
+        'svhn',
+        args.data_dir,
+        verify=not args.no_verify,
+        train_on=('train', 'val') if args.split == 'full' else ('train',),
+    )
     if args.split == 'paper' and not dataset.about['val']['records']:
-        raise UserError("these files have too few images for the paper's split, which holds out 400 and 200 of each "
-                        'class: train on all of them with --split full')
+        raise UserError(
+            "these files have too few images for the paper's split, which holds out 400 and 200 of each "
+            'class: train on all of them with --split full'
+        )
     batches = dataset.train_batches(args.batch_size, args.seed, run.shard)
     return Trainer(run, network, dataset, batches).fit()
 

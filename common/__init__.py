@@ -1,4 +1,5 @@
 """What every room uses. Each command imports it first, so that a missing environment is one line."""
+
 import importlib.util
 import sys
 

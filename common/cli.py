@@ -3,18 +3,29 @@
 A mistake of the user ends in one line on standard error that says what to do, and exit status 2. Everything else that
 goes wrong is our mistake and keeps its traceback.
 """
+
 import argparse
+from collections.abc import Callable
 import errno
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
 
 from common.errors import UserError
 
-USERS_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR,
-              errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}
+USERS_DISK = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+}
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -54,7 +65,7 @@ def fraction(text: str) -> float:
 
 def seed(text: str) -> int:
     """argparse type: a whole number from 0, below 2^32."""
-    return _number(text, int, lambda value: 0 <= value < 2 ** 32, 'a whole number from 0, below 2^32')
+    return _number(text, int, lambda value: 0 <= value < 2**32, 'a whole number from 0, below 2^32')
 
 
 def _number(text, kind, fits, what):

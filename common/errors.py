@@ -1,4 +1,5 @@
 """Mistakes of the user, which cli.py shows as one line."""
+
 import os
 import sys
 

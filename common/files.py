@@ -1,4 +1,5 @@
 """Digests and atomic writing of files."""
+
 import hashlib
 import os
 

@@ -11,6 +11,7 @@ No later release of MXNet will follow. What has changed around it is therefore m
 - The GPU wheels of MXNet look for CUDA's libraries on the system. If NVIDIA's wheels of requirements.txt are
   installed, their libraries are loaded first, so no CUDA toolkit is needed.
 """
+
 import ctypes
 import glob
 from importlib import metadata
@@ -33,10 +34,24 @@ def _no_longer_in_numpy(*args, **kwargs):
 #: What MXNet and GluonCV read in numpy and no longer find there.
 NUMPY_NAMES = {
     # Removed in 1.24. numpy 2 has `np.bool` again, as another type.
-    'bool': bool, 'int': int, 'float': float, 'complex': complex, 'object': object, 'str': str,
+    'bool': bool,
+    'int': int,
+    'float': float,
+    'complex': complex,
+    'object': object,
+    'str': str,
     # Removed in 2.0.
-    'PZERO': 0.0, 'NZERO': -0.0, 'PINF': np.inf, 'NINF': -np.inf, 'Inf': np.inf, 'NaN': np.nan, 'NAN': np.nan,
-    'alltrue': np.all, 'sometrue': np.any, 'product': np.prod, 'round_': np.round,
+    'PZERO': 0.0,
+    'NZERO': -0.0,
+    'PINF': np.inf,
+    'NINF': -np.inf,
+    'Inf': np.inf,
+    'NaN': np.nan,
+    'NAN': np.nan,
+    'alltrue': np.all,
+    'sometrue': np.any,
+    'product': np.prod,
+    'round_': np.round,
     'msort': lambda array: np.sort(array, axis=0),
     # Removed in 1.20. MXNet copies these functions and never calls them.
     **dict.fromkeys(('mirr', 'npv', 'pmt', 'ppmt', 'pv', 'rate'), _no_longer_in_numpy),
@@ -148,8 +163,11 @@ sys.modules.update(dict.fromkeys(NOT_NEEDED))  # type: ignore[arg-type]  # None 
 try:
     import mxnet as mx  # noqa: E402,F401  everything above has to come first
 except OSError as error:
-    remedy = ('sudo apt install libgomp1' if 'libgomp' in str(error) else
-              "install NVIDIA's driver and the wheels of requirements.txt, or requirements/cpu.txt instead")
+    remedy = (
+        'sudo apt install libgomp1'
+        if 'libgomp' in str(error)
+        else "install NVIDIA's driver and the wheels of requirements.txt, or requirements/cpu.txt instead"
+    )
     fail_at_import(f'MXNet cannot be loaded ({error}): {remedy}')
 finally:
     for name in NOT_NEEDED:

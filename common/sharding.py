@@ -1,4 +1,5 @@
 """How a batch is split over the devices of a job."""
+
 from typing import NamedTuple
 
 
@@ -11,7 +12,7 @@ class Shard(NamedTuple):
 
     def slices(self, images: int) -> list[slice]:
         """The part of a batch of `images` images for each device of this process."""
-        return split_evenly(images, self.total)[self.first:self.first + self.here]
+        return split_evenly(images, self.total)[self.first : self.first + self.here]
 
 
 def split_evenly(images: int, devices: int) -> list[slice]:

@@ -22,7 +22,7 @@ from common.errors import UserError
 from common.mxnet import mx, share_of_cores
 from common.sharding import Shard
 from data import recordio
-from data.augmentation import AUGMENTATIONS, MEAN, SIZE, STD, Augmented, center  # noqa: F401  MEAN, STD for the tests
+from data.augmentation import AUGMENTATIONS, SIZE, Augmented, center
 
 IMAGE_SHAPE = (3, SIZE, SIZE)
 AHEAD = 2  # batches that are prepared before they are asked for

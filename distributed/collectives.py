@@ -4,9 +4,10 @@ Workers are the processes of a distributed job (launch.py), each with devices of
 them. Here it only adds: no optimizer is set on it, so every worker updates its own copy of the weights in the same way,
 and the optimizer's state can be saved. A process by itself is rank 0 of one worker.
 """
+
+from collections.abc import Sequence
 import json
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,9 @@ class Collectives:
         if launched and not kind.startswith('dist'):
             raise UserError(f'with --kv-store {kind} every worker of this job would train by itself: choose dist_sync')
         if kind.startswith('dist') and not launched:
-            raise UserError(f'--kv-store {kind} is for several workers: start them with '
-                            'python -m distributed.launch -n 2 python …')
+            raise UserError(
+                f'--kv-store {kind} is for several workers: start them with python -m distributed.launch -n 2 python …'
+            )
         self._store = mx.kv.create(kind) if num_devices > 1 or kind.startswith('dist') else None
         self.rank, self.num_workers = (self._store.rank, self._store.num_workers) if self._store else (0, 1)
         self.shard = Shard(self.rank * num_devices, num_devices, self.num_workers * num_devices)

@@ -1,4 +1,5 @@
 """The machines of a job: the hosts file, and the ssh command that starts a process on one of them."""
+
 import os
 import re
 import shlex

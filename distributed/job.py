@@ -1,9 +1,10 @@
 """The servers and workers of a distributed job, watched from its start to its end."""
+
+from collections.abc import Callable, Sequence
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
 
 from distributed.hosts import SSH, SSH_FAILED
 from distributed.node import GRACE, exit_status
@@ -22,8 +23,9 @@ class Process:
     def __init__(self, name: str, command: list[str], environment: dict[str, str] | None = None):
         self.name, self.behind_ssh = name, command[0] == SSH[0]
         # In a session of its own: the terminal's Ctrl-C would end ssh, and with it a worker that has yet to save.
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0, env=environment,
-                                         start_new_session=True)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, bufsize=0, env=environment, start_new_session=True
+        )
         assert self._process.stdin  # it is a pipe
         self._life_line = self._process.stdin
 
@@ -109,8 +111,11 @@ class Job:
     def _wait(self, processes: Sequence[Process | Scheduler], seconds: float) -> None:
         """Wait until the processes have ended, the time is over or another signal comes."""
         before, deadline = self._stop.signal, time.monotonic() + seconds
-        while (any(process.status() is None for process in processes) and time.monotonic() < deadline
-               and self._stop.signal == before):
+        while (
+            any(process.status() is None for process in processes)
+            and time.monotonic() < deadline
+            and self._stop.signal == before
+        ):
             time.sleep(POLL)
 
     def _end(self) -> None:

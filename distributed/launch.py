@@ -15,6 +15,7 @@ The job ends when its workers end. If a process fails, the launcher names it, en
 status. Ctrl-C and SIGTERM give the workers up to a minute to save and end; a second Ctrl-C ends everything at once.
 Nothing is left running, even if the launcher is killed.
 """
+
 import argparse
 import os
 import shutil
@@ -36,21 +37,45 @@ ON_LOOPBACK = {'DMLC_NODE_HOST': LOOPBACK, 'DMLC_INTERFACE': 'lo'}
 def parser() -> Parser:
     """Return the command line."""
     # No abbreviations: they may be options of COMMAND.
-    options = Parser(prog='python -m distributed.launch', usage='%(prog)s -n N [options] COMMAND…', description=__doc__,
-                     allow_abbrev=False)
+    options = Parser(
+        prog='python -m distributed.launch',
+        usage='%(prog)s -n N [options] COMMAND…',
+        description=__doc__,
+        allow_abbrev=False,
+    )
     options.add_argument('-n', '--num-workers', type=positive_int, required=True, metavar='N', help='number of workers')
-    options.add_argument('-s', '--num-servers', type=positive_int, metavar='N',
-                         help='number of servers, which share the work of summing (default: as many as workers)')
+    options.add_argument(
+        '-s',
+        '--num-servers',
+        type=positive_int,
+        metavar='N',
+        help='number of servers, which share the work of summing (default: as many as workers)',
+    )
     options.add_argument('-H', '--hostfile', metavar='FILE', help='machines to run on (default: this machine)')
-    options.add_argument('--launcher', choices=['local', 'ssh'],
-                         help='how to start servers and workers (default: ssh with -H, local without)')
-    options.add_argument('--host-ip', metavar='ADDRESS',
-                         help='address of this machine at which the others reach the scheduler (default: a guess)')
-    options.add_argument('--env', action='append', default=[], metavar='NAME',
-                         help='also pass this environment variable to other machines, as OMP_NUM_THREADS and all of '
-                              'DMLC_*, MXNET_* and PS_* always are; may be repeated')
-    options.add_argument('command', nargs=argparse.REMAINDER, metavar='COMMAND',
-                         help='what to run; `python` stands for the Python that runs the launcher')
+    options.add_argument(
+        '--launcher',
+        choices=['local', 'ssh'],
+        help='how to start servers and workers (default: ssh with -H, local without)',
+    )
+    options.add_argument(
+        '--host-ip',
+        metavar='ADDRESS',
+        help='address of this machine at which the others reach the scheduler (default: a guess)',
+    )
+    options.add_argument(
+        '--env',
+        action='append',
+        default=[],
+        metavar='NAME',
+        help='also pass this environment variable to other machines, as OMP_NUM_THREADS and all of '
+        'DMLC_*, MXNET_* and PS_* always are; may be repeated',
+    )
+    options.add_argument(
+        'command',
+        nargs=argparse.REMAINDER,
+        metavar='COMMAND',
+        help='what to run; `python` stands for the Python that runs the launcher',
+    )
     return options
 
 
@@ -87,19 +112,27 @@ def workers_here(settings: dict[str, str], machines: int) -> dict[str, str]:
 
 def local_starter(command: list[str], environment: dict[str, str]) -> Starter:
     """Return a function that starts a server or worker on this machine."""
+
     def start(role: str, number: int, settings: dict[str, str]) -> Process:
-        return Process(f'{role} {number} on localhost', command,
-                       {**environment, **ON_LOOPBACK, **workers_here(settings, 1), **settings})
+        return Process(
+            f'{role} {number} on localhost',
+            command,
+            {**environment, **ON_LOOPBACK, **workers_here(settings, 1), **settings},
+        )
+
     return start
 
 
 def ssh_starter(command: list[str], environment: dict[str, str], hosts: list[Host]) -> Starter:
     """Return a function that starts a server or worker on the machine whose turn it is."""
+
     def start(role: str, number: int, settings: dict[str, str]) -> Process:
         host = hosts[number % len(hosts)]
         own = {**workers_here(settings, len(hosts)), 'DMLC_NODE_HOST': host.name}
-        return Process(f'{role} {number} on {host.name}',
-                       ssh_command(host, command, {**environment, **own, **settings}))
+        return Process(
+            f'{role} {number} on {host.name}', ssh_command(host, command, {**environment, **own, **settings})
+        )
+
     return start
 
 

@@ -12,6 +12,7 @@ and left running is killed too. The exit status is the command's, or 128 + the n
 
 This module needs the standard library alone. It must not import MXNet, which would turn it into a server.
 """
+
 import ctypes
 import os
 import select
@@ -69,6 +70,7 @@ def start(command: list[str]) -> subprocess.Popen:
 
     def die_with_parent():  # even if the parent, this program, is killed by SIGKILL
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent)
 
 

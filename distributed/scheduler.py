@@ -4,6 +4,7 @@ dmlc_tracker chooses the port and starts the scheduler. Servers and workers are 
 dmlc_tracker does not notice when a worker dies, while the others wait for it forever; it does not quote the command's
 arguments; and it leaves processes behind.
 """
+
 import os
 import shlex
 import socket
@@ -23,8 +24,9 @@ def load_tracker():
     try:
         from dmlc_tracker import tracker
     except ImportError:
-        raise UserError(f'this Python ({sys.executable}) has no MXNet: run `make .venv`, then '
-                        '`. .venv/bin/activate`') from None
+        raise UserError(
+            f'this Python ({sys.executable}) has no MXNet: run `make .venv`, then `. .venv/bin/activate`'
+        ) from None
     return tracker
 
 
@@ -52,8 +54,9 @@ class Scheduler:
 
     name, behind_ssh = 'the scheduler', False
 
-    def __init__(self, command: list[str], address: str, num_workers: int, num_servers: int,
-                 environment: dict[str, str]):
+    def __init__(
+        self, command: list[str], address: str, num_workers: int, num_servers: int, environment: dict[str, str]
+    ):
         tracker = load_tracker()
         self._replace_standard_input()
         self._failure = 0
@@ -101,8 +104,10 @@ def lock_launchers() -> socket.socket:
             return lock
         except OSError:
             if time.monotonic() > deadline:
-                raise UserError('another job on this machine has been starting for a minute: end its launcher, '
-                                'then start this job again') from None
+                raise UserError(
+                    'another job on this machine has been starting for a minute: end its launcher, '
+                    'then start this job again'
+                ) from None
             time.sleep(POLL)
 
 

@@ -16,6 +16,7 @@ A line of tableN.csv is a cell:
 
 The tables were read from the text of arXiv:1611.07718v1, which has lost bold and color.
 """
+
 import csv
 import os
 from typing import NamedTuple
@@ -41,8 +42,10 @@ class Cell(NamedTuple):
 def cells(number: int) -> list[Cell]:
     """The cells of Table 1 … 7, row by row as printed."""
     with open(os.path.join(FOLDER, f'table{number}.csv'), newline='', encoding='utf-8') as file:
-        return [Cell(**{**line, 'value': _number(line['value']), 'std': _number(line['std']),
-                        'fail': bool(line['fail'])}) for line in csv.DictReader(file)]
+        return [
+            Cell(**{**line, 'value': _number(line['value']), 'std': _number(line['std']), 'fail': bool(line['fail'])})
+            for line in csv.DictReader(file)
+        ]
 
 
 def _number(text):

@@ -1,9 +1,10 @@
 """The commands whose runs make a table or a figure of the paper."""
+
 import argparse
+from collections.abc import Sequence
 import os
 import shlex
 import sys
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import paper
@@ -23,8 +24,7 @@ def parsed(target: str) -> tuple[str, int]:
 def measurements_of(target: str) -> list[experiments.Measurement]:
     """The measurements of a table or figure that need a run."""
     kind, number = parsed(target)
-    found = (experiments.of_figure(number) if kind == 'figure' else
-             experiments.of_table(number, paper.cells(number)))
+    found = experiments.of_figure(number) if kind == 'figure' else experiments.of_table(number, paper.cells(number))
     return [one for one in found if one.measure not in (experiments.DEPTH, experiments.PARAMETERS)]
 
 
@@ -63,8 +63,10 @@ def commands(args: argparse.Namespace) -> list[list[Command]]:
             else:
                 command = _command(measurement.experiment, seed, args)
                 todo[command.directory] = command
-    return [[command for place, command in found.items() if not args.only or any(text in place for text in args.only)]
-            for found in (todo, after)]
+    return [
+        [command for place, command in found.items() if not args.only or any(text in place for text in args.only)]
+        for found in (todo, after)
+    ]
 
 
 def _command(experiment, seed, args):
@@ -75,8 +77,9 @@ def _command(experiment, seed, args):
         words += ['--cpus', str(args.cpus)]
     words += ['--data-dir', args.data_dir] if args.data_dir else []
     words += ['--log-dir', args.log_dir] if args.log_dir != 'logs' else []
-    directory = results.directory(experiment, seed=seed, epochs=args.epochs or experiment.epochs,
-                                  cpus=args.cpus or 1, log_dir=args.log_dir)
+    directory = results.directory(
+        experiment, seed=seed, epochs=args.epochs or experiment.epochs, cpus=args.cpus or 1, log_dir=args.log_dir
+    )
     return Command(experiment, [recipes.script(experiment.dataset), *words], directory)
 
 
@@ -92,8 +95,9 @@ def to_evaluate(after: Sequence[Command]) -> list[Command]:
         members = command.words[3:]
         ends = [_status(member) for member in members]
         if 'not finite' in ends:
-            print(f'{members[ends.index("not finite")]} diverged: the eight cannot be evaluated together',
-                  file=sys.stderr)
+            print(
+                f'{members[ends.index("not finite")]} diverged: the eight cannot be evaluated together', file=sys.stderr
+            )
         elif not os.path.exists(command.directory) and ends == ['finished'] * len(members):
             possible.append(command)
     return possible
@@ -106,11 +110,15 @@ def _status(place):
 
 def other_devices(commands: Sequence[Command], args: argparse.Namespace) -> list[str]:
     """Directories of runs that ended on another number of devices than their commands have."""
-    return [command.directory for command in commands if command.has_ended
-            and count_devices(read_config(command.directory)) !=
-            (args.cpus or len(gpus_of(command.experiment, args).split(',')))]
+    return [
+        command.directory
+        for command in commands
+        if command.has_ended
+        and count_devices(read_config(command.directory))
+        != (args.cpus or len(gpus_of(command.experiment, args).split(',')))
+    ]
 
 
 def packs(commands: Sequence[Command], size: int) -> list[Sequence[Command]]:
     """The commands in packs of a size."""
-    return [commands[first:first + size] for first in range(0, len(commands), size)]
+    return [commands[first : first + size] for first in range(0, len(commands), size)]

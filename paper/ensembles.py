@@ -4,10 +4,11 @@ The error of the eight component networks of an N_f3, trained one by one, stands
 weight sharing), but no run has it by itself. `eval.py --ensemble --save` writes it to together-seed1.json beside the
 runs pathLLL-seed1 … pathRRR-seed1: the options that they share, `members`, and `test_error` in percent.
 """
+
+from collections.abc import Mapping, Sequence
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
 
 from common.errors import UserError
 from common.files import write_atomically
@@ -79,8 +80,10 @@ def path_of(configs: dict[str, dict]) -> str:
     paths = [config['options'].get('path') for config in configs.values()]
     files = {path_beside(os.path.abspath(run_dir)) for run_dir in configs}
     if sorted(map(str, paths)) != sorted(COMPONENTS) or len(files) > 1 or len(devices) > 1:
-        raise UserError('--save is for the eight component networks of one depth, trained with the same options, '
-                        'seed and number of devices: name their run directories')
+        raise UserError(
+            '--save is for the eight component networks of one depth, trained with the same options, '
+            'seed and number of devices: name their run directories'
+        )
     for run_dir, config in configs.items():
         if status(config) != 'finished':
             raise UserError(f'{run_dir} is not finished: --save is for finished runs')
@@ -97,14 +100,28 @@ def save(path: str, configs: dict[str, dict], error: float) -> None:
     """Write the file; `error` is the ensemble's, in percent."""
     first = next(iter(configs.values()))
     options = {name: value for name, value in first['options'].items() if name != 'path'}
-    write_atomically(path, json.dumps({
-        'members': [os.path.basename(os.path.normpath(run_dir)) for run_dir in configs], 'test_error': error,
-        'options': options, 'environment': first['environment'], 'dataset': first['dataset'],
-        'outcome': {'status': 'finished', 'epochs': options['epochs'], 'test_error': error}}, indent=1) + '\n')
+    write_atomically(
+        path,
+        json.dumps(
+            {
+                'members': [os.path.basename(os.path.normpath(run_dir)) for run_dir in configs],
+                'test_error': error,
+                'options': options,
+                'environment': first['environment'],
+                'dataset': first['dataset'],
+                'outcome': {'status': 'finished', 'epochs': options['epochs'], 'test_error': error},
+            },
+            indent=1,
+        )
+        + '\n',
+    )
 
 
 def find(folder: str) -> list[str]:
     """The paths of the files in a folder, if it exists."""
     there = os.listdir(folder) if os.path.isdir(folder) else []
-    return [os.path.normpath(os.path.join(folder, name)) for name in sorted(there)
-            if re.fullmatch(rf'{PREFIX}-.*\.json', name)]
+    return [
+        os.path.normpath(os.path.join(folder, name))
+        for name in sorted(there)
+        if re.fullmatch(rf'{PREFIX}-.*\.json', name)
+    ]

@@ -9,6 +9,7 @@ tables it gives no number of runs and prints no deviation, so one run is assumed
 The depths of three figures are inferred: Figure 4 has those of Figure 2 from 20 on, Figure 5 those of Tables 2 and 3,
 and Figure 12, "for various depths", those of Table 4.
 """
+
 from typing import NamedTuple
 
 from paper import recipes
@@ -20,8 +21,13 @@ PARAMETERS, DEPTH, TOGETHER = 'parameters', 'depth', 'together'
 # What the tables' rows and columns stand for.
 DATASETS = {'CIFAR-10': 'cifar10', 'CIFAR-100': 'cifar100', 'SVHN': 'svhn', 'C10': 'cifar10', 'C100': 'cifar100'}
 NETS = {'Plain': 'plain', 'ResNet': 'resnet', 'DFN-IL': 'dfn-il', 'DFN-MR': 'dfn-mr'}
-MEASURES = {'#parameters': PARAMETERS, 'Top-1 validation error': ERROR, 'Top-5 validation error': ERROR5,
-            'Top-1 training error': 'train_error', 'Top-5 training error': 'train_top5_error'}
+MEASURES = {
+    '#parameters': PARAMETERS,
+    'Top-1 validation error': ERROR,
+    'Top-5 validation error': ERROR5,
+    'Top-1 training error': 'train_error',
+    'Top-5 training error': 'train_top5_error',
+}
 
 
 class Experiment(NamedTuple):
@@ -153,16 +159,25 @@ class Bars(NamedTuple):
 
 
 BARS = {
-    2: Bars('plain network, its fused net and its ensemble',
-            (14, 20, 26, 38, 50, 56, 62, 74, 98, 110),
-            (Series('Plain', 'plain'), Series('DFN (N_f3)', 'dfn-f3'), Series('Ensemble', 'ensemble'))),
-    4: Bars('fused nets of growing ensemble size',
-            (20, 26, 38, 50, 56, 62, 74, 98, 110),
-            (Series('N_f3', 'dfn-f3'), Series('N_f6', 'dfn-f6'), Series('ResNet', 'resnet'))),
-    5: Bars('with and without the deepest component network',
-            (26, 38, 50, 62, 74, 98, 110),
-            (Series('Ensemble-8', 'ensemble'), Series('Ensemble-7', 'ensemble', (('components', '7'),)),
-             Series('Ensemble-7 w/o retraining', 'ensemble', measure=f'{ERROR}_without_RRR'))),
+    2: Bars(
+        'plain network, its fused net and its ensemble',
+        (14, 20, 26, 38, 50, 56, 62, 74, 98, 110),
+        (Series('Plain', 'plain'), Series('DFN (N_f3)', 'dfn-f3'), Series('Ensemble', 'ensemble')),
+    ),
+    4: Bars(
+        'fused nets of growing ensemble size',
+        (20, 26, 38, 50, 56, 62, 74, 98, 110),
+        (Series('N_f3', 'dfn-f3'), Series('N_f6', 'dfn-f6'), Series('ResNet', 'resnet')),
+    ),
+    5: Bars(
+        'with and without the deepest component network',
+        (26, 38, 50, 62, 74, 98, 110),
+        (
+            Series('Ensemble-8', 'ensemble'),
+            Series('Ensemble-7', 'ensemble', (('components', '7'),)),
+            Series('Ensemble-7 w/o retraining', 'ensemble', measure=f'{ERROR}_without_RRR'),
+        ),
+    ),
 }
 
 
@@ -179,15 +194,23 @@ class Curves(NamedTuple):
 
 
 CURVES = {
-    8: Curves('ResNet-101 and DFN-MR on ImageNet, training and validation error, top-1 and top-5',
-              (('ImageNet', (Experiment('imagenet', 'resnet', 101), Experiment('imagenet', 'dfn-mr', 44))),),
-              (('top-1 error (%)', ('train_error', ERROR)), ('top-5 error (%)', ('train_top5_error', ERROR5)))),
-    12: Curves('training loss and test error of ResNet and DFN-MR',
-               tuple((f'{title}, {2 * depth - 2}/{depth}',
-                      (Experiment(dataset, 'resnet', 2 * depth - 2), Experiment(dataset, 'dfn-mr', depth)))
-                     for title, dataset in (('CIFAR-10', 'cifar10'), ('CIFAR-100', 'cifar100'), ('SVHN', 'svhn'))
-                     for depth in (14, 20, 26, 32, 38, 50, 56, 98)),
-               (('training loss', ('train_loss',)), ('test error (%)', (ERROR,)))),
+    8: Curves(
+        'ResNet-101 and DFN-MR on ImageNet, training and validation error, top-1 and top-5',
+        (('ImageNet', (Experiment('imagenet', 'resnet', 101), Experiment('imagenet', 'dfn-mr', 44))),),
+        (('top-1 error (%)', ('train_error', ERROR)), ('top-5 error (%)', ('train_top5_error', ERROR5))),
+    ),
+    12: Curves(
+        'training loss and test error of ResNet and DFN-MR',
+        tuple(
+            (
+                f'{title}, {2 * depth - 2}/{depth}',
+                (Experiment(dataset, 'resnet', 2 * depth - 2), Experiment(dataset, 'dfn-mr', depth)),
+            )
+            for title, dataset in (('CIFAR-10', 'cifar10'), ('CIFAR-100', 'cifar100'), ('SVHN', 'svhn'))
+            for depth in (14, 20, 26, 32, 38, 50, 56, 98)
+        ),
+        (('training loss', ('train_loss',)), ('test error (%)', (ERROR,))),
+    ),
 }
 
 # Figures that show no run: distributions of the depths of component networks, drawings of networks, and units. The text
@@ -209,8 +232,13 @@ def of_figure(number: int) -> list[Measurement]:
     if number in BARS:
         return [series.at('cifar10', depth) for depth in BARS[number].depths for series in BARS[number].series]
     if number in CURVES:
-        return [Measurement(column, experiment) for _, experiments in CURVES[number].panels
-                for experiment in experiments for _, columns in CURVES[number].axes for column in columns]
+        return [
+            Measurement(column, experiment)
+            for _, experiments in CURVES[number].panels
+            for experiment in experiments
+            for _, columns in CURVES[number].axes
+            for column in columns
+        ]
     return []
 
 

@@ -1,16 +1,18 @@
 """A table of tables.py as text, Markdown, CSV and HTML."""
+
+from collections.abc import Callable
 import csv
 import html
 import io
 import shutil
 import textwrap
-from collections.abc import Callable
 
 from paper import results
 from paper.tables import NOTHING, Table
 
-COLUMNS = ('table row column printed value std fail here here_std n failed best best_std disagrees differences '
-           'runs').split()
+COLUMNS = (
+    'table row column printed value std fail here here_std n failed best best_std disagrees differences runs'
+).split()
 
 
 def as_text(table: Table) -> str:
@@ -21,7 +23,7 @@ def as_text(table: Table) -> str:
     while columns:
         widths = [_width(table, column) for column in columns]
         fit = 1
-        while fit < len(columns) and sum(widths[:fit + 1]) <= room:
+        while fit < len(columns) and sum(widths[: fit + 1]) <= room:
             fit += 1
         lines += [*_block(table, columns[:fit], widths[:fit], first), '']
         columns = columns[fit:]
@@ -32,12 +34,14 @@ def as_text(table: Table) -> str:
 
 def _width(table, column):
     cells = [cells[column] for cells in table.rows.values() if column in cells]
-    return 2 + max(len(text) for text in [column] + [text for cell in cells for text in (
-        cell.paper.printed, cell.last, cell.best)])
+    return 2 + max(
+        len(text) for text in [column] + [text for cell in cells for text in (cell.paper.printed, cell.last, cell.best)]
+    )
 
 
 def _block(table, columns, widths, first):
     """Up to three lines for each row: the paper, our last epoch, and our best one."""
+
     def line(name, kind, texts):
         cells = ''.join(text.rjust(width) for text, width in zip(texts, widths, strict=True))
         return f'{name:{first}}{kind:6}{cells}'.rstrip()
@@ -75,9 +79,15 @@ def as_csv(table: Table) -> str:
     writer.writeheader()
     for row, cells in table.rows.items():
         for column, cell in cells.items():
-            printed = {'table': table.number, 'row': row, 'column': column, 'printed': cell.paper.printed,
-                       'value': _plain(cell.paper.value), 'std': _plain(cell.paper.std),
-                       'fail': 'fail' if cell.paper.fail else ''}
+            printed = {
+                'table': table.number,
+                'row': row,
+                'column': column,
+                'printed': cell.paper.printed,
+                'value': _plain(cell.paper.value),
+                'std': _plain(cell.paper.std),
+                'fail': 'fail' if cell.paper.fail else '',
+            }
             disagrees = 'yes' if cell.disagrees else ''
             for group in cell.groups:
                 writer.writerow({**printed, **_csv_group(group), 'disagrees': '' if group.letter else disagrees})
@@ -89,9 +99,16 @@ def as_csv(table: Table) -> str:
 def _csv_group(group):
     (here, here_std), (best, best_std) = map(results.mean_and_deviation, (group.found.last, group.found.best))
     good, failed = results.split(group.found.last)
-    return {'here': _plain(here), 'here_std': _plain(here_std), 'n': len(good), 'failed': failed,
-            'best': _plain(best), 'best_std': _plain(best_std),
-            'differences': '; '.join(group.found.differences), 'runs': '; '.join(group.found.runs)}
+    return {
+        'here': _plain(here),
+        'here_std': _plain(here_std),
+        'n': len(good),
+        'failed': failed,
+        'best': _plain(best),
+        'best_std': _plain(best_std),
+        'differences': '; '.join(group.found.differences),
+        'runs': '; '.join(group.found.runs),
+    }
 
 
 def _plain(number):
@@ -105,10 +122,16 @@ def as_html(table: Table, link: Callable[[str], str] | None = None) -> str:
         link: gives the address of what is shown of a run directory.
     """
     escape = html.escape
-    head = ''.join(f'<th>{escape(column)}<br><small>paper</small></th><th>{escape(column)}<br><small>here</small></th>'
-                   for column in table.columns)
-    lines = ['<table>', f'<caption>{escape(_title(table))}</caption>',
-             f'<thead><tr><th></th>{head}</tr></thead>', '<tbody>']
+    head = ''.join(
+        f'<th>{escape(column)}<br><small>paper</small></th><th>{escape(column)}<br><small>here</small></th>'
+        for column in table.columns
+    )
+    lines = [
+        '<table>',
+        f'<caption>{escape(_title(table))}</caption>',
+        f'<thead><tr><th></th>{head}</tr></thead>',
+        '<tbody>',
+    ]
     for row, cells in table.rows.items():
         columns = ''.join(_html_cells(cells[column], link) for column in table.columns)
         lines.append(f'<tr><th>{escape(row)}</th>{columns}</tr>')
@@ -122,8 +145,10 @@ def _html_cells(cell, link):
     ours = cell.computed.split('M')[0] or _value(cell.groups)
     mark, css = ('≠ ', ' class="disagrees"') if cell.disagrees else ('', '')
     here = '<br>'.join(_html_group(group, link) for group in cell.groups) or html.escape(cell.computed)
-    return (f'<td data-value="{papers}">{html.escape(cell.paper.printed)}</td>'
-            f'<td data-value="{ours}"{css}>{mark}{here}</td>')
+    return (
+        f'<td data-value="{papers}">{html.escape(cell.paper.printed)}</td>'
+        f'<td data-value="{ours}"{css}>{mark}{here}</td>'
+    )
 
 
 def _html_group(group, link):

@@ -1,7 +1,7 @@
 """The paper's recipes: the defaults of the training scripts, and the devices that the paper used."""
 
 CIFAR = dict(net='dfn-mr', depth=56, dataset='cifar10', epochs=400, batch_size=64, schedule='fractions')  # section 6.2
-SVHN = dict(net='dfn-mr', depth=56, dataset='svhn', epochs=40, batch_size=64, schedule='fractions')       # section 6.2
+SVHN = dict(net='dfn-mr', depth=56, dataset='svhn', epochs=40, batch_size=64, schedule='fractions')  # section 6.2
 IMAGENET = dict(net='dfn-mr', depth=44, dataset='imagenet', epochs=100, batch_size=256, schedule='main')  # section 6.5
 OF_DATASET = {'svhn': SVHN, 'imagenet': IMAGENET}  # CIFAR for all others
 

@@ -13,8 +13,8 @@ import string
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-import paper
 from common.files import write_atomically
+import paper
 from paper.experiments import FIGURES
 from paper.figures import curves, numbered
 from paper.formats import as_html

@@ -5,19 +5,20 @@
 
 compare.py, plot.py, reproduce.py and the report read the logs through this module alone.
 """
+
+from collections.abc import Callable, Sequence
 import functools
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-import symbols
 from common.errors import UserError
 from paper import ensembles, recipes
 from paper.experiments import DEPTH, TOGETHER, Experiment, Measurement
+import symbols
 from symbols import imagenet
 from symbols.analysis.summary import summarize
 from training import options
@@ -57,8 +58,13 @@ def defaults_of(experiment: Experiment) -> dict:
 
 def options_of(experiment: Experiment) -> dict:
     """The options of the experiment as in the paper."""
-    return {**defaults_of(experiment), 'net': experiment.net, 'depth': experiment.depth, 'widen': experiment.widen,
-            **{name: options.parse(name, text) for name, text in experiment.options}}
+    return {
+        **defaults_of(experiment),
+        'net': experiment.net,
+        'depth': experiment.depth,
+        'widen': experiment.widen,
+        **{name: options.parse(name, text) for name, text in experiment.options},
+    }
 
 
 def arguments(experiment: Experiment, seed: int = 1, epochs: int | None = None) -> list[str]:
@@ -104,9 +110,15 @@ def find(measurement: Measurement, log_dir: str, epochs: int | None = None) -> l
             differences += (f'seed {seed} once more',)
         seeds.add((differences, seed))
         groups.setdefault(differences, []).append((place, last, best))
-    return [Found([place for place, _, _ in group], differences, [last for _, last, _ in group],
-                  [best for _, _, best in group if best is not None])
-            for differences, group in sorted(groups.items(), key=lambda item: (len(item[0]), item[0]))]
+    return [
+        Found(
+            [place for place, _, _ in group],
+            differences,
+            [last for _, last, _ in group],
+            [best for _, _, best in group if best is not None],
+        )
+        for differences, group in sorted(groups.items(), key=lambda item: (len(item[0]), item[0]))
+    ]
 
 
 def _runs(measurement, log_dir, wanted):
@@ -140,14 +152,19 @@ def _differences(config, done, wanted, experiment, epochs):
     if not ended or (ended == 'finished' and done != own['epochs']):
         result.append(f'stopped after {done} of {own["epochs"]} epochs')
     if own['epochs'] != epochs:
-        result.append(f'{own["epochs"]} of {epochs} epochs' if ended else
-                      f'a schedule of {own["epochs"]} epochs instead of {epochs}')
+        result.append(
+            f'{own["epochs"]} of {epochs} epochs'
+            if ended
+            else f'a schedule of {own["epochs"]} epochs instead of {epochs}'
+        )
     devices = count_devices(config)
     if devices != experiment.devices:
         result.append(f'{devices} device{"s" if devices > 1 else ""} instead of {experiment.devices}')
-    result += [f'--{name.replace("_", "-")} {own[name]}' for name, option in sorted(OPTIONS.items())
-               if option.in_tables == NOTE and options.has_effect(name, own)
-               and own.get(name, wanted[name]) != wanted[name]]
+    result += [
+        f'--{name.replace("_", "-")} {own[name]}'
+        for name, option in sorted(OPTIONS.items())
+        if option.in_tables == NOTE and options.has_effect(name, own) and own.get(name, wanted[name]) != wanted[name]
+    ]
     if not all(split.get('verified') for split in config.get('dataset', {}).get('splits', {}).values()):
         result.append('files that are not the official ones')
     return tuple(result)
@@ -161,8 +178,9 @@ def network(experiment: Experiment) -> tuple[Callable, tuple]:
     if experiment.dataset == 'imagenet':
         return functools.partial(imagenet.get_symbol, experiment.net, experiment.depth), imagenet.IMAGE_SHAPE
     given = symbols.arguments_of(options_of(experiment))
-    return functools.partial(symbols.get_symbol, experiment.net, experiment.depth, widen=experiment.widen,
-                             **given), symbols.IMAGE_SHAPE
+    return functools.partial(
+        symbols.get_symbol, experiment.net, experiment.depth, widen=experiment.widen, **given
+    ), symbols.IMAGE_SHAPE
 
 
 def computed(measurement: Measurement) -> float:

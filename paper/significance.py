@@ -4,6 +4,7 @@ The paper prints the mean ± population standard deviation of five runs. Several
 Welch's t-test, which allows different variances. A single run has no variance. It is compared with the paper's spread:
 the interval that holds one more run of the same kind with a probability of 95 %.
 """
+
 import math
 
 import numpy as np
@@ -16,9 +17,17 @@ def p_value(mean: float, population_std: float, errors: list[float]) -> float:
     """The two-sided p-value of Welch's t-test: the paper's mean and deviation against at least two errors of ours."""
     from scipy import stats  # here, because it takes a second
 
-    return float(stats.ttest_ind_from_stats(mean, sample_std(population_std), PAPERS_RUNS,
-                                            np.mean(errors), np.std(errors, ddof=1), len(errors),
-                                            equal_var=False).pvalue)
+    return float(
+        stats.ttest_ind_from_stats(
+            mean,
+            sample_std(population_std),
+            PAPERS_RUNS,
+            np.mean(errors),
+            np.std(errors, ddof=1),
+            len(errors),
+            equal_var=False,
+        ).pvalue
+    )
 
 
 def prediction_interval(mean: float, population_std: float) -> tuple[float, float]:

@@ -1,4 +1,5 @@
 """A table of the paper beside our logs: what the runs found give for each cell. formats.py prints it."""
+
 import string
 from typing import NamedTuple
 
@@ -101,8 +102,10 @@ def table(number: int, log_dir: str) -> Table:
         rows.setdefault(cell.row, {})[cell.column] = _compare(number, cell, log_dir, differing)
         if cell.column not in columns:
             columns.append(cell.column)
-    notes = [(_letter(differences, differing), f'{", ".join(differences)}; {", ".join(dict.fromkeys(runs))}')
-             for differences, runs in differing.items()]
+    notes = [
+        (_letter(differences, differing), f'{", ".join(differences)}; {", ".join(dict.fromkeys(runs))}')
+        for differences, runs in differing.items()
+    ]
     return Table(number, columns, rows, notes)
 
 

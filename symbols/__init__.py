@@ -6,8 +6,9 @@
 A table of names, one file per network, and layers.py for what they share. The networks for ImageNet are in imagenet.py.
 `python -m symbols summary` prints the size of a network, `python -m symbols paths` its component networks.
 """
-import common.mxnet  # noqa: F401  sets up MXNet before anything here imports it
+
 from common.errors import UserError
+import common.mxnet  # noqa: F401  sets up MXNet before anything here imports it
 from symbols import dfn_f, dfn_il, dfn_mr, ensemble, plain, resnet
 from symbols.layers import Layers
 from symbols.network import Network
@@ -50,8 +51,10 @@ def units_per_group(depth: int) -> int:
     n, rest = divmod(depth - 2, 6)
     if rest or n < 1:
         near = [6 * k + 2 for k in (n, n + 1) if k >= 1] or [8]
-        raise UserError(f'depth {depth} is not 6n + 2: the nearest {"is" if len(near) == 1 else "are"} '
-                        f'{" and ".join(map(str, near))}')
+        raise UserError(
+            f'depth {depth} is not 6n + 2: the nearest {"is" if len(near) == 1 else "are"} '
+            f'{" and ".join(map(str, near))}'
+        )
     return n
 
 
@@ -67,8 +70,16 @@ def title(net: str, depth: int, **arguments) -> str:
     return f'{find(net).title} {depth}' + ''.join(f' ({text})' for text in texts)
 
 
-def get_symbol(net: str, depth: int, num_classes: int = 10, widen: int = 1, bn_momentum: float = 0.9,
-               dtype: str = 'float32', loss_scale: float = 1, **arguments):
+def get_symbol(
+    net: str,
+    depth: int,
+    num_classes: int = 10,
+    widen: int = 1,
+    bn_momentum: float = 0.9,
+    dtype: str = 'float32',
+    loss_scale: float = 1,
+    **arguments,
+):
     """A network for 32×32 images as an `mx.sym.Symbol`.
 
     Its inputs are `data` (batch, 3, 32, 32), normalized, and `softmax_label` (batch,), 0 … num_classes - 1. Its output

@@ -1,15 +1,16 @@
 """What the paper's networks consist of:
 
-    python -m symbols summary --net dfn-mr --depth 56                     # parameters, multiply-adds, depth
-    python -m symbols paths --net dfn-f3 --depth 14                       # component networks and their depths
-    python -m symbols paths --net dfn-mr --depth 44 --dataset imagenet
+python -m symbols summary --net dfn-mr --depth 56                     # parameters, multiply-adds, depth
+python -m symbols paths --net dfn-f3 --depth 14                       # component networks and their depths
+python -m symbols paths --net dfn-mr --depth 44 --dataset imagenet
 """
-import math
+
 from argparse import Namespace
 from itertools import zip_longest
+import math
 
-import symbols
 from common.cli import Parser, positive_int, run
+import symbols
 from symbols.analysis.paths import COUNTS, DATASETS, NETS, moments, paths_of
 from symbols.analysis.summary import summarize
 from symbols.ensemble import COMPONENTS
@@ -24,7 +25,7 @@ FUSED_IN_THREE = ('dfn-f3', 'ensemble', 'tandem')  # whose component networks ha
 
 def number(count: int, exact: bool = False) -> str:
     """A count in full, or a long one as a power of two, rounded if it is none."""
-    if exact or count < 10 ** 6:
+    if exact or count < 10**6:
         return f'{count:,}'
     return f'2^{count.bit_length() - 1}' if count & (count - 1) == 0 else f'≈2^{math.log2(count):.2f}'
 
@@ -48,8 +49,10 @@ def print_paths(args: Namespace) -> None:
     counts = paths._asdict()
     print(title)
     if args.dataset != 'imagenet' and args.net in FUSED_IN_THREE:  # a row of Table 1
-        depths = {path: summarize(symbols.get_symbol('component', args.depth, path=path)).depth
-                  for path in args.components or COMPONENTS}
+        depths = {
+            path: summarize(symbols.get_symbol('component', args.depth, path=path)).depth
+            for path in args.components or COMPONENTS
+        }
         print('  '.join(f'{path} {depth}' for path, depth in depths.items()))
     print(f'\n{"component networks":42} {"number":>12}   depth, mean ± std')
     for name, of_depth in counts.items():
@@ -64,13 +67,19 @@ def print_paths(args: Namespace) -> None:
 
 def print_distribution(counts: dict[str, list[int]], exact: bool) -> None:
     """Print a line for each depth; counts: {name: generating function}."""
-    rows = [(depth, of_depth) for depth, of_depth in enumerate(zip_longest(*counts.values(), fillvalue=0))
-            if any(of_depth)]
+    rows = [
+        (depth, of_depth) for depth, of_depth in enumerate(zip_longest(*counts.values(), fillvalue=0)) if any(of_depth)
+    ]
     width = max(14, *(2 + len(number(count, exact)) for _, of_depth in rows for count in of_depth))
     print('\ndepth ' + ''.join(f'{name:>{width}}  share' for name in counts))
     for depth, of_depth in rows:
-        print(f'{depth:5} ' + ''.join(f'{number(count, exact):>{width}} {100 * count / sum(whole):5.1f}%'
-                                      for count, whole in zip(of_depth, counts.values())))
+        print(
+            f'{depth:5} '
+            + ''.join(
+                f'{number(count, exact):>{width}} {100 * count / sum(whole):5.1f}%'
+                for count, whole in zip(of_depth, counts.values())
+            )
+        )
 
 
 def parser() -> Parser:
@@ -83,10 +92,12 @@ def parser() -> Parser:
     command.add_argument('--classes', type=positive_int, default=10, help='number of classes')
     command.set_defaults(print=print_summary)
     command = commands.add_parser(
-        'paths', help='component networks: their number, and the distribution of their depths',
+        'paths',
+        help='component networks: their number, and the distribution of their depths',
         description='Counts component networks exactly, in three ways, which differ for merge-and-run networks and the '
-                    f'tandem ensemble alone. {" ".join(HOW_COUNTED.split())} Projection shortcuts, C and FC are layers '
-                    'too.')
+        f'tandem ensemble alone. {" ".join(HOW_COUNTED.split())} Projection shortcuts, C and FC are layers '
+        'too.',
+    )
     add_options(command, 'net', required=True, choices=NETS)
     add_options(command, 'depth', required=True)
     command.add_argument('--dataset', choices=DATASETS, default='cifar10', help='whose networks')

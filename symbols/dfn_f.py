@@ -3,6 +3,7 @@
 A block B_k gives relu(left(x) + right(x)). Its right side consists of basic layers, the last one without ReLU. Its left
 side is a 3×3 convolution + BatchNorm in the first block and wherever the width changes, else the identity.
 """
+
 from typing import NamedTuple
 
 from symbols.layers import GROUPS, relu
@@ -41,8 +42,7 @@ def blocks(layers, n, fusions):
     per_group = fusions // len(GROUPS)
     for block in range(fusions):
         group, first = block // per_group + 1, block % per_group == 0
-        yield Block(f'block{block + 1}', layers.widths[group], 2 if first and group > 1 else 1,
-                    6 * n // fusions, first)
+        yield Block(f'block{block + 1}', layers.widths[group], 2 if first and group > 1 else 1, 6 * n // fusions, first)
 
 
 def left(layers, x, block):

@@ -2,6 +2,7 @@
 
 `build_without_identity` leaves out the shortcut: relu(branch1(x) + branch2(x)).
 """
+
 from symbols.layers import relu
 
 

@@ -9,6 +9,7 @@ Two streams, a and b, run from the output of C to FC. A fusion unit merges them 
 Where the width changes, each stream has a projection of its own. The last unit gives one output,
 relu(m + branch1(a) + branch2(b)).
 """
+
 from symbols.layers import relu
 
 

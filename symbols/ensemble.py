@@ -7,6 +7,7 @@ written out: the same columns, which exchange their values after every block.
 
 All of them have N_f3's parameter names, so that weights move between them.
 """
+
 from argparse import ArgumentTypeError
 from collections.abc import Sequence
 
@@ -16,7 +17,7 @@ from symbols import dfn_f
 from symbols.layers import relu
 
 COMPONENTS = ('LLL', 'RLL', 'LRL', 'LLR', 'RRL', 'RLR', 'LRR', 'RRR')  # in the order of Tables 1 to 3
-ENSEMBLE_7 = COMPONENTS[:-1]                                           # without the deepest (Figure 5)
+ENSEMBLE_7 = COMPONENTS[:-1]  # without the deepest (Figure 5)
 SIDES = {'L': dfn_f.left, 'R': dfn_f.right}
 FUSIONS = 3
 
@@ -39,7 +40,7 @@ def build_component(layers, n, path=None):
     """The symbol of one component network of the N_f3 of depth 6n + 2."""
     if path is None:
         raise UserError(f'which component network? Give its path (--path), one of {", ".join(COMPONENTS)}')
-    path, = check_components(path)
+    (path,) = check_components(path)
     x = layers.first()
     for side, block in zip(path, dfn_f.blocks(layers, n, FUSIONS)):
         x = relu(SIDES[side](layers, x, block))
@@ -55,7 +56,7 @@ def build_ensemble(layers, n, components=COMPONENTS):
     components = check_components(components)
     reached = {'': layers.first()}  # sides taken so far → value
     for depth, block in enumerate(dfn_f.blocks(layers, n, FUSIONS)):
-        for taken in sorted({path[:depth + 1] for path in components}):
+        for taken in sorted({path[: depth + 1] for path in components}):
             before, side = taken[:-1], SIDES[taken[-1]]
             reached[taken] = relu(side(layers.copy(before), reached[before], block))
     return mx.sym.Group([layers.softmax(layers.copy(path).scores(reached[path]), path) for path in components])
@@ -98,8 +99,14 @@ def components_label(paths: Sequence[str]) -> str:
 
 
 # The options --path and --components, as argparse takes them.
-PATH = dict(choices=COMPONENTS, metavar='RLR',
-            help="which of N_f3's eight component networks `component` is: the sides that it takes, right or left, in "
-                 'the three blocks')
-PATHS = dict(type=parse_components, metavar='PATH,PATH,...',
-             help='the component networks in `ensemble`; 7 stands for all but RRR (default: all)')
+PATH = dict(
+    choices=COMPONENTS,
+    metavar='RLR',
+    help="which of N_f3's eight component networks `component` is: the sides that it takes, right or left, in "
+    'the three blocks',
+)
+PATHS = dict(
+    type=parse_components,
+    metavar='PATH,PATH,...',
+    help='the component networks in `ensemble`; 7 stands for all but RRR (default: all)',
+)

@@ -13,6 +13,7 @@ Appendix A.1 states (tests/symbols/analysis/test_paths.py):
 - *DFN2* has far fewer component networks, and all of them are ResNet-50's. Here a fusion spans two units of ResNet-50
   and takes both or neither: 9 fusions instead of 16.
 """
+
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,8 +32,9 @@ class ImageNetLayers(Layers):
 
     branch_length = 3
 
-    def __init__(self, num_classes: int = 1000, bn_momentum: float = 0.9, dtype: str = 'float32',
-                 loss_scale: float = 1):
+    def __init__(
+        self, num_classes: int = 1000, bn_momentum: float = 0.9, dtype: str = 'float32', loss_scale: float = 1
+    ):
         super().__init__(num_classes, 1, bn_momentum, dtype, loss_scale)
         self.widths = dict(enumerate(WIDTHS, 1))
 
@@ -115,8 +117,14 @@ def title(net: str, depth: int) -> str:
     return name if str(depth) in name else f'{name} {depth}'
 
 
-def get_symbol(net: str, depth: int, num_classes: int = 1000, bn_momentum: float = 0.9, dtype: str = 'float32',
-               loss_scale: float = 1) -> mx.sym.Symbol:
+def get_symbol(
+    net: str,
+    depth: int,
+    num_classes: int = 1000,
+    bn_momentum: float = 0.9,
+    dtype: str = 'float32',
+    loss_scale: float = 1,
+) -> mx.sym.Symbol:
     """A network for ImageNet as an `mx.sym.Symbol`.
 
     Its inputs are `data` (batch, 3, 224, 224), normalized, and `softmax_label` (batch,), 0 … num_classes - 1. Its

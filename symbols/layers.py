@@ -5,8 +5,9 @@ Names: a layer `x` has the parameters `x_conv_weight`, `x_bn_gamma` and `x_bn_be
 second input (`Layers.copy`), it shares its parameters, and the name of the copy precedes its running statistics:
 `RL_x_bn_moving_mean`.
 """
-import copy
+
 from collections.abc import Iterator
+import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,8 +48,14 @@ class Layers:
 
     branch_length = 2  # layers
 
-    def __init__(self, num_classes: int = 10, widen: int = 1, bn_momentum: float = 0.9, dtype: str = 'float32',
-                 loss_scale: float = 1):
+    def __init__(
+        self,
+        num_classes: int = 10,
+        widen: int = 1,
+        bn_momentum: float = 0.9,
+        dtype: str = 'float32',
+        loss_scale: float = 1,
+    ):
         self.num_classes, self.bn_momentum, self.loss_scale = num_classes, bn_momentum, loss_scale
         self.dtype = DTYPES[dtype]
         self.widths = {group: widen * 16 * 2 ** (group - 1) for group in GROUPS}
@@ -93,11 +100,25 @@ class Layers:
 
     def linear(self, x: mx.sym.Symbol, name: str, channels: int, stride: int = 1, kernel: int = 3) -> mx.sym.Symbol:
         """Convolution without bias → BatchNorm: a basic layer before its ReLU."""
-        x = mx.sym.Convolution(x, self.cast(self.variable(f'{name}_conv_weight')), num_filter=channels,
-                               kernel=(kernel, kernel), stride=(stride, stride), pad=(kernel // 2, kernel // 2),
-                               no_bias=True, name=f'{self._prefix}{name}_conv')
-        return mx.sym.BatchNorm(x, self.variable(f'{name}_bn_gamma'), self.variable(f'{name}_bn_beta'), fix_gamma=False,
-                                eps=BN_EPSILON, momentum=self.bn_momentum, name=f'{self._prefix}{name}_bn')
+        x = mx.sym.Convolution(
+            x,
+            self.cast(self.variable(f'{name}_conv_weight')),
+            num_filter=channels,
+            kernel=(kernel, kernel),
+            stride=(stride, stride),
+            pad=(kernel // 2, kernel // 2),
+            no_bias=True,
+            name=f'{self._prefix}{name}_conv',
+        )
+        return mx.sym.BatchNorm(
+            x,
+            self.variable(f'{name}_bn_gamma'),
+            self.variable(f'{name}_bn_beta'),
+            fix_gamma=False,
+            eps=BN_EPSILON,
+            momentum=self.bn_momentum,
+            name=f'{self._prefix}{name}_bn',
+        )
 
     def basic(self, x: mx.sym.Symbol, name: str, channels: int, stride: int = 1, kernel: int = 3) -> mx.sym.Symbol:
         """A basic layer: convolution → BatchNorm → ReLU."""
@@ -123,8 +144,13 @@ class Layers:
         one of MXNet's global pooling takes 22 ms of a step of 220 ms (DFN-MR 14, batch 64).
         """
         x = mx.sym.mean(mx.sym.amp_cast(x, dtype='float32') if self.dtype else x, axis=(2, 3))
-        return mx.sym.FullyConnected(x, self.variable('fc_weight'), self.variable('fc_bias'),
-                                     num_hidden=self.num_classes, name=f'{self._prefix}fc')
+        return mx.sym.FullyConnected(
+            x,
+            self.variable('fc_weight'),
+            self.variable('fc_bias'),
+            num_hidden=self.num_classes,
+            name=f'{self._prefix}fc',
+        )
 
     def softmax(self, scores: mx.sym.Symbol, name: str = 'softmax') -> mx.sym.Symbol:
         """Softmax of the scores. Its gradient is the one of the cross-entropy, summed over the batch."""

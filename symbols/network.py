@@ -1,4 +1,5 @@
 """A line of the tables of networks."""
+
 from collections.abc import Callable
 from typing import NamedTuple
 

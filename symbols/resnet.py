@@ -1,4 +1,5 @@
 """ResNet: relu(shortcut(x) + branch(x)), n units in each group (Figures 6(c) and 7(a), [8])."""
+
 from symbols.layers import relu
 
 

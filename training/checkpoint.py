@@ -10,6 +10,7 @@ more steps:
 The first two are enough to evaluate, or to use the network elsewhere: `mx.model.load_checkpoint('…/model', 8)`. The
 folder is written under another name, flushed to the disk and then renamed, so it is complete or not there.
 """
+
 import json
 import os
 import re
@@ -44,8 +45,7 @@ def find(run_dir: str) -> list[str]:
     return sorted((os.path.join(run_dir, name) for name in names), key=position)
 
 
-def save(run_dir: str, symbol: mx.sym.Symbol, replicas: Replicas, optimizer: NesterovSGD,
-         progress: dict) -> None:
+def save(run_dir: str, symbol: mx.sym.Symbol, replicas: Replicas, optimizer: NesterovSGD, progress: dict) -> None:
     """Write a checkpoint and remove those no longer needed. Every worker has to call this; rank 0 writes.
 
     Args:
@@ -69,13 +69,24 @@ def save(run_dir: str, symbol: mx.sym.Symbol, replicas: Replicas, optimizer: Nes
 def _write(folder, symbol, parameters, statistics, optimizer, progress):
     prefix, state = os.path.join(folder, 'model'), optimizer.state_dict()
     symbol.save(f'{prefix}-symbol.json')
-    _save_arrays(f'{prefix}-{progress["epoch"]:04}.params', {
-        **{f'arg:{name}': value for name, value in parameters.items()},
-        **{f'aux:{name}': mx.nd.array(value) for name, value in mean_statistics(statistics).items()}})
-    _save_arrays(os.path.join(folder, 'momentum.params'), {
-        **{f'momentum:{name}': value for name, value in state['buffers'].items()},
-        **{f'aux{device}:{name}': mx.nd.array(value) for device, own in enumerate(statistics)
-           for name, value in own.items()}})
+    _save_arrays(
+        f'{prefix}-{progress["epoch"]:04}.params',
+        {
+            **{f'arg:{name}': value for name, value in parameters.items()},
+            **{f'aux:{name}': mx.nd.array(value) for name, value in mean_statistics(statistics).items()},
+        },
+    )
+    _save_arrays(
+        os.path.join(folder, 'momentum.params'),
+        {
+            **{f'momentum:{name}': value for name, value in state['buffers'].items()},
+            **{
+                f'aux{device}:{name}': mx.nd.array(value)
+                for device, own in enumerate(statistics)
+                for name, value in own.items()
+            },
+        },
+    )
 
     digests = {file: file_digest(os.path.join(folder, file), 'sha256') for file in os.listdir(folder)}
     with open(os.path.join(folder, 'progress.json'), 'w') as file:
@@ -142,8 +153,9 @@ def load_progress(folder: str) -> dict:
     try:
         with open(os.path.join(folder, 'progress.json')) as file:
             progress = json.load(file)
-        intact = all(file_digest(os.path.join(folder, name), 'sha256') == digest
-                     for name, digest in progress['sha256'].items())
+        intact = all(
+            file_digest(os.path.join(folder, name), 'sha256') == digest for name, digest in progress['sha256'].items()
+        )
     except (FileNotFoundError, ValueError, KeyError):
         intact = False
     if not intact:
@@ -161,10 +173,14 @@ def restore(folder: str, replicas: Replicas, optimizer: NesterovSGD) -> dict | N
         progress = load_progress(folder)
         _, parameters, _ = load_model(folder)
         arrays = mx.nd.load(os.path.join(folder, 'momentum.params'))
-        state = {'learning_rate': progress['rate'],
-                 'buffers': {name: arrays[f'momentum:{name}'] for name in parameters}}
-        statistics = [{name: arrays[f'aux{device}:{name}'].asnumpy() for name in replicas.replicas[0].statistics}
-                      for device in range(replicas.collectives.shard.total)]
+        state = {
+            'learning_rate': progress['rate'],
+            'buffers': {name: arrays[f'momentum:{name}'] for name in parameters},
+        }
+        statistics = [
+            {name: arrays[f'aux{device}:{name}'].asnumpy() for name in replicas.replicas[0].statistics}
+            for device in range(replicas.collectives.shard.total)
+        ]
         for replica in replicas.replicas:
             for name, value in replica.parameters.items():
                 parameters[name].copyto(value)

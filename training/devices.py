@@ -1,7 +1,8 @@
 """From --gpus and --cpus to MXNet contexts."""
+
+from collections.abc import Sequence
 import ctypes
 import platform
-from collections.abc import Sequence
 
 from common.errors import UserError
 from common.mxnet import mx
@@ -31,8 +32,10 @@ def contexts(gpus: str | None = None, cpus: int = 1) -> list[mx.Context]:
 
 def _check_gpus(ids):
     if not mx.runtime.Features().is_enabled('CUDA'):
-        raise UserError('--gpus needs a GPU build of MXNet, and this one has no CUDA: install it with '
-                        '`make .venv GPU=1`; without --gpus the CPU is used')
+        raise UserError(
+            '--gpus needs a GPU build of MXNet, and this one has no CUDA: install it with '
+            '`make .venv GPU=1`; without --gpus the CPU is used'
+        )
     there = mx.context.num_gpus()
     if max(ids) >= there:
         raise UserError(f'there is no GPU {max(ids)}: MXNet sees {there}')
@@ -40,9 +43,11 @@ def _check_gpus(ids):
         capability = _compute_capability(i)
         if not OLDEST <= capability <= NEWEST:
             age = 'new' if capability > NEWEST else 'old'
-            raise UserError(f'GPU {i} is too {age} for this MXNet: its wheels run on Maxwell to Ada (compute '
-                            f'capability 5.0 to 8.9), not on Hopper or later; this one has {capability[0]}.'
-                            f'{capability[1]}; use another GPU, or the CPU')
+            raise UserError(
+                f'GPU {i} is too {age} for this MXNet: its wheels run on Maxwell to Ada (compute '
+                f'capability 5.0 to 8.9), not on Hopper or later; this one has {capability[0]}.'
+                f'{capability[1]}; use another GPU, or the CPU'
+            )
 
 
 def _compute_capability(gpu):

@@ -1,4 +1,5 @@
 """Loss and error of a network or an ensemble over a data set; every image counts exactly once."""
+
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -90,8 +91,9 @@ class Evaluation(NamedTuple):
     subsets: list[Tally]
 
 
-def evaluate(predictor, batches: Iterable, images: int | None = None,
-             subsets: Sequence[Sequence[int]] = ()) -> Evaluation:
+def evaluate(
+    predictor, batches: Iterable, images: int | None = None, subsets: Sequence[Sequence[int]] = ()
+) -> Evaluation:
     """Run a network over batches (data, labels) of any sizes.
 
     Args:
@@ -113,8 +115,8 @@ def evaluate(predictor, batches: Iterable, images: int | None = None,
                     each, without = [Tally() for _ in members], [Tally() for _ in members]
             np.add.at(confusion, (labels.astype(np.int64), tally.add(members, labels)), 1)
             for index in range(len(each)):
-                each[index].add(members[index:index + 1], labels)
-                without[index].add(members[:index] + members[index + 1:], labels)
+                each[index].add(members[index : index + 1], labels)
+                without[index].add(members[:index] + members[index + 1 :], labels)
             for of_subset, subset in zip(some, subsets):
                 of_subset.add([members[index] for index in subset], labels)
             bar.update(len(labels))

@@ -5,12 +5,13 @@ it up over devices, cost more than the arithmetic: 20 ms of a step of 570 ms (Re
 3.5 ms for one call on the long array. Others bundle too: PyTorch's DistributedDataParallel in buckets of 25 MB, its
 optimizers by `foreach`, MXNet's by `multi_sgd_mom_update`, which has no Nesterov momentum.
 """
+
 import math
 
 from common.mxnet import mx
 
-BUCKET = 2 ** 20  # numbers in a long array, if no single parameter has more: sums can begin before backward has ended
-ALIGNED = 64      # numbers, 256 bytes, as cudaMalloc aligns, so that each array can be read in whole vectors
+BUCKET = 2**20  # numbers in a long array, if no single parameter has more: sums can begin before backward has ended
+ALIGNED = 64  # numbers, 256 bytes, as cudaMalloc aligns, so that each array can be read in whole vectors
 
 
 class Flat:
@@ -25,8 +26,9 @@ class Flat:
         self._shapes, self._device = shapes, device
         places, sizes = _places(shapes)
         self.buckets = [mx.nd.zeros(size, device) for size in sizes]
-        self.arrays = {name: self.buckets[bucket][place].reshape(shapes[name])
-                       for name, (bucket, place) in places.items()}
+        self.arrays = {
+            name: self.buckets[bucket][place].reshape(shapes[name]) for name, (bucket, place) in places.items()
+        }
 
     def zeros_like(self) -> 'Flat':
         """Another one for the same shapes, zero."""

@@ -1,6 +1,7 @@
 """Initial weights: He-normal convolutions [7], uniform FC, gamma 1, beta 0 (section 6.2)."""
-import zlib
+
 from collections.abc import Callable, Sequence
+import zlib
 
 import numpy as np
 
@@ -17,8 +18,10 @@ def initial_parameters(shapes: dict[str, tuple], seed: int) -> dict[str, np.ndar
     parameter comes from a random stream of its own, a function of seed and name. So networks that share names start
     from the same weights, and so does every worker.
     """
-    return {name: _draw(name, shape, np.random.RandomState([seed, zlib.crc32(name.encode())])).astype(np.float32)
-            for name, shape in shapes.items()}
+    return {
+        name: _draw(name, shape, np.random.RandomState([seed, zlib.crc32(name.encode())])).astype(np.float32)
+        for name, shape in shapes.items()
+    }
 
 
 def initial_statistics(shapes: dict[str, tuple]) -> dict[str, np.ndarray]:
@@ -37,9 +40,16 @@ def _draw(name, shape, random):
     return random.uniform(-1, 1, shape) / np.sqrt(fan_in)
 
 
-def initial_replicas(network: Callable, devices: Sequence, image_shape: tuple[int, ...], seed: int = 1,
-                     collectives: Collectives | None = None, dtype: str = 'float32', loss_scale: float = 1,
-                     mirror: bool = False) -> Replicas:
+def initial_replicas(
+    network: Callable,
+    devices: Sequence,
+    image_shape: tuple[int, ...],
+    seed: int = 1,
+    collectives: Collectives | None = None,
+    dtype: str = 'float32',
+    loss_scale: float = 1,
+    mirror: bool = False,
+) -> Replicas:
     """Replicas of a network at its initial weights; on the CPU in the form that trains faster.
 
     Args:
@@ -50,5 +60,12 @@ def initial_replicas(network: Callable, devices: Sequence, image_shape: tuple[in
     drawn, trained = network(), network(dtype=dtype, loss_scale=loss_scale)
     if devices[0].device_type == 'cpu':
         trained = fuse(trained, mirror)
-    return Replicas(trained, devices, image_shape, initial_parameters(parameter_shapes(drawn, image_shape), seed),
-                    initial_statistics(statistics_shapes(drawn, image_shape)), collectives, drawn)
+    return Replicas(
+        trained,
+        devices,
+        image_shape,
+        initial_parameters(parameter_shapes(drawn, image_shape), seed),
+        initial_statistics(statistics_shapes(drawn, image_shape)),
+        collectives,
+        drawn,
+    )

@@ -1,4 +1,5 @@
 """The old name of distributed/launch.py, kept for commands written before it moved."""
+
 from common.cli import run
 from distributed.launch import main
 

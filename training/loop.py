@@ -2,11 +2,12 @@
 
 Everything random is a function of seed, epoch and step, so that a run resumes in the middle of an epoch.
 """
+
+from collections.abc import Callable
 import functools
 import math
 import signal
 import time
-from collections.abc import Callable
 
 import numpy as np
 from tqdm import tqdm
@@ -25,7 +26,7 @@ from training.stop import StopRequest
 
 LOG_EVERY = 100  # steps
 BAR = '{desc} |{bar}| {percentage:3.0f}% {rate_fmt}{postfix}'  # fits 80 columns
-FAIL = 50        # percent; a final test error above it is a "fail", as in the paper
+FAIL = 50  # percent; a final test error above it is a "fail", as in the paper
 
 
 class Diverged(Exception):
@@ -55,10 +56,20 @@ class Progress:
 
     def to_json(self, options: dict) -> dict:
         """The contents of progress.json."""
-        return {'epoch': self.epoch, 'step': self.step, 'rows': self.rows, 'tally': vars(self.tally),
-                'seconds': self.seconds, 'options': options,
-                'generator': {'kind': 'numpy.random.RandomState([seed, epoch])', 'seed': options['seed'],
-                              'epoch': self.epoch + 1, 'step': self.step}}
+        return {
+            'epoch': self.epoch,
+            'step': self.step,
+            'rows': self.rows,
+            'tally': vars(self.tally),
+            'seconds': self.seconds,
+            'options': options,
+            'generator': {
+                'kind': 'numpy.random.RandomState([seed, epoch])',
+                'seed': options['seed'],
+                'epoch': self.epoch + 1,
+                'step': self.step,
+            },
+        }
 
     @classmethod
     def from_json(cls, saved: dict) -> 'Progress':
@@ -89,13 +100,20 @@ class Trainer:
         self.symbol = network()
         names = member_names(self.symbol)
         self.members = names if len(names) > 1 else []
-        config = {**run.config, 'parameters': count_parameters(self.symbol, dataset.image_shape),
-                  'dataset': {'name': dataset.name, 'splits': _without_long_lists(dataset.about),
-                              'tested_on': dataset.test_split}}
+        config = {
+            **run.config,
+            'parameters': count_parameters(self.symbol, dataset.image_shape),
+            'dataset': {
+                'name': dataset.name,
+                'splits': _without_long_lists(dataset.about),
+                'tested_on': dataset.test_split,
+            },
+        }
         self._check_images(config)
         loss_scale = args.loss_scale if args.dtype == 'float16' else 1
-        self.replicas = initial_replicas(network, run.contexts, dataset.image_shape, args.seed, self.collectives,
-                                         args.dtype, loss_scale, args.mirror)
+        self.replicas = initial_replicas(
+            network, run.contexts, dataset.image_shape, args.seed, self.collectives, args.dtype, loss_scale, args.mirror
+        )
         self.replicas.check_batches(batches.images_per_epoch, args.batch_size)
         self.optimizer = NesterovSGD(self.replicas, args.momentum, args.weight_decay, loss_scale)
         self.directory = RunDirectory(run.directory, config) if self.collectives.rank == 0 else NoRunDirectory(config)
@@ -135,23 +153,25 @@ class Trainer:
             batch = next(batches, None)
             while batch is not None:
                 parts, images = batch
-                executors = self.replicas.gradients(parts)   # forward, backward, sums over all devices: only queued
-                self.optimizer.step(learning_rate, images)   # the update: queued too
-                batch = next(batches, None)                  # prepared while the devices work
+                executors = self.replicas.gradients(parts)  # forward, backward, sums over all devices: only queued
+                self.optimizer.step(learning_rate, images)  # the update: queued too
+                batch = next(batches, None)  # prepared while the devices work
 
                 tally = Tally()
                 tally.add(outputs(executors), np.concatenate([labels for _, labels in parts]))  # waits for the step
                 due = self.collectives.rank == 0 and time.monotonic() - saved > 60 * self.run.args.checkpoint_minutes
                 loss, wrong, seen, wrong5, asked, due = self.collectives.all_reduce_numbers(
-                    [tally.loss, tally.wrong, tally.seen, tally.wrong5, bool(stop.signal), due])
+                    [tally.loss, tally.wrong, tally.seen, tally.wrong5, bool(stop.signal), due]
+                )
                 progress.tally.count(loss, wrong, seen, wrong5)
                 progress.step += 1
                 progress.seconds = time.monotonic() - begun
                 if not math.isfinite(progress.tally.loss):
-                    raise Diverged(f'the training loss is not finite at epoch {epoch}, step {progress.step}: try a '
-                                   'smaller --lr')
+                    raise Diverged(
+                        f'the training loss is not finite at epoch {epoch}, step {progress.step}: try a smaller --lr'
+                    )
                 self._show(bar, images)
-                if batch is not None and (asked or due):     # the end of an epoch has a checkpoint of its own
+                if batch is not None and (asked or due):  # the end of an epoch has a checkpoint of its own
                     self._save()
                     saved = time.monotonic()
                     if asked:
@@ -180,9 +200,14 @@ class Trainer:
     def _row(self, test, seconds):
         """The row of metrics.csv for the epoch under way; `test` is None where it did not reach its evaluation."""
         progress, epoch = self.progress, self.progress.epoch + 1
-        row = {'epoch': epoch, 'lr': self.learning_rate(epoch),
-               'train_loss': progress.tally.mean_loss, 'train_error': progress.tally.error,
-               'test_loss': test and test.tally.mean_loss, 'test_error': test and test.tally.error}
+        row = {
+            'epoch': epoch,
+            'lr': self.learning_rate(epoch),
+            'train_loss': progress.tally.mean_loss,
+            'train_error': progress.tally.error,
+            'test_loss': test and test.tally.mean_loss,
+            'test_error': test and test.tally.error,
+        }
         if self.dataset.has_top5:
             row |= {'train_top5_error': progress.tally.error5, 'test_top5_error': test and test.tally.error5}
         row |= {'images_per_second': progress.tally.seen / progress.seconds, 'seconds': seconds}
@@ -202,24 +227,34 @@ class Trainer:
         self.log.info('resumed after %d epochs and %d steps', self.progress.epoch, self.progress.step)
 
     def _save(self):
-        checkpoint.save(self.directory.path, self.symbol, self.replicas, self.optimizer,
-                        self.progress.to_json(self.directory.config['options']))
+        checkpoint.save(
+            self.directory.path,
+            self.symbol,
+            self.replicas,
+            self.optimizer,
+            self.progress.to_json(self.directory.config['options']),
+        )
 
     def _finish(self):
         if self.collectives.rank == 0:
             error = self.progress.rows[-1]['test_error']
             best = min(row['test_error'] for row in self.progress.rows)
-            self.directory.finish(status='finished', epochs=self.epochs, test_error=error, best_test_error=best,
-                                  fail=error > FAIL)
-            self.log.info('finished: test error %.2f %%%s', error,
-                          f': over {FAIL} %, which the paper prints as "fail"' if error > FAIL else '')
+            self.directory.finish(
+                status='finished', epochs=self.epochs, test_error=error, best_test_error=best, fail=error > FAIL
+            )
+            self.log.info(
+                'finished: test error %.2f %%%s',
+                error,
+                f': over {FAIL} %, which the paper prints as "fail"' if error > FAIL else '',
+            )
 
     def _end_early(self, end):
         """Record what ended the run before its last epoch; returns the exit status."""
         if isinstance(end, Diverged):
             self.directory.write_metrics([*self.progress.rows, self._row(None, self.progress.seconds)])
-            self.directory.finish(status='not finite', epoch=self.progress.epoch + 1, step=self.progress.step,
-                                  fail=True)
+            self.directory.finish(
+                status='not finite', epoch=self.progress.epoch + 1, step=self.progress.step, fail=True
+            )
         self.collectives.barrier()  # a worker that is gone ends the job, and rank 0 may still be writing
         if isinstance(end, Diverged):
             self.log.error('%s', end)
@@ -230,9 +265,11 @@ class Trainer:
     def _log_start(self):
         args, workers = self.run.args, self.collectives.num_workers
         of_each = f' of each of {workers} workers' if workers > 1 else ''
-        self.log.info(f'{args.net} {args.depth} on {self.dataset.name}: {self.directory.config["parameters"]:,} '
-                      f'parameters, {self.batches.images_per_epoch:,} images, {" ".join(map(str, self.run.contexts))}'
-                      f'{of_each}, into {self.run.directory}')
+        self.log.info(
+            f'{args.net} {args.depth} on {self.dataset.name}: {self.directory.config["parameters"]:,} '
+            f'parameters, {self.batches.images_per_epoch:,} images, {" ".join(map(str, self.run.contexts))}'
+            f'{of_each}, into {self.run.directory}'
+        )
 
     def _log_epoch(self, row):
         """The lines that MXNet's Module.fit writes, and that its tools/parse_log.py reads."""
@@ -250,20 +287,34 @@ class Trainer:
             info('Epoch[%d] Validation errors (%%): %s', epoch, errors)
 
     def _bar(self, epoch):
-        return tqdm(total=self.batches.images_per_epoch, initial=self.progress.tally.seen, unit=' img',
-                    desc=f'epoch {epoch}/{self.epochs}', leave=False, dynamic_ncols=True, bar_format=BAR,
-                    disable=None if self.collectives.rank == 0 else True)
+        return tqdm(
+            total=self.batches.images_per_epoch,
+            initial=self.progress.tally.seen,
+            unit=' img',
+            desc=f'epoch {epoch}/{self.epochs}',
+            leave=False,
+            dynamic_ncols=True,
+            bar_format=BAR,
+            disable=None if self.collectives.rank == 0 else True,
+        )
 
     def _show(self, bar, images):
         """Move the bar, and every LOG_EVERY steps write a line like that of MXNet's Speedometer."""
         progress, tally = self.progress, self.progress.tally
-        bar.set_postfix_str(f'loss {tally.mean_loss:.3f}, error {tally.error:.1f} %, '
-                            f'{tqdm.format_interval(self._seconds_left())} left', refresh=False)
+        bar.set_postfix_str(
+            f'loss {tally.mean_loss:.3f}, error {tally.error:.1f} %, {tqdm.format_interval(self._seconds_left())} left',
+            refresh=False,
+        )
         bar.update(images)
         if progress.step % LOG_EVERY == 0:
-            self.log.debug('Epoch[%d] Batch [%d]\tSpeed: %.2f samples/sec\taccuracy=%f\tcross-entropy=%f',
-                           progress.epoch, progress.step, tally.seen / progress.seconds, 1 - tally.error / 100,
-                           tally.mean_loss)
+            self.log.debug(
+                'Epoch[%d] Batch [%d]\tSpeed: %.2f samples/sec\taccuracy=%f\tcross-entropy=%f',
+                progress.epoch,
+                progress.step,
+                tally.seen / progress.seconds,
+                1 - tally.error / 100,
+                tally.mean_loss,
+            )
 
     def _seconds_left(self):
         """Of the whole run, by the last epoch, or in the first epoch by the pace so far."""
@@ -275,5 +326,7 @@ class Trainer:
 
 def _without_long_lists(about):
     """Side files without lists such as ImageNet's 1,000 classes, which config.json can do without."""
-    return {split: {name: value for name, value in of_split.items()
-                    if not (isinstance(value, list) and len(value) > 100)} for split, of_split in about.items()}
+    return {
+        split: {name: value for name, value in of_split.items() if not (isinstance(value, list) and len(value) > 100)}
+        for split, of_split in about.items()
+    }

@@ -1,4 +1,5 @@
 """SGD with Torch's Nesterov momentum, and weight decay on every parameter (section 6.2)."""
+
 from common.mxnet import mx
 from training.replicas import Replicas
 
@@ -31,10 +32,19 @@ class NesterovSGD:
                     buffer *= learning_rate / self.learning_rate
         self.learning_rate = learning_rate
         for replica, buffers, results in zip(self.replicas.replicas, self.buffers, self._results):
-            for weight, gradient, buffer, result in zip(replica.flat.buckets, replica.flat_gradients.buckets,
-                                                        buffers.buckets, results.buckets):
-                mx.nd.nag_mom_update(weight, gradient, buffer, out=result, lr=learning_rate, wd=self.weight_decay,
-                                     momentum=self.momentum, rescale_grad=1 / (images * self.loss_scale))
+            for weight, gradient, buffer, result in zip(
+                replica.flat.buckets, replica.flat_gradients.buckets, buffers.buckets, results.buckets
+            ):
+                mx.nd.nag_mom_update(
+                    weight,
+                    gradient,
+                    buffer,
+                    out=result,
+                    lr=learning_rate,
+                    wd=self.weight_decay,
+                    momentum=self.momentum,
+                    rescale_grad=1 / (images * self.loss_scale),
+                )
                 result.copyto(weight)
 
     def state_dict(self) -> dict:

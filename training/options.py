@@ -5,9 +5,10 @@
 The command line, config.json, resuming, compare.py and reproduce.py read this table, and nothing else lists options. A
 new option is one line here.
 """
+
 import argparse
-import os
 from collections.abc import Callable, Collection
+import os
 from typing import Any, NamedTuple
 
 from common.cli import Parser, fraction, positive_float, positive_int, seed
@@ -51,6 +52,7 @@ class Option(NamedTuple):
     special: bool = False
 
 
+# fmt: off  (it is a table)
 # In the order of their labels in the name of a run directory.
 OPTIONS = {option.name: option for option in (
     Option('net', 'network', KEYWORDS['net'], in_tables=CELL),
@@ -127,6 +129,7 @@ OPTIONS = {option.name: option for option in (
         action='store_true', help="write TensorBoard's event files into the run directory"),
         before=False, resumable=True),
 )}
+# fmt: on
 EXCLUSIVE = ('gpus', 'cpus')
 
 
@@ -144,7 +147,8 @@ def add_options(parser: argparse.ArgumentParser, names: Collection[str], **chang
         one_of = group.add_mutually_exclusive_group() if title == 'devices' else group
         for option in options:
             (one_of if option.name in EXCLUSIVE else group).add_argument(
-                f'--{option.name.replace("_", "-")}', **{**option.keywords, **changes.get(option.name, {})})
+                f'--{option.name.replace("_", "-")}', **{**option.keywords, **changes.get(option.name, {})}
+            )
 
 
 def parser(description: str, special: Collection[str], defaults: dict, **changes: dict) -> Parser:
@@ -185,8 +189,9 @@ def complete(options: dict) -> dict:
 
 def fixed(options: dict) -> dict:
     """The options that have to stay the same when a run is resumed."""
-    return {name: value for name, value in complete(options).items()
-            if name not in OPTIONS or not OPTIONS[name].resumable}
+    return {
+        name: value for name, value in complete(options).items() if name not in OPTIONS or not OPTIONS[name].resumable
+    }
 
 
 def default(name: str) -> Any:
@@ -215,6 +220,9 @@ def run_directory(options: dict, defaults: dict) -> str:
     """
     widen = options.get('widen', 1)
     network = f'{options["net"]}-{options["depth"]}' + (f'-w{widen}' if widen > 1 else '')
-    labels = [f'{option.label}{option.show(options[name])}' for name, option in OPTIONS.items()
-              if option.label is not None and name in options and options[name] != defaults.get(name, default(name))]
+    labels = [
+        f'{option.label}{option.show(options[name])}'
+        for name, option in OPTIONS.items()
+        if option.label is not None and name in options and options[name] != defaults.get(name, default(name))
+    ]
     return os.path.join(options['log_dir'], options['dataset'], network, '-'.join([*labels, f'seed{options["seed"]}']))

@@ -11,6 +11,7 @@ with steps still queued it ruins the weights (seen with MXNet 1.9.1: they become
 convolution before it, and an executor that was used again after the weights had moved on was seen to evaluate old ones.
 So each evaluation makes a new `Predictor` from a copy, after the queue has run empty.
 """
+
 from collections.abc import Sequence
 
 import numpy as np
@@ -61,13 +62,21 @@ class Replica:
 
     def _executor(self, images):
         if images not in self._executors:
-            inputs = {'data': mx.nd.zeros((images, *self.image_shape), self.device),
-                      'softmax_label': mx.nd.zeros((images,), self.device)}
-            requests = {name: 'write' if self.gradients and name in self.gradients else 'null'
-                        for name in self.symbol.list_arguments()}
+            inputs = {
+                'data': mx.nd.zeros((images, *self.image_shape), self.device),
+                'softmax_label': mx.nd.zeros((images,), self.device),
+            }
+            requests = {
+                name: 'write' if self.gradients and name in self.gradients else 'null'
+                for name in self.symbol.list_arguments()
+            }
             self._executors[images] = self.symbol.bind(
-                self.device, {**self.parameters, **inputs}, args_grad=self.gradients, grad_req=requests,
-                aux_states=self.statistics)
+                self.device,
+                {**self.parameters, **inputs},
+                args_grad=self.gradients,
+                grad_req=requests,
+                aux_states=self.statistics,
+            )
         return self._executors[images]
 
 
@@ -78,9 +87,16 @@ def _on_cpu(values):
 class Replicas:
     """The network in training on the devices of this process and of the other workers."""
 
-    def __init__(self, symbol: mx.sym.Symbol, devices: Sequence[mx.Context], image_shape: Sequence[int],
-                 parameters: Arrays, statistics: Arrays, collectives: Collectives | None = None,
-                 evaluated: mx.sym.Symbol | None = None):
+    def __init__(
+        self,
+        symbol: mx.sym.Symbol,
+        devices: Sequence[mx.Context],
+        image_shape: Sequence[int],
+        parameters: Arrays,
+        statistics: Arrays,
+        collectives: Collectives | None = None,
+        evaluated: mx.sym.Symbol | None = None,
+    ):
         """Copy the network to all devices; every copy starts from rank 0's arrays.
 
         Args:
@@ -93,8 +109,7 @@ class Replicas:
         """
         self.image_shape, self.collectives = image_shape, collectives or Collectives(num_devices=len(devices))
         self._evaluated = symbol if evaluated is None else evaluated
-        self.replicas = [Replica(symbol, device, image_shape, parameters, statistics, train=True)
-                         for device in devices]
+        self.replicas = [Replica(symbol, device, image_shape, parameters, statistics, train=True) for device in devices]
         self._keys = [self.collectives.new_key(bucket.shape) for bucket in self.replicas[0].flat.buckets]
         self.broadcast([replica.flat for replica in self.replicas])
 
@@ -110,8 +125,10 @@ class Replicas:
         devices, last = self.collectives.shard.total, images % batch_size
         for size, which in ((batch_size, 'a batch'), (last or batch_size, 'the last batch of an epoch')):
             if size < devices:
-                raise UserError(f'{which} has {size} images, which cannot be split over {devices} devices: choose '
-                                'another --batch-size')
+                raise UserError(
+                    f'{which} has {size} images, which cannot be split over {devices} devices: choose '
+                    'another --batch-size'
+                )
 
     def gradients(self, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> list:
         """Queue one pass forward and back; every device's gradients become the sums over the whole batch.
@@ -146,10 +163,9 @@ class Replicas:
         shard = self.collectives.shard
         table = np.zeros((shard.total, sum(len(value) for value in self.replicas[0].statistics.values())), np.float32)
         if self.collectives.rank == 0:
-            table[:] = [np.concatenate([arrays[name] for name in self.replicas[0].statistics])
-                        for arrays in per_device]
+            table[:] = [np.concatenate([arrays[name] for name in self.replicas[0].statistics]) for arrays in per_device]
         table = np.reshape(self.collectives.all_reduce_numbers(table.ravel()), table.shape)
-        for replica, vector in zip(self.replicas, table[shard.first:]):
+        for replica, vector in zip(self.replicas, table[shard.first :]):
             replica.set_statistics(self._by_name(vector))
 
     def merge_statistics(self) -> None:
@@ -162,28 +178,37 @@ class Replicas:
         """A copy of the network as it is now, for one evaluation, with the mean statistics of the devices here."""
         mx.nd.waitall()
         own = [{name: value.asnumpy() for name, value in replica.statistics.items()} for replica in self.replicas]
-        return Predictor(self._evaluated, [replica.device for replica in self.replicas], self.image_shape,
-                         self.replicas[0].parameters, mean_statistics(own))
+        return Predictor(
+            self._evaluated,
+            [replica.device for replica in self.replicas],
+            self.image_shape,
+            self.replicas[0].parameters,
+            mean_statistics(own),
+        )
 
 
 def mean_statistics(per_device: Sequence[Arrays]) -> Arrays:
     """The mean of several devices' running statistics; of equal ones, exactly these."""
-    return {name: np.asarray(np.mean([own[name] for own in per_device], axis=0, dtype=np.float64), np.float32)
-            for name in per_device[0]}
+    return {
+        name: np.asarray(np.mean([own[name] for own in per_device], axis=0, dtype=np.float64), np.float32)
+        for name in per_device[0]
+    }
 
 
 class Predictor:
     """The network in evaluation on a list of devices; arguments as in Replicas."""
 
     def __init__(self, symbol, devices, image_shape, parameters, statistics):
-        self.replicas = [Replica(symbol, device, image_shape, parameters, statistics, train=False)
-                         for device in devices]
+        self.replicas = [
+            Replica(symbol, device, image_shape, parameters, statistics, train=False) for device in devices
+        ]
 
     def predict(self, data: np.ndarray) -> list[np.ndarray]:
         """The outputs for data (n, channels, height, width), n from 1: an (n, classes) array for each output."""
         used = min(len(data), len(self.replicas))
-        return outputs([replica.forward(data[share])
-                        for replica, share in zip(self.replicas, split_evenly(len(data), used))])
+        return outputs(
+            [replica.forward(data[share]) for replica, share in zip(self.replicas, split_evenly(len(data), used))]
+        )
 
 
 class JointPredictor:
@@ -191,8 +216,9 @@ class JointPredictor:
 
     def __init__(self, models, devices, image_shape):
         """Take the models, [(symbol, parameters, statistics)]; the rest as in Predictor."""
-        self.predictors = [Predictor(symbol, devices, image_shape, parameters, statistics)
-                           for symbol, parameters, statistics in models]
+        self.predictors = [
+            Predictor(symbol, devices, image_shape, parameters, statistics) for symbol, parameters, statistics in models
+        ]
 
     def predict(self, data: np.ndarray) -> list[np.ndarray]:
         """The outputs of all networks, as Predictor returns them."""
@@ -201,5 +227,7 @@ class JointPredictor:
 
 def outputs(executors: Sequence) -> list[np.ndarray]:
     """Wait for the executors and read them: an (n, classes) array for each output of the symbol, shares joined."""
-    return [np.concatenate([share.asnumpy() for share in parts])
-            for parts in zip(*(executor.outputs for executor in executors))]
+    return [
+        np.concatenate([share.asnumpy() for share in parts])
+        for parts in zip(*(executor.outputs for executor in executors))
+    ]

@@ -1,4 +1,5 @@
 """A run of a training script: its options, devices and workers, and what its directory holds already."""
+
 import argparse
 import os
 import platform
@@ -38,11 +39,15 @@ class Run(NamedTuple):
         """Say how the run ended; returns the exit status that it ended with."""
         if outcome['status'] == 'finished':
             fail = ' (a "fail")' if outcome['fail'] else ''
-            line = (f'{self.directory} is done: test error {outcome["test_error"]:.2f} % after {outcome["epochs"]} '
-                    f'epochs{fail}')
+            line = (
+                f'{self.directory} is done: test error {outcome["test_error"]:.2f} % after {outcome["epochs"]} '
+                f'epochs{fail}'
+            )
         else:
-            line = (f'{self.directory} has ended: the loss was not finite at epoch {outcome["epoch"]}; delete it to '
-                    'begin again')
+            line = (
+                f'{self.directory} has ended: the loss was not finite at epoch {outcome["epoch"]}; delete it to '
+                'begin again'
+            )
         if self.collectives.rank == 0:
             print(line)
         return 0 if outcome['status'] == 'finished' else 1
@@ -74,8 +79,13 @@ def open_run(parser: Parser) -> Run:
 
 
 def _environment():
-    return {'python': platform.python_version(), 'numpy': np.__version__, 'mxnet': mx.__version__,
-            'threads': int(os.environ['OMP_NUM_THREADS']), 'commit': _commit()}
+    return {
+        'python': platform.python_version(),
+        'numpy': np.__version__,
+        'mxnet': mx.__version__,
+        'threads': int(os.environ['OMP_NUM_THREADS']),
+        'commit': _commit(),
+    }
 
 
 def _commit():
@@ -83,8 +93,9 @@ def _commit():
     git = ['git', '-C', os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
     try:
         head = subprocess.run([*git, 'rev-parse', 'HEAD'], capture_output=True, check=True, text=True).stdout.strip()
-        dirty = subprocess.run([*git, 'diff', '--quiet', 'HEAD', '--', ':/', ':(exclude,top)logs'],
-                               stderr=subprocess.DEVNULL).returncode
+        dirty = subprocess.run(
+            [*git, 'diff', '--quiet', 'HEAD', '--', ':/', ':(exclude,top)logs'], stderr=subprocess.DEVNULL
+        ).returncode
     except (OSError, subprocess.CalledProcessError):
         return None
     return head + ('-dirty' if dirty else '')

@@ -4,6 +4,8 @@ config.json holds everything that is needed to do the run again, and its outcome
 It is written anew from the rows in the checkpoint, so the two always agree. train.log holds what the terminal showed,
 in the line format of MXNet's own training scripts, which count epochs from 0.
 """
+
+from collections.abc import Iterable
 import csv
 import fcntl
 import json
@@ -13,7 +15,6 @@ import re
 import resource
 import sys
 import weakref
-from collections.abc import Iterable
 
 from tqdm import tqdm
 
@@ -54,8 +55,10 @@ def read_metrics(run_dir: str) -> list[dict[str, float]]:
     path = os.path.join(run_dir, 'metrics.csv')
     try:
         with open(path, newline='') as file:
-            return [{name: float(cell) if cell else float('nan') for name, cell in row.items()}
-                    for row in csv.DictReader(file)]
+            return [
+                {name: float(cell) if cell else float('nan') for name, cell in row.items()}
+                for row in csv.DictReader(file)
+            ]
     except FileNotFoundError:
         return []
     except (ValueError, TypeError):
@@ -134,8 +137,9 @@ def _check_same(directory, old, new):
     before, now = identity(old), identity(new)
     other = '; '.join(f'{key} {before.get(key)} instead of {now[key]}' for key in now if before.get(key) != now[key])
     if other:
-        raise UserError(f'{directory} holds a run with another configuration ({other}): choose another --log-dir, or '
-                        'delete it')
+        raise UserError(
+            f'{directory} holds a run with another configuration ({other}): choose another --log-dir, or delete it'
+        )
 
 
 class RunDirectory:
@@ -167,6 +171,7 @@ class RunDirectory:
             self._record_start(config)
             if config['options'].get('tensorboard'):
                 from training.tensorboard import Events  # imported here, because it takes a while
+
                 self._events = Events(path)
 
     def _file(self, name):
@@ -191,8 +196,11 @@ class RunDirectory:
             self.config.setdefault('resumed', []).append({'command': config['command'], 'environment': now})
             began = self.config['environment']
             if now['threads'] != began['threads']:
-                self.logger.warning('OMP_NUM_THREADS is %d, but the run began with %d: the last bits of its weights '
-                                    'depend on it', now['threads'], began['threads'])
+                self.logger.warning(
+                    'OMP_NUM_THREADS is %d, but the run began with %d: the last bits of its weights depend on it',
+                    now['threads'],
+                    began['threads'],
+                )
         self._write_config()
 
     def _write_config(self):

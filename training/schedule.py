@@ -1,4 +1,5 @@
 """Learning rates as pure functions of the epoch: schedule(epoch, epochs, base)."""
+
 from collections.abc import Callable
 from functools import partial
 
@@ -11,7 +12,7 @@ def by_fractions(epoch: int, epochs: int, base: float) -> float:
     No drop comes before the first epoch, so that a run of one epoch trains at the base rate.
     """
     drops = sum(epoch > max(1, int(fraction * epochs)) for fraction in FRACTIONS)
-    return base / 10 ** drops
+    return base / 10**drops
 
 
 def by_steps(epoch: int, epochs: int, base: float, divisor: float, every: int) -> float:
@@ -20,7 +21,7 @@ def by_steps(epoch: int, epochs: int, base: float, divisor: float, every: int) -
 
 
 SCHEDULES: dict[str, Callable[..., float]] = {
-    'fractions': by_fractions,                                # CIFAR and SVHN, section 6.2
-    'main': partial(by_steps, divisor=10, every=30),          # ImageNet, section 6.5
-    'appendix': partial(by_steps, divisor=2, every=10),       # ImageNet, Appendix A.1
+    'fractions': by_fractions,  # CIFAR and SVHN, section 6.2
+    'main': partial(by_steps, divisor=10, every=30),  # ImageNet, section 6.5
+    'appendix': partial(by_steps, divisor=2, every=10),  # ImageNet, Appendix A.1
 }

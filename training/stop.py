@@ -1,4 +1,5 @@
 """SIGINT and SIGTERM as a request, which is met between two steps."""
+
 import signal
 
 

@@ -1,4 +1,5 @@
 """Training steps on noise: what they cost without reading, evaluating or saving."""
+
 import time
 
 import numpy as np
@@ -20,8 +21,10 @@ class SyntheticSteps:
         self.replicas, self.optimizer = replicas, NesterovSGD(replicas, loss_scale=loss_scale)
         random, devices = np.random.RandomState(0), len(replicas.replicas)
         self.images = images * devices
-        self.parts = [(random.randn(images, *replicas.image_shape).astype(np.float32), np.zeros(images, np.float32))
-                      for _ in range(devices)]
+        self.parts = [
+            (random.randn(images, *replicas.image_shape).astype(np.float32), np.zeros(images, np.float32))
+            for _ in range(devices)
+        ]
 
     def seconds(self, steps: int) -> float:
         """The mean duration of a step, in seconds."""

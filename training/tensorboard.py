@@ -1,7 +1,8 @@
 """TensorBoard's event file of a run: every column of metrics.csv against the epoch.
 
-    tensorboard --logdir logs        # TensorBoard itself is not among the requirements
+tensorboard --logdir logs        # TensorBoard itself is not among the requirements
 """
+
 import glob
 import os
 
@@ -18,7 +19,7 @@ class Events:
 
     def write(self, rows: list[dict]) -> None:
         """Add the rows of metrics.csv that are not there yet, without the cells that are None."""
-        for row in rows[self._written:]:
+        for row in rows[self._written :]:
             for column, value in row.items():
                 if column != 'epoch' and value is not None:
                     self._writer.add_scalar(tag(column), value, row['epoch'])

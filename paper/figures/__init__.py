@@ -1,4 +1,5 @@
 """Pictures: networks, and curves and bars of runs. matplotlib draws them without a window."""
+
 import os
 import re
 

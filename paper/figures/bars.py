@@ -3,6 +3,7 @@
 A bar is the mean over the seeds found, with a line of ± their standard deviation. Where there is no finished run, there
 is no bar, and the picture says so.
 """
+
 from collections.abc import Sequence
 
 from matplotlib import pyplot as plt
@@ -19,8 +20,9 @@ def find(measurement: Measurement, log_dir: str, epochs: int | None = None) -> r
     return next((found for found in results.find(measurement, log_dir, epochs) if found.only_devices_differ), None)
 
 
-def draw(number: int, log_dir: str, epochs: int | None = None, depths: Sequence[int] | None = None,
-         dataset: str = 'cifar10') -> tuple[Figure, list[str], str]:
+def draw(
+    number: int, log_dir: str, epochs: int | None = None, depths: Sequence[int] | None = None, dataset: str = 'cifar10'
+) -> tuple[Figure, list[str], str]:
     """Figure 2, 4 or 5.
 
     Args:
@@ -35,8 +37,9 @@ def draw(number: int, log_dir: str, epochs: int | None = None, depths: Sequence[
     """
     bars = BARS[number]
     depths = depths or bars.depths
-    found = {(series, depth): find(series.at(dataset, depth), log_dir, epochs)
-             for series in bars.series for depth in depths}
+    found = {
+        (series, depth): find(series.at(dataset, depth), log_dir, epochs) for series in bars.series for depth in depths
+    }
     figure, axis = plt.subplots(figsize=(max(5, 1.1 * len(depths) + 2), 4))
     width = 0.8 / len(bars.series)
     for index, (color, series) in enumerate(zip(COLORS, bars.series)):
@@ -52,16 +55,27 @@ def draw(number: int, log_dir: str, epochs: int | None = None, depths: Sequence[
     missing = [f'{series.title} {depth}' for (series, depth), bar in found.items() if not bar]
     papers = bars.series[0].at(dataset, depths[0]).experiment.epochs
     comparison = '' if epochs in (None, papers) else f' (the paper: {papers})'
-    caption = (f'Test errors of the last of {epochs or papers} epochs on {dataset}{comparison}; a bar is the mean of '
-               f'its runs ± their deviation. {describe(filter(None, found.values()))}')
+    caption = (
+        f'Test errors of the last of {epochs or papers} epochs on {dataset}{comparison}; a bar is the mean of '
+        f'its runs ± their deviation. {describe(filter(None, found.values()))}'
+    )
     return figure, missing, caption
 
 
 def _draw_bar(axis, x, width, errors, color):
     (mean, deviation), (_, failed) = results.mean_and_deviation(errors), results.split(errors)
     if mean is None:
-        axis.text(x, 0.01, 'fail' if failed else 'no run', rotation=90, ha='center', va='bottom', fontsize=6.5,
-                  color='#888888', transform=axis.get_xaxis_transform())
+        axis.text(
+            x,
+            0.01,
+            'fail' if failed else 'no run',
+            rotation=90,
+            ha='center',
+            va='bottom',
+            fontsize=6.5,
+            color='#888888',
+            transform=axis.get_xaxis_transform(),
+        )
         return
     axis.bar(x, mean, width * 0.92, color=color, yerr=deviation, capsize=2)
     text = f'{mean:.2f}, {failed} fail' if failed else f'{mean:.2f}'

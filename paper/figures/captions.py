@@ -1,7 +1,8 @@
 """Captions, and the runs that they name."""
+
+from collections.abc import Iterable
 import os
 import textwrap
-from collections.abc import Iterable
 
 from matplotlib.figure import Figure
 
@@ -26,7 +27,9 @@ def describe(found: Iterable[Found]) -> str:
             seeds.setdefault((place, group.differences), []).append(f'seed{seed}')
     if not seeds:
         return 'No run yet.'
-    runs = [f'{place}{"" if place.endswith(os.sep) else "-"}{",".join(of_place)}'
-            + (f' ({", ".join(differences)})' if differences else '')
-            for (place, differences), of_place in seeds.items()]
+    runs = [
+        f'{place}{"" if place.endswith(os.sep) else "-"}{",".join(of_place)}'
+        + (f' ({", ".join(differences)})' if differences else '')
+        for (place, differences), of_place in seeds.items()
+    ]
     return f'Runs: {"; ".join(runs)}.'

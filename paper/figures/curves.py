@@ -3,19 +3,20 @@
 Runs that differ in the seed alone are one curve, their mean, with their range as a lighter shade. If they are not
 equally long, each is a curve of its own.
 """
+
 import itertools
 import os
 
-import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+import numpy as np
 
-import symbols
 from common.errors import UserError
 from paper import results
 from paper.experiments import CURVES, ERROR, Experiment, Measurement
 from paper.figures import COLORS
 from paper.figures.captions import describe
+import symbols
 from symbols import imagenet
 from training.run_directory import check_columns, group_runs, read_config, read_metrics, without_seed
 
@@ -88,8 +89,14 @@ def _label(title, runs):
 def _draw_curves(axis, runs, column, color, line='-'):
     """Draw a column of one run, or of several that differ in the seed alone."""
     lengths = {len(rows) for rows in runs}
-    style = {'color': color, 'linestyle': line, 'clip_on': False, 'marker': 'o' if max(lengths) <= 20 else None,
-             'markersize': 3, 'linewidth': 1.4}
+    style = {
+        'color': color,
+        'linestyle': line,
+        'clip_on': False,
+        'marker': 'o' if max(lengths) <= 20 else None,
+        'markersize': 3,
+        'linewidth': 1.4,
+    }
     curves = [([row['epoch'] for row in rows], [row[column] for row in rows]) for rows in runs]
     if len(lengths) > 1:
         for epochs, values in curves:
@@ -116,19 +123,26 @@ def draw_papers(number: int, log_dir: str, epochs: int | None = None) -> tuple[F
         UserError: a run is damaged.
     """
     wanted = CURVES[number]
-    found = {experiment: find(experiment, log_dir, epochs)
-             for _, experiments in wanted.panels for experiment in experiments}
+    found = {
+        experiment: find(experiment, log_dir, epochs) for _, experiments in wanted.panels for experiment in experiments
+    }
     panels = [panel for panel in wanted.panels if any(found[experiment] for experiment in panel[1])]
     panels = panels or list(wanted.panels[:1])
-    figure, grid = plt.subplots(len(panels), len(wanted.axes), squeeze=False,
-                                figsize=(5.5 * len(wanted.axes), 3.6 * len(panels)))
+    figure, grid = plt.subplots(
+        len(panels), len(wanted.axes), squeeze=False, figsize=(5.5 * len(wanted.axes), 3.6 * len(panels))
+    )
     for row, (title, experiments) in zip(grid, panels, strict=True):
         runs = {experiment: _read_all(found[experiment]) for experiment in experiments}
         for axis, (label, columns) in zip(row, wanted.axes, strict=True):
             axis.set(title=title, xlabel='epoch', ylabel=label, xlim=(0, epochs or experiments[0].epochs))
             _draw_axis(axis, columns, runs.values())
-        row[0].legend(handles=[plt.Line2D([], [], color=color, label=_legend(experiment, found[experiment]))
-                               for color, experiment in zip(COLORS, experiments)], fontsize='small')
+        row[0].legend(
+            handles=[
+                plt.Line2D([], [], color=color, label=_legend(experiment, found[experiment]))
+                for color, experiment in zip(COLORS, experiments)
+            ],
+            fontsize='small',
+        )
     figure.tight_layout()
 
     missing = [f'{_name(experiment)} on {experiment.dataset}' for experiment in found if not found[experiment]]

@@ -1,4 +1,5 @@
 """How deep the component networks of networks are, in the form of Figure 11."""
+
 import itertools
 
 from matplotlib import pyplot as plt
@@ -20,8 +21,15 @@ def draw(counted: list[tuple[str, list[int]]], what: str) -> Figure:
         total = sum(counts)
         depths = [depth for depth, count in enumerate(counts) if count]
         mean, deviation = moments(counts)
-        axis.plot(depths, [100 * counts[depth] / total for depth in depths], color=color, marker='o', markersize=3,
-                  linewidth=1.4, label=f'{title}: {mean:.1f} ± {deviation:.1f}')
+        axis.plot(
+            depths,
+            [100 * counts[depth] / total for depth in depths],
+            color=color,
+            marker='o',
+            markersize=3,
+            linewidth=1.4,
+            label=f'{title}: {mean:.1f} ± {deviation:.1f}',
+        )
     axis.set_xlabel('depth of a component network (layers)')
     axis.set_ylabel('share of the component networks (%)')
     axis.set_title(f'component networks, {what}', fontsize='medium')

@@ -7,6 +7,7 @@ A layer's name gives its column: branch1 and left sides stand on the left, branc
 everything else in the middle. An ensemble has a column for each component network (Figure 1); a layer that several
 components share stands in the middle of theirs.
 """
+
 import ast
 import re
 import statistics
@@ -24,7 +25,7 @@ COLUMNS = {'_branch1': -1, '_left': -1, '_branch2': 1, '_right': 1}
 SUMS = ('elemwise_add', 'add_n')
 FACTORS = {'0.5': '½', '0.25': '¼', '0.125': '⅛'}
 FILLS = ['#DCE9F5', '#FBE3D1', '#DDEFE0', '#EFE3F3', '#F6F0CC']  # of the boxes, a color for each number of channels
-ROW, HALF_WIDTH, HALF_HEIGHT = 0.34, 0.42, 0.3   # inches per row; of a box, in columns and rows
+ROW, HALF_WIDTH, HALF_HEIGHT = 0.34, 0.42, 0.3  # inches per row; of a box, in columns and rows
 
 
 class Item(NamedTuple):
@@ -53,7 +54,7 @@ def items(symbol: mx.sym.Symbol, blocks: bool = False) -> list[Item]:
     """
     graph = nodes(symbol)
     heads: dict[int, list[tuple[int, bool]]] = {}  # {node: sources of an item that reads it}
-    strides: dict[str, int] = {}                   # of the blocks whose last layer is still to come
+    strides: dict[str, int] = {}  # of the blocks whose last layer is still to come
     result: list[Item] = []
     merged, column_of = _merged_sums(graph), _columns(graph)
     for index, node in enumerate(graph):
@@ -80,13 +81,14 @@ def items(symbol: mx.sym.Symbol, blocks: bool = False) -> list[Item]:
 
 def _merged_sums(graph):
     """Sums that only another sum reads: (a + b) + c is one circle with three inputs."""
-    return {source for node in graph if node['op'] in SUMS
-            for source, *_ in node['inputs'] if graph[source]['op'] in SUMS}
+    return {
+        source for node in graph if node['op'] in SUMS for source, *_ in node['inputs'] if graph[source]['op'] in SUMS
+    }
 
 
 def _columns(graph):
     """A function from a layer's name to its column."""
-    leaves = sorted(node['name'][:-len('_fc')] for node in graph if node['name'].endswith('_fc'))
+    leaves = sorted(node['name'][: -len('_fc')] for node in graph if node['name'].endswith('_fc'))
     if not leaves:
         return lambda name: next((column for part, column in COLUMNS.items() if part in name), 0)
     columns = {path: place - (len(leaves) - 1) / 2 for place, path in enumerate(leaves)}
@@ -97,6 +99,7 @@ def _columns(graph):
         if len(sides) < len(leaves[0]):  # shared by the components whose path begins with these sides and its own
             sides += 'L' if '_left' in name else 'R' if '_right' in name else ''
         return statistics.mean(column for path, column in columns.items() if path.startswith(sides))
+
     return column_of
 
 
@@ -138,8 +141,13 @@ def draw(named: list[tuple[str, mx.sym.Symbol]], blocks: bool = False) -> Figure
     graphs = [(title, items(symbol, blocks)) for title, symbol in named]
     widths = [2.2 + max(item.column for item in graph) - min(item.column for item in graph) for _, graph in graphs]
     rows = max(item.row for _, graph in graphs for item in graph) + 2
-    figure, axes = plt.subplots(1, len(graphs), figsize=(1.15 * sum(widths), ROW * rows), squeeze=False,
-                                gridspec_kw={'width_ratios': widths, 'wspace': 0.02})
+    figure, axes = plt.subplots(
+        1,
+        len(graphs),
+        figsize=(1.15 * sum(widths), ROW * rows),
+        squeeze=False,
+        gridspec_kw={'width_ratios': widths, 'wspace': 0.02},
+    )
     for axis, (title, graph), width in zip(axes[0], graphs, widths, strict=True):
         _draw_graph(axis, graph)
         axis.set(xlim=(-width / 2, width / 2), ylim=(rows - 1, -1))
@@ -160,8 +168,16 @@ def _draw_graph(axis, graph):
             axis.add_patch(Polygon(_outline(item), facecolor=fill, edgecolor='#333333', linewidth=0.8, zorder=2))
             axis.text(item.column, item.row, item.label, ha='center', va='center', fontsize=6.5, zorder=3)
         else:
-            axis.plot(item.column, item.row, marker='o', markersize=9, color='white', markeredgecolor='#333333',
-                      markeredgewidth=0.8, zorder=2)
+            axis.plot(
+                item.column,
+                item.row,
+                marker='o',
+                markersize=9,
+                color='white',
+                markeredgecolor='#333333',
+                markeredgewidth=0.8,
+                zorder=2,
+            )
             axis.text(item.column, item.row, '+', ha='center', va='center_baseline', fontsize=8, zorder=3)
             axis.text(item.column + 0.14, item.row + 0.4, item.factor, va='center', fontsize=7)
 
@@ -169,8 +185,12 @@ def _draw_graph(axis, graph):
 def _outline(item):
     """The corners of a box: a rectangle, or with stride 2 a trapezoid."""
     x, y, narrow = item.column, item.row, HALF_WIDTH * (0.72 if item.stride == 2 else 1)
-    return [(x - HALF_WIDTH, y - HALF_HEIGHT), (x + HALF_WIDTH, y - HALF_HEIGHT),
-            (x + narrow, y + HALF_HEIGHT), (x - narrow, y + HALF_HEIGHT)]
+    return [
+        (x - HALF_WIDTH, y - HALF_HEIGHT),
+        (x + HALF_WIDTH, y - HALF_HEIGHT),
+        (x + narrow, y + HALF_HEIGHT),
+        (x - narrow, y + HALF_HEIGHT),
+    ]
 
 
 def _route(graph, source, target):

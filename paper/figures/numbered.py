@@ -2,20 +2,23 @@
 
 The paper's own bars and curves are not drawn: its text does not give their values.
 """
+
 from matplotlib.figure import Figure
 
-import symbols
 from common.mxnet import mx
 from paper.experiments import BARS, CURVES, DISTRIBUTIONS, DRAWINGS, UNITS
 from paper.figures import bars, curves, depths, network
 from paper.figures.captions import add_caption
+import symbols
 from symbols import dfn_il, dfn_mr, imagenet, resnet
 from symbols.analysis.paths import paths_of
 from symbols.layers import Layers
 
 FROM_LOGS = sorted({*BARS, *CURVES})
-DRAWN = ('Drawn from the symbols that are trained: boxes are convolutions{blocks}, trapezoids have stride 2, dashed '
-         'lines are projections, circles sums.')
+DRAWN = (
+    'Drawn from the symbols that are trained: boxes are convolutions{blocks}, trapezoids have stride 2, dashed '
+    'lines are projections, circles sums.'
+)
 BLOCKS = ' or blocks (B) of three of them'
 INFERRED = ' DFN1 and DFN2 are inferences from what Appendix A.1 says of them.'
 
@@ -69,6 +72,8 @@ def fusion_units() -> list[tuple[str, mx.sym.Symbol]]:
     layers = Layers()
     first, second, *_ = layers.units(2)
     a, b, x = map(mx.sym.var, 'abx')
-    return [('(a) inception-like', dfn_il.fuse(layers, x, first)),
-            ('(b) merge-and-run', mx.sym.Group(dfn_mr.merge_and_run(layers, a, b, first))),
-            ('(c) two units of a ResNet', resnet.fuse(layers, resnet.fuse(layers, x, first), second))]
+    return [
+        ('(a) inception-like', dfn_il.fuse(layers, x, first)),
+        ('(b) merge-and-run', mx.sym.Group(dfn_mr.merge_and_run(layers, a, b, first))),
+        ('(c) two units of a ResNet', resnet.fuse(layers, resnet.fuse(layers, x, first), second)),
+    ]

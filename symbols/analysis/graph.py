@@ -1,4 +1,5 @@
 """A symbol as a graph: its nodes as MXNet's JSON has them."""
+
 import json
 
 from common.mxnet import mx

@@ -14,20 +14,24 @@ the average of two streams offers the way without a layer twice:
   the first unit, is one way.
 - *distinct*: routes that pass the same layers in the same order count once. Layers with the same weights are the same.
 """
+
+from fractions import Fraction
 import itertools
 import math
-from fractions import Fraction
 from typing import Any, NamedTuple
 
-import symbols
 from common.errors import UserError
 from common.mxnet import mx
+import symbols
 from symbols import imagenet
 from symbols.analysis.graph import is_layer, nodes, outputs, weight_of
 from symbols.layers import Layers
 
-COUNTS = {'nominal': 'as the paper counts', 'routes': 'ways through the graph',
-          'distinct': 'different sequences of layers'}
+COUNTS = {
+    'nominal': 'as the paper counts',
+    'routes': 'ways through the graph',
+    'distinct': 'different sequences of layers',
+}
 NETS = sorted({*symbols.NETWORKS, *imagenet.NAMES})
 DATASETS = ('cifar10', 'cifar100', 'svhn', 'imagenet')  # the first three have the same networks
 
@@ -75,7 +79,7 @@ def moments(counts: list[int]) -> tuple[float, float]:
     """Mean and population standard deviation of the depth, in layers."""
     total = sum(counts)
     mean = Fraction(sum(depth * count for depth, count in enumerate(counts)), total)
-    variance = Fraction(sum(depth ** 2 * count for depth, count in enumerate(counts)), total) - mean ** 2
+    variance = Fraction(sum(depth**2 * count for depth, count in enumerate(counts)), total) - mean**2
     return float(mean), math.sqrt(variance)
 
 
@@ -103,7 +107,7 @@ def _distinct(symbol):
     """Sequences of weights. All layers of one weight that a sequence leads to are followed at once."""
     graph = nodes(symbol)
     followers = _followers(graph)
-    image, = (index for index, node in enumerate(graph) if node['name'] == 'data')
+    (image,) = (index for index, node in enumerate(graph) if node['name'] == 'data')
     start = frozenset([image])
     onward, waiting = {}, [start]  # onward: layers reached → sets of layers that the next step reaches
     while waiting:

@@ -1,4 +1,5 @@
 """What a symbol costs: parameters, multiply-adds and depth, counted in its graph."""
+
 import math
 from typing import NamedTuple
 
@@ -50,8 +51,11 @@ def _multiply_adds(symbol, image_shape):
     _, shapes, _ = internals.infer_shape(data=(1, *image_shape))
     outputs = dict(zip(internals.list_outputs(), shapes))
     graph = nodes(symbol)
-    return sum(math.prod(weights[weight_of(node, graph)][1:]) * math.prod(outputs[f'{node["name"]}_output'])
-               for node in graph if is_layer(node))
+    return sum(
+        math.prod(weights[weight_of(node, graph)][1:]) * math.prod(outputs[f'{node["name"]}_output'])
+        for node in graph
+        if is_layer(node)
+    )
 
 
 def _depth(symbol):

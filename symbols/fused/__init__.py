@@ -16,13 +16,14 @@ same function of the same parameters, the scores to the last bit, in fewer passe
 
 Only training on the CPU uses this form. Checkpoints hold the network as drawn.
 """
+
 import json
 
 from common.errors import UserError
 from common.mxnet import mx
 from symbols.analysis.graph import nodes, outputs, to_dict
 
-LARGEST = 2 ** 16  # times as large as drawn: streams do not grow beyond
+LARGEST = 2**16  # times as large as drawn: streams do not grow beyond
 SUMS = ('elemwise_add', '_plus')
 LINEAR = ('Activation', 'Pooling', 'mean', 'amp_cast', '_mul_scalar')  # f(s·x) = s·f(x), also for ReLU and maxima
 
@@ -72,11 +73,22 @@ def fuse(symbol: mx.sym.Symbol, mirror: bool = False) -> mx.sym.Symbol:
             continue
         factors = _factors(index, node, scales)
         inputs = [[scaled(source, factor), *rest] for (source, *rest), factor in zip(node['inputs'], factors)]
-        place[index] = add('_contrib_BatchNormWithReLU' if index in relus else node['op'], node['name'], inputs,
-                           node.get('attrs', {}) | (MIRRORED if index in mirrored else {}))
-    return mx.sym.load_json(json.dumps({
-        'nodes': fused, 'arg_nodes': [index for index, node in enumerate(fused) if node['op'] == 'null'],
-        'heads': [[place[head], 0, 0] for head in heads], 'attrs': to_dict(symbol)['attrs']}))
+        place[index] = add(
+            '_contrib_BatchNormWithReLU' if index in relus else node['op'],
+            node['name'],
+            inputs,
+            node.get('attrs', {}) | (MIRRORED if index in mirrored else {}),
+        )
+    return mx.sym.load_json(
+        json.dumps(
+            {
+                'nodes': fused,
+                'arg_nodes': [index for index, node in enumerate(fused) if node['op'] == 'null'],
+                'heads': [[place[head], 0, 0] for head in heads],
+                'attrs': to_dict(symbol)['attrs'],
+            }
+        )
+    )
 
 
 def _readers(graph, heads):
@@ -92,8 +104,11 @@ def _readers(graph, heads):
 
 def _relus_of_batch_norms(graph, readers):
     """{BatchNorm: the ReLU that reads its value, where nothing else does}."""
-    return {index: readers[index][0] for index, node in enumerate(graph) if node['op'] == 'BatchNorm'
-            and len(readers[index]) == 1 and graph[readers[index][0]]['op'] == 'Activation'}
+    return {
+        index: readers[index][0]
+        for index, node in enumerate(graph)
+        if node['op'] == 'BatchNorm' and len(readers[index]) == 1 and graph[readers[index][0]]['op'] == 'Activation'
+    }
 
 
 def _scales(graph, readers):

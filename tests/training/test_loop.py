@@ -1,10 +1,13 @@
 """The training loop on noise: what a run leaves, and how it is interrupted, goes on to the same bits, or diverges."""
+import fcntl
 import json
 import os
 import pty
 import re
 import signal
+import struct
 import sys
+import termios
 import threading
 import time
 
@@ -287,6 +290,7 @@ def test_a_batch_smaller_than_the_devices_makes_no_directory(tmp_path, words, ex
 def test_a_terminal_shows_a_progress_bar(tmp_path, monkeypatch):
     """A pseudoterminal stands for standard error; its lines are read as they come."""
     master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('4H', 24, 80, 0, 0))  # a new one has no columns
     shown = []
 
     def read():
