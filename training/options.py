@@ -52,8 +52,8 @@ class Option(NamedTuple):
     special: bool = False
 
 
-# fmt: off  (it is a table)
-# In the order of their labels in the name of a run directory.
+# fmt: off
+# A table, which the formatter would spread over 200 lines; in the order of the labels in the name of a run directory.
 OPTIONS = {option.name: option for option in (
     Option('net', 'network', KEYWORDS['net'], in_tables=CELL),
     Option('depth', 'network', KEYWORDS['depth'], in_tables=CELL),
