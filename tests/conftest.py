@@ -1,4 +1,5 @@
 """Fixtures and helpers that several test files share."""
+
 import contextlib
 import gc
 import io
@@ -41,12 +42,14 @@ def random():
 @pytest.fixture
 def command():
     """Run a script of the repository as a user does: (status, standard output, standard error)."""
+
     def run(*words, check=None, **options):
         options = {'capture_output': True, **options}
         done = subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, text=True, **options)
         if check is not None:
             assert done.returncode == check, done.stdout + done.stderr
         return done.returncode, done.stdout, done.stderr
+
     return run
 
 
@@ -57,8 +60,13 @@ def in_process(main, *words, check=None):
         words: as in sys.argv, from the script's name on.
     """
     out, err, before = io.StringIO(), io.StringIO(), signal.getsignal(signal.SIGTERM)
-    with (contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), mx.name.NameManager(),
-          mock.patch('sys.argv', [str(word) for word in words]), pytest.raises(SystemExit) as ended):
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mx.name.NameManager(),
+        mock.patch('sys.argv', [str(word) for word in words]),
+        pytest.raises(SystemExit) as ended,
+    ):
         cli.run(main)
     signal.signal(signal.SIGTERM, before)
     result = ended.value.code or 0, out.getvalue(), err.getvalue()
@@ -72,6 +80,7 @@ def in_process(main, *words, check=None):
 @pytest.fixture
 def mistake(monkeypatch, capfd):
     """Run a script's main() on arguments that are wrong, without the seconds of a new process: its one line."""
+
     def run(main, *words):
         monkeypatch.setattr(sys, 'argv', [str(word) for word in words])
         before = signal.getsignal(signal.SIGTERM)
@@ -80,6 +89,7 @@ def mistake(monkeypatch, capfd):
             cli.run(main)
         signal.signal(signal.SIGTERM, before)
         return one_line((ended.value.code, *capfd.readouterr()))
+
     return run
 
 
@@ -120,10 +130,16 @@ def write_run(log_dir, words, errors, status='finished', devices=2, script=train
     place = options.run_directory(vars(args), vars(script.parser().parse_args([])))
     os.makedirs(place)
     with open(os.path.join(place, 'config.json'), 'w') as file:
-        json.dump({'command': f'python {" ".join(map(str, words))}', 'options': vars(args),
-                   'environment': {'devices': [f'gpu({i})' for i in range(devices)], 'workers': 1},
-                   'dataset': {'splits': {'train': {'verified': verified}}},
-                   'outcome': status and {'status': status, 'epochs': args.epochs, 'test_error': errors[-1]}}, file)
+        json.dump(
+            {
+                'command': f'python {" ".join(map(str, words))}',
+                'options': vars(args),
+                'environment': {'devices': [f'gpu({i})' for i in range(devices)], 'workers': 1},
+                'dataset': {'splits': {'train': {'verified': verified}}},
+                'outcome': status and {'status': status, 'epochs': args.epochs, 'test_error': errors[-1]},
+            },
+            file,
+        )
     columns = {'train_loss': [1.0] * len(errors), 'test_error': errors, **columns}
     before = args.epochs - len(errors) if status == 'finished' else 0
     columns = {name: [99.0] * before + values for name, values in columns.items()}

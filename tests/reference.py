@@ -1,4 +1,5 @@
 """What the code is compared with: plain MXNet executors, and Torch's optimizer in numpy."""
+
 from typing import NamedTuple
 
 import numpy as np
@@ -17,14 +18,18 @@ class Pass(NamedTuple):
 
 def draw(symbol, random, image_shape):
     """Random weights for a symbol, {name: array}."""
-    return {name: random.normal(1 if name.endswith('gamma') else 0, 0.3, shape).astype(np.float32)
-            for name, shape in parameter_shapes(symbol, image_shape).items()}
+    return {
+        name: random.normal(1 if name.endswith('gamma') else 0, 0.3, shape).astype(np.float32)
+        for name, shape in parameter_shapes(symbol, image_shape).items()
+    }
 
 
 def fresh_statistics(symbol, image_shape):
     """{name: array}: running means 0, running variances 1."""
-    return {name: np.full(shape, float(name.endswith('_var')), np.float32)
-            for name, shape in statistics_shapes(symbol, image_shape).items()}
+    return {
+        name: np.full(shape, float(name.endswith('_var')), np.float32)
+        for name, shape in statistics_shapes(symbol, image_shape).items()
+    }
 
 
 def train_pass(symbol, weights, data, labels, statistics=None, passes=1):
@@ -33,9 +38,11 @@ def train_pass(symbol, weights, data, labels, statistics=None, passes=1):
     for _ in range(passes):
         outputs = executor.forward(is_train=True)
         executor.backward()
-    return Pass([output.asnumpy() for output in outputs],
-                {name: executor.grad_dict[name].asnumpy() for name in weights},
-                {name: value.asnumpy() for name, value in executor.aux_dict.items()})
+    return Pass(
+        [output.asnumpy() for output in outputs],
+        {name: executor.grad_dict[name].asnumpy() for name in weights},
+        {name: value.asnumpy() for name, value in executor.aux_dict.items()},
+    )
 
 
 def predict(symbol, weights, statistics, data):
@@ -47,8 +54,10 @@ def predict(symbol, weights, statistics, data):
 def bind(symbol, weights, data, labels, statistics=None):
     """An executor of all weights and one batch."""
     executor = symbol.simple_bind(mx.cpu(), data=data.shape, softmax_label=labels.shape)
-    for arrays, values in ((executor.arg_dict, {**weights, 'data': data, 'softmax_label': labels}),
-                           (executor.aux_dict, statistics or fresh_statistics(symbol, data.shape[1:]))):
+    for arrays, values in (
+        (executor.arg_dict, {**weights, 'data': data, 'softmax_label': labels}),
+        (executor.aux_dict, statistics or fresh_statistics(symbol, data.shape[1:])),
+    ):
         assert set(arrays) == set(values)
         for name, array in arrays.items():
             array[:] = values[name]

@@ -1,4 +1,5 @@
 """What is in a run directory."""
+
 import csv
 import json
 import os
@@ -9,7 +10,7 @@ MEASURED, TIMES = COLUMNS[:-2], COLUMNS[-2:]
 
 def only_run(log_dir):
     """The one run directory under a log directory."""
-    run, = [folder for folder, _, files in os.walk(log_dir) if 'config.json' in files]
+    (run,) = [folder for folder, _, files in os.walk(log_dir) if 'config.json' in files]
     return run
 
 
@@ -39,5 +40,7 @@ def read_csv(run, without=()):
 def end(run):
     """What a run leaves that does not depend on time: the bits of its last checkpoint, and metrics.csv."""
     last = os.path.join(run, checkpoints(run)[-1])
-    return ({name: read_bytes(last, name) for name in os.listdir(last) if name != 'progress.json'},
-            read_csv(run, without=TIMES))
+    return (
+        {name: read_bytes(last, name) for name in os.listdir(last) if name != 'progress.json'},
+        read_csv(run, without=TIMES),
+    )

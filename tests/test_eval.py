@@ -1,4 +1,5 @@
 """eval.py on small runs of the tests' own making, and on committed ones with the real test images."""
+
 import csv
 import json
 import os
@@ -46,8 +47,21 @@ class Runs:
         self._folder = folder
 
     def train(self, *words):
-        in_process(train_cifar.main, 'train_cifar.py', '--depth', 8, '--dataset', 'digits', '--data-dir', self.data,
-                   '--log-dir', self._folder / 'logs', '--net', *words, check=0)
+        in_process(
+            train_cifar.main,
+            'train_cifar.py',
+            '--depth',
+            8,
+            '--dataset',
+            'digits',
+            '--data-dir',
+            self.data,
+            '--log-dir',
+            self._folder / 'logs',
+            '--net',
+            *words,
+            check=0,
+        )
 
     def path(self, name):
         return os.path.join(self.logs, name)
@@ -55,7 +69,8 @@ class Runs:
     def probabilities(self, name, epoch):
         """{output: (360, 10)} of a checkpoint on the test images, with MXNet's own loader."""
         symbol, arguments, statistics = mx.model.load_checkpoint(
-            os.path.join(self.path(name), f'checkpoint-{epoch:04}', 'model'), epoch)
+            os.path.join(self.path(name), f'checkpoint-{epoch:04}', 'model'), epoch
+        )
         inputs = {'data': mx.nd.array((self.images - 79.626) / 90.804), 'softmax_label': mx.nd.zeros(360)}
         executor = symbol.bind(mx.cpu(), {**arguments, **inputs}, aux_states=statistics)
         outputs = executor.forward(is_train=False)
@@ -93,8 +108,10 @@ def found(out):
 
 def rows(out):
     """{member: its numbers} of eval.py's table."""
-    return {name: [float(number) for number in numbers.split()]
-            for name, numbers in re.findall(r'^([LR]{3}|overall) +([\d. ]+)$', out, re.M)}
+    return {
+        name: [float(number) for number in numbers.split()]
+        for name, numbers in re.findall(r'^([LR]{3}|overall) +([\d. ]+)$', out, re.M)
+    }
 
 
 def close(ours, expected):
@@ -116,8 +133,9 @@ def change_config(run, outcome=None, **options):
 # One network
 
 
-@pytest.mark.parametrize('options', [
-    [], ['--batch-size', 7], ['--batch-size', 1], ['--cpus', 3, '--batch-size', 7], ['--batch-size', 1000]])
+@pytest.mark.parametrize(
+    'options', [[], ['--batch-size', 7], ['--batch-size', 1], ['--cpus', 3, '--batch-size', 7], ['--batch-size', 1000]]
+)
 def test_evaluation_is_exact_for_any_batch_and_devices(runs, options):
     run = PLAIN.format(1)
     out, _ = call(runs.path(run), *options)
@@ -140,8 +158,16 @@ def test_the_two_files_of_mxnet_are_enough(runs, tmp_path):
     checkpoint = os.path.join(runs.path(PLAIN.format(2)), 'checkpoint-0003')
     for name in ('model-symbol.json', 'model-0003.params'):
         shutil.copy(os.path.join(checkpoint, name), tmp_path)
-    out, _ = call('--symbol', tmp_path / 'model-symbol.json', '--params', tmp_path / 'model-0003.params',
-                  '--dataset', 'digits', '--data-dir', runs.data)
+    out, _ = call(
+        '--symbol',
+        tmp_path / 'model-symbol.json',
+        '--params',
+        tmp_path / 'model-0003.params',
+        '--dataset',
+        'digits',
+        '--data-dir',
+        runs.data,
+    )
     logged = float(read_csv(os.path.dirname(checkpoint))[-1]['test_error'])
     assert found(out)[0][0] == pytest.approx(logged, abs=0.005)
 
@@ -200,13 +226,17 @@ def test_runs_that_are_not_finished_have_no_mean(runs, tmp_path):
     assert 'epochs3-seed1: no checkpoint yet' in out and len(found(out)) == 1
 
 
-@pytest.mark.parametrize('arguments, expected', [
-    ([], 'name either run directories, or --symbol, --params and --dataset'),
-    (['logs', '--dataset', 'digits'], 'name either run directories'),
-    (['nowhere'], 'there is no run in nowhere'),
-    (['--symbol', 'x.json'], 'name either run directories, or --symbol, --params and --dataset, all three'),
-    (['--symbol', 'x.json', '--params', 'y.params', '--dataset', 'digits'], 'there is no file x.json'),
-    (['--symbol', 'README.md', '--params', 'LICENSE', '--dataset', 'digits'], 'cannot be read: truncated')])
+@pytest.mark.parametrize(
+    'arguments, expected',
+    [
+        ([], 'name either run directories, or --symbol, --params and --dataset'),
+        (['logs', '--dataset', 'digits'], 'name either run directories'),
+        (['nowhere'], 'there is no run in nowhere'),
+        (['--symbol', 'x.json'], 'name either run directories, or --symbol, --params and --dataset, all three'),
+        (['--symbol', 'x.json', '--params', 'y.params', '--dataset', 'digits'], 'there is no file x.json'),
+        (['--symbol', 'README.md', '--params', 'LICENSE', '--dataset', 'digits'], 'cannot be read: truncated'),
+    ],
+)
 def test_mistakes_are_one_line(mistake, monkeypatch, arguments, expected):
     monkeypatch.chdir(ROOT)
     assert expected in mistake(evaluation.main, 'eval.py', *arguments)
@@ -230,8 +260,18 @@ def test_weights_of_another_network_are_refused(mistake, runs, tmp_path):
     params = os.path.join(runs.path(PLAIN.format(1)), 'checkpoint-0003', 'model-0003.params')
 
     def line():
-        return mistake(evaluation.main, 'eval.py', '--symbol', symbol, '--params', params, '--dataset', 'digits',
-                       '--data-dir', runs.data)
+        return mistake(
+            evaluation.main,
+            'eval.py',
+            '--symbol',
+            symbol,
+            '--params',
+            params,
+            '--dataset',
+            'digits',
+            '--data-dir',
+            runs.data,
+        )
 
     symbols.get_symbol('resnet', 8).save(symbol)
     assert 'the weights do not belong to the network: it needs ' in line()
@@ -282,8 +322,9 @@ def test_tables_2_and_3_and_an_ensemble_without_some(runs):
     assert close(printed['overall'], [runs.error(list(members.values()))])
     without = dict(re.findall(r'^without (\S+): test error ([\d.]+) %$', out, re.M))
     assert float(without['RRR']) == printed['RRR'][1]
-    assert close(float(without['LLL,RRR']), runs.error([p for name, p in members.items()
-                                                        if name not in ('LLL', 'RRR')]))
+    assert close(
+        float(without['LLL,RRR']), runs.error([p for name, p in members.items() if name not in ('LLL', 'RRR')])
+    )
     out, _ = call(run)
     assert all(len(numbers) == 1 for numbers in rows(out).values()) and len(rows(out)) == 9
 
@@ -317,7 +358,7 @@ def test_eight_components_evaluated_together_are_kept_for_the_tables(mistake, ru
     assert path == str(tmp_path / 'digits' / 'component-8' / 'together-epochs2-seed1.json')
     both = runs.error([runs.probabilities(COMPONENT.format(trained), 2)['softmax'] for trained in ('LRL', 'RRR')])
     together = experiments.Measurement(experiments.TOGETHER, experiments.Experiment('digits', 'component', 8))
-    group, = results.find(together, str(tmp_path), epochs=2)
+    (group,) = results.find(together, str(tmp_path), epochs=2)
     assert group.runs == [path] and group.only_devices_differ and close(group.last, [both])
 
     def line(*words):
@@ -346,30 +387,38 @@ def test_seeds_of_an_ensemble_have_a_mean_for_every_member(runs, tmp_path):
         shutil.copytree(runs.path(ENSEMBLE), tmp_path / f'epochs2-seed{seed}')
     shutil.rmtree(tmp_path / 'epochs2-seed2' / 'checkpoint-0002')
     out, _ = call(tmp_path, '--data-dir', runs.data, '--drop-one')
-    table = out[out.index('(2 runs; population'):]
+    table = out[out.index('(2 runs; population') :]
     for name, column in (('RLR', 'test_error_RLR'), ('overall', 'test_error')):
         one, two = (float(row[column]) for row in last)
         assert abs(one - two) > 1
-        cell, = re.findall(rf'^{name} +([\d.]+) ± ([\d.]+)', table, re.M)
+        (cell,) = re.findall(rf'^{name} +([\d.]+) ± ([\d.]+)', table, re.M)
         assert close([float(number) for number in cell], [(one + two) / 2, abs(one - two) / 2])
 
 
-@pytest.mark.parametrize('arguments, expected', [
-    (['{ensemble}', '--without', 'RRX'], 'there is no member RRX; there are LLL, RLL'),
-    (['{ensemble}', '--without', ','.join(COMPONENTS)], 'leaves no member'),
-    (['{fused}', '--drop-one'], 'has one output: --drop-one and --without are for ensembles'),
-    (['{fused}', '--without', 'RRR'], 'has one output'),
-    (['--ensemble', '{fused}', '{ensemble}'], 'is an ensemble itself'),
-    (['--ensemble', '{fused}', '{deeper}'], 'has depth 14, {fused} has 8: they cannot be one ensemble'),
-    (['--ensemble', '{fused}', '{elsewhere}'], 'has dataset cifar10, {fused} has digits'),
-    (['--ensemble', '{fused}', '{other}'], 'were tested on different images'),
-    (['--ensemble', '{fused}'], 'alone is no ensemble'),
-    (['--ensemble', '{fused}', '{empty}'], 'has no checkpoint yet'),
-    (['--ensemble'], 'name either run directories')])
+@pytest.mark.parametrize(
+    'arguments, expected',
+    [
+        (['{ensemble}', '--without', 'RRX'], 'there is no member RRX; there are LLL, RLL'),
+        (['{ensemble}', '--without', ','.join(COMPONENTS)], 'leaves no member'),
+        (['{fused}', '--drop-one'], 'has one output: --drop-one and --without are for ensembles'),
+        (['{fused}', '--without', 'RRR'], 'has one output'),
+        (['--ensemble', '{fused}', '{ensemble}'], 'is an ensemble itself'),
+        (['--ensemble', '{fused}', '{deeper}'], 'has depth 14, {fused} has 8: they cannot be one ensemble'),
+        (['--ensemble', '{fused}', '{elsewhere}'], 'has dataset cifar10, {fused} has digits'),
+        (['--ensemble', '{fused}', '{other}'], 'were tested on different images'),
+        (['--ensemble', '{fused}'], 'alone is no ensemble'),
+        (['--ensemble', '{fused}', '{empty}'], 'has no checkpoint yet'),
+        (['--ensemble'], 'name either run directories'),
+    ],
+)
 def test_what_cannot_be_evaluated_together_is_one_line(mistake, runs, tmp_path, arguments, expected):
     where = {'ensemble': runs.path(ENSEMBLE), 'fused': runs.path(FUSED)}
-    for name, change in (('deeper', {'depth': 14}), ('elsewhere', {'dataset': 'cifar10'}), ('empty', {}),
-                         ('other', {})):
+    for name, change in (
+        ('deeper', {'depth': 14}),
+        ('elsewhere', {'dataset': 'cifar10'}),
+        ('empty', {}),
+        ('other', {}),
+    ):
         where[name] = str(tmp_path / name)
         shutil.copytree(where['fused'], where[name])
         config = change_config(where[name], **change)
@@ -380,13 +429,26 @@ def test_what_cannot_be_evaluated_together_is_one_line(mistake, runs, tmp_path, 
     for checkpoint in ('checkpoint-0001', 'checkpoint-0002'):
         shutil.rmtree(os.path.join(where['empty'], checkpoint))
     assert expected.format(**where) in mistake(
-        evaluation.main, 'eval.py', *(word.format(**where) for word in arguments))
+        evaluation.main, 'eval.py', *(word.format(**where) for word in arguments)
+    )
 
 
 @pytest.mark.slow
 def test_the_demo_keeps_its_promise(command, tmp_path):
     """The commands of `make demo`: test error under 3 %."""
-    command('train_cifar.py', '--dataset', 'digits', '--net', 'dfn-mr', '--depth', 14, '--epochs', 15,
-            '--log-dir', tmp_path, check=0)
+    command(
+        'train_cifar.py',
+        '--dataset',
+        'digits',
+        '--net',
+        'dfn-mr',
+        '--depth',
+        14,
+        '--epochs',
+        15,
+        '--log-dir',
+        tmp_path,
+        check=0,
+    )
     _, out, _ = command('eval.py', tmp_path, check=0)
     assert found(out)[0][0] < 3

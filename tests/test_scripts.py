@@ -1,4 +1,5 @@
 """The scripts as their names are typed, and that no library needs them."""
+
 import ast
 import glob
 import os
@@ -17,7 +18,7 @@ def test_a_script_explains_itself(script, monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(os.path.join(ROOT, script), run_name='__main__')
     out = capsys.readouterr().out
-    assert ended.value.code == 0 and out.startswith(f'usage: {script}') and f'    python {script} ' in out
+    assert ended.value.code == 0 and out.startswith(f'usage: {script}') and f'python {script} ' in out
 
 
 def test_no_library_imports_a_script():

@@ -1,4 +1,5 @@
 """train_cifar.py on small files: from its options to the numbers, signals, and mistakes in one line."""
+
 import os
 import re
 import signal
@@ -23,8 +24,21 @@ from training.initializer import initial_parameters
 
 def words(data_dir, log_dir, *more):
     """A small run: 8 steps an epoch."""
-    return ['train_cifar.py', '--net', 'plain', '--depth', '8', '--batch-size', '8', '--data-dir', str(data_dir),
-            '--no-verify', '--log-dir', str(log_dir), *map(str, more)]
+    return [
+        'train_cifar.py',
+        '--net',
+        'plain',
+        '--depth',
+        '8',
+        '--batch-size',
+        '8',
+        '--data-dir',
+        str(data_dir),
+        '--no-verify',
+        '--log-dir',
+        str(log_dir),
+        *map(str, more),
+    ]
 
 
 def train(*words, check=None):
@@ -43,12 +57,41 @@ def test_the_defaults_are_the_papers():
 
 def test_two_steps_of_the_command_equal_the_same_computed_by_hand(small_cifar, tmp_path):
     """Every option off its default, two devices; crops, shards, sums and updates are written out here."""
-    train('train_cifar.py', '--net', 'resnet', '--depth', 8, '--data-dir', small_cifar, '--no-verify', '--log-dir',
-          tmp_path / 'logs', '--cpus', 2, '--batch-size', 30, '--epochs', 1, '--lr', 0.05, '--momentum', 0.8,
-          '--weight-decay', 0.01, '--seed', 5, '--pad-value', 'mean', '--bn-momentum', 0.7, check=0)
+    train(
+        'train_cifar.py',
+        '--net',
+        'resnet',
+        '--depth',
+        8,
+        '--data-dir',
+        small_cifar,
+        '--no-verify',
+        '--log-dir',
+        tmp_path / 'logs',
+        '--cpus',
+        2,
+        '--batch-size',
+        30,
+        '--epochs',
+        1,
+        '--lr',
+        0.05,
+        '--momentum',
+        0.8,
+        '--weight-decay',
+        0.01,
+        '--seed',
+        5,
+        '--pad-value',
+        'mean',
+        '--bn-momentum',
+        0.7,
+        check=0,
+    )
     run = only_run(tmp_path / 'logs')
     assert os.path.relpath(run, tmp_path / 'logs') == (
-        'cifar10/resnet-8/padmean-batch30-lr0.05-momentum0.8-decay0.01-bnmomentum0.7-cpus2-epochs1-seed5')
+        'cifar10/resnet-8/padmean-batch30-lr0.05-momentum0.8-decay0.01-bnmomentum0.7-cpus2-epochs1-seed5'
+    )
     _, weights, statistics = mx.model.load_checkpoint(os.path.join(run, 'checkpoint-0001', 'model'), 1)
 
     images, labels = records.read(os.path.join(small_cifar, 'cifar10-train'))
@@ -56,8 +99,9 @@ def test_two_steps_of_the_command_equal_the_same_computed_by_hand(small_cifar, t
     padded = np.pad((images - mean[:, None, None]) / std[:, None, None], ((0, 0), (0, 0), (4, 4), (4, 4)))
     random = np.random.RandomState([5, 1])
     order, (top, left), flip = random.permutation(60), random.randint(0, 9, (2, 60)), random.randint(0, 2, 60)
-    crops = np.stack([padded[i, :, y:y + 32, x:x + 32][..., ::-1 if f else 1]
-                      for i, y, x, f in zip(order, top, left, flip)])
+    crops = np.stack(
+        [padded[i, :, y : y + 32, x : x + 32][..., :: -1 if f else 1] for i, y, x, f in zip(order, top, left, flip)]
+    )
 
     symbol = symbols.get_symbol('resnet', 8, bn_momentum=0.7)
     start = initial_parameters(parameter_shapes(symbol), 5)
@@ -67,13 +111,16 @@ def test_two_steps_of_the_command_equal_the_same_computed_by_hand(small_cifar, t
         done = [train_pass(symbol, expected, crops[s], labels[order[s]], before) for s, before in zip(shards, running)]
         gradients.append({name: done[0].gradients[name] + done[1].gradients[name] for name in start})
         running = [shard.statistics for shard in done]
-        expected = {name: value.astype(np.float32) for name, value in
-                    torch_nesterov(start, gradients, [0.05] * len(gradients), 0.8, 0.01, 30).items()}
+        expected = {
+            name: value.astype(np.float32)
+            for name, value in torch_nesterov(start, gradients, [0.05] * len(gradients), 0.8, 0.01, 30).items()
+        }
     for name, value in expected.items():
         np.testing.assert_allclose(weights[name].asnumpy(), value, rtol=1e-3, atol=1e-4, err_msg=name)
     for name in running[0]:
-        np.testing.assert_allclose(statistics[name].asnumpy(), (running[0][name] + running[1][name]) / 2,
-                                   rtol=1e-3, atol=1e-4, err_msg=name)
+        np.testing.assert_allclose(
+            statistics[name].asnumpy(), (running[0][name] + running[1][name]) / 2, rtol=1e-3, atol=1e-4, err_msg=name
+        )
     config = read_json(run)
     assert config['options']['no_verify'] is True and config['dataset']['splits']['train']['verified'] is False
 
@@ -86,8 +133,9 @@ class Interrupted:
 
     def start_and_signal(self, number, after):
         """Send the signal when `after` new checkpoints were seen; returns (status, output)."""
-        process = subprocess.Popen([sys.executable, *self.arguments], cwd=ROOT, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(
+            [sys.executable, *self.arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         seen, limit = set(), time.monotonic() + 60
         old = self._checkpoints()
         while len(seen) < after and process.poll() is None and time.monotonic() < limit:
@@ -120,14 +168,16 @@ def test_a_run_that_was_killed_and_stopped_goes_on_to_the_same_bits(command, sma
     for name in ('model-0004.params', 'momentum.params', 'model-symbol.json'):
         assert read_bytes(whole, 'checkpoint-0004', name) == read_bytes(killed, 'checkpoint-0004', name), name
     assert [[row[name] for name in MEASURED] for row in read_csv(whole)] == [
-        [row[name] for name in MEASURED] for row in read_csv(killed)]
+        [row[name] for name in MEASURED] for row in read_csv(killed)
+    ]
 
 
 def test_a_finished_run_of_official_data_needs_no_data(monkeypatch):
     """The committed run, after a clone; it says so without a download."""
     monkeypatch.chdir(ROOT)
-    _, out, _ = train('train_cifar.py', '--net', 'dfn-mr', '--depth', 14, '--epochs', 8, '--data-dir', 'nowhere',
-                      check=0)
+    _, out, _ = train(
+        'train_cifar.py', '--net', 'dfn-mr', '--depth', 14, '--epochs', 8, '--data-dir', 'nowhere', check=0
+    )
     assert re.search(r'logs/cifar10/dfn-mr-14/epochs8-seed1 is done: test error 15\.\d\d % after 8 epochs', out)
     assert not os.path.exists('nowhere')
 
@@ -143,26 +193,32 @@ def test_a_run_on_other_images_is_one_line(small_cifar, tmp_path, random):
     assert read_bytes(only_run(tmp_path / 'logs'), 'config.json') == before
 
 
-@pytest.mark.parametrize('options, expected', [
-    (['--depth', '57'], 'depth 57 is not 6n + 2: the nearest are 56 and 62'),
-    (['--net', 'vgg'], "invalid choice: 'vgg'"),
-    (['--gpus', '0'], 'no CUDA'),
-    (['--gpus', 'all'], 'numbers of the GPUs'),
-    (['--gpus', '0', '--cpus', '2'], 'not allowed with'),
-    (['--cpus', '9'], 'a batch has 8 images, which cannot be split over 9 devices'),
-    (['--batch-size', '59', '--cpus', '2'],
-     'the last batch of an epoch has 1 images, which cannot be split over 2 devices'),
-    (['--lr', '-1'], 'not a number above 0'),
-    (['--kv-store', 'dist_sync'], 'start them with python -m distributed.launch'),
-    (['--mirror'], 'nothing to --mirror'),
-    (['--net', 'component'], 'which component network? Give its path'),
-    (['--net', 'component', '--path', 'RXR'], "invalid choice: 'RXR'"),
-    (['--net', 'ensemble', '--components', 'LLL,XYZ'], 'unknown component network XYZ: choose from LLL, RLL'),
-    (['--net', 'ensemble', '--components', ','], 'no component network is named'),
-    (['--net', 'ensemble', '--components', ''], 'no component network is named'),
-    (['--net', 'ensemble', '--path', 'RLR'], 'ensemble has no --path'),
-    (['--net', 'resnet', '--components', '7'], 'resnet has no --components'),
-    (['--net', 'ensemble', '--depth', '15'], 'depth 15 is not 6n + 2')])
+@pytest.mark.parametrize(
+    'options, expected',
+    [
+        (['--depth', '57'], 'depth 57 is not 6n + 2: the nearest are 56 and 62'),
+        (['--net', 'vgg'], "invalid choice: 'vgg'"),
+        (['--gpus', '0'], 'no CUDA'),
+        (['--gpus', 'all'], 'numbers of the GPUs'),
+        (['--gpus', '0', '--cpus', '2'], 'not allowed with'),
+        (['--cpus', '9'], 'a batch has 8 images, which cannot be split over 9 devices'),
+        (
+            ['--batch-size', '59', '--cpus', '2'],
+            'the last batch of an epoch has 1 images, which cannot be split over 2 devices',
+        ),
+        (['--lr', '-1'], 'not a number above 0'),
+        (['--kv-store', 'dist_sync'], 'start them with python -m distributed.launch'),
+        (['--mirror'], 'nothing to --mirror'),
+        (['--net', 'component'], 'which component network? Give its path'),
+        (['--net', 'component', '--path', 'RXR'], "invalid choice: 'RXR'"),
+        (['--net', 'ensemble', '--components', 'LLL,XYZ'], 'unknown component network XYZ: choose from LLL, RLL'),
+        (['--net', 'ensemble', '--components', ','], 'no component network is named'),
+        (['--net', 'ensemble', '--components', ''], 'no component network is named'),
+        (['--net', 'ensemble', '--path', 'RLR'], 'ensemble has no --path'),
+        (['--net', 'resnet', '--components', '7'], 'resnet has no --components'),
+        (['--net', 'ensemble', '--depth', '15'], 'depth 15 is not 6n + 2'),
+    ],
+)
 def test_a_mistake_is_one_line_and_status_2(mistake, small_cifar, tmp_path, options, expected):
     assert expected in mistake(train_cifar.main, *words(small_cifar, tmp_path / 'logs', *options))
     assert not (tmp_path / 'logs').exists()
@@ -195,11 +251,29 @@ def test_a_damaged_checkpoint_is_one_line(small_cifar, tmp_path):
     assert 'has checkpoints but no config.json' in one_line(train(*arguments))
 
 
-@pytest.mark.parametrize('words_, folder', [
-    (['--components', '7'], 'ensemble-8/components7-epochs1-seed1'),
-    (['--components', ','.join(COMPONENTS)], 'ensemble-8/epochs1-seed1')])
+@pytest.mark.parametrize(
+    'words_, folder',
+    [
+        (['--components', '7'], 'ensemble-8/components7-epochs1-seed1'),
+        (['--components', ','.join(COMPONENTS)], 'ensemble-8/epochs1-seed1'),
+    ],
+)
 def test_an_ensemble_of_some_components_is_another_run(small_cifar, tmp_path, words_, folder):
-    train('train_cifar.py', '--net', 'ensemble', '--depth', 8, '--epochs', 1, '--data-dir', small_cifar, '--no-verify',
-          '--log-dir', tmp_path, *words_, check=0)
-    row, = read_csv(tmp_path / 'cifar10' / folder)
+    train(
+        'train_cifar.py',
+        '--net',
+        'ensemble',
+        '--depth',
+        8,
+        '--epochs',
+        1,
+        '--data-dir',
+        small_cifar,
+        '--no-verify',
+        '--log-dir',
+        tmp_path,
+        *words_,
+        check=0,
+    )
+    (row,) = read_csv(tmp_path / 'cifar10' / folder)
     assert ('test_error_RRR' in row) == (folder == 'ensemble-8/epochs1-seed1') and 'test_error_LLL' in row

@@ -1,4 +1,5 @@
 """train_imagenet.py on a few small classes."""
+
 import json
 import os
 
@@ -39,8 +40,25 @@ def narrow(monkeypatch):
 
 def words(folder, log_dir, *more):
     """Five steps an epoch."""
-    return ['train_imagenet.py', '--net', 'resnet', '--depth', '50', '--batch-size', '4', '--epochs', '1',
-            '--lr', '0.01', '--data-dir', folder, '--no-verify', '--log-dir', str(log_dir), *map(str, more)]
+    return [
+        'train_imagenet.py',
+        '--net',
+        'resnet',
+        '--depth',
+        '50',
+        '--batch-size',
+        '4',
+        '--epochs',
+        '1',
+        '--lr',
+        '0.01',
+        '--data-dir',
+        folder,
+        '--no-verify',
+        '--log-dir',
+        str(log_dir),
+        *map(str, more),
+    ]
 
 
 def train(*words):
@@ -51,7 +69,14 @@ def test_the_defaults_are_the_papers():
     """Section 6.5."""
     args = train_imagenet.parser().parse_args([])
     assert (args.net, args.depth, args.epochs, args.batch_size, args.lr, args.weight_decay, args.momentum) == (
-        'dfn-mr', 44, 100, 256, 0.1, 1e-4, 0.9)
+        'dfn-mr',
+        44,
+        100,
+        256,
+        0.1,
+        1e-4,
+        0.9,
+    )
     assert args.schedule == 'main' and args.augmentation == 'paper'
 
 
@@ -62,9 +87,19 @@ def test_a_run_has_top_1_and_top_5_and_goes_on_in_the_middle_of_an_epoch(folder,
     assert '20 images' in out  # five whole batches of the twenty-one
 
     # the errors once more, from the checkpoint and the original files
-    row, = read_csv(whole)
-    assert list(row) == ['epoch', 'lr', 'train_loss', 'train_error', 'test_loss', 'test_error', 'train_top5_error',
-                         'test_top5_error', 'images_per_second', 'seconds']
+    (row,) = read_csv(whole)
+    assert list(row) == [
+        'epoch',
+        'lr',
+        'train_loss',
+        'train_error',
+        'test_loss',
+        'test_error',
+        'train_top5_error',
+        'test_top5_error',
+        'images_per_second',
+        'seconds',
+    ]
     prefix = os.path.join(whole, 'checkpoint-0001', 'model')
     block = mx.gluon.SymbolBlock.imports(f'{prefix}-symbol.json', ['data', 'softmax_label'], f'{prefix}-0001.params')
     scores = block(mx.nd.array(center_crops(folder)), mx.nd.zeros(len(WNIDS))).asnumpy()
@@ -99,13 +134,17 @@ def center_crops(folder):
     return np.stack(crops)
 
 
-@pytest.mark.parametrize('options, expected', [
-    (['--depth', '101', '--net', 'dfn-mr'], 'choose one of resnet 50, resnet 101, dfn-mr 44'),
-    (['--batch-size', '5', '--cpus', '2'], 'cannot be split evenly over 2 devices'),
-    (['--batch-size', '32'], 'too few for a batch of 32'),
-    (['--dtype', 'float16'], 'needs --gpus'),
-    (['--dtype', 'bfloat16', '--gpus', '0'], 'GPUs have float16'),
-    (['--mirror', '--gpus', '0'], '--mirror is for the CPU')])
+@pytest.mark.parametrize(
+    'options, expected',
+    [
+        (['--depth', '101', '--net', 'dfn-mr'], 'choose one of resnet 50, resnet 101, dfn-mr 44'),
+        (['--batch-size', '5', '--cpus', '2'], 'cannot be split evenly over 2 devices'),
+        (['--batch-size', '32'], 'too few for a batch of 32'),
+        (['--dtype', 'float16'], 'needs --gpus'),
+        (['--dtype', 'bfloat16', '--gpus', '0'], 'GPUs have float16'),
+        (['--mirror', '--gpus', '0'], '--mirror is for the CPU'),
+    ],
+)
 def test_a_mistake_is_one_line(mistake, folder, tmp_path, options, expected):
     assert expected in mistake(train_imagenet.main, *words(folder, tmp_path / 'logs', *options))
     assert not (tmp_path / 'logs').exists()

@@ -1,4 +1,5 @@
 """train_svhn.py on small files and on the official sample."""
+
 import os
 
 import numpy as np
@@ -18,13 +19,28 @@ def write_svhn(folder, random, **sizes):
     os.makedirs(folder)
     for name, size in sizes.items():
         images, labels = random.randint(0, 256, (size, 32, 32, 3)).astype(np.uint8), np.arange(size) % 10
-        scipy.io.savemat(os.path.join(folder, f'{name}_32x32.mat'),
-                         {'X': images.transpose(1, 2, 3, 0), 'y': np.where(labels == 0, 10, labels)[:, None]})
+        scipy.io.savemat(
+            os.path.join(folder, f'{name}_32x32.mat'),
+            {'X': images.transpose(1, 2, 3, 0), 'y': np.where(labels == 0, 10, labels)[:, None]},
+        )
 
 
 def words(folder, tmp_path, *more):
-    return ['train_svhn.py', '--net', 'plain', '--depth', 8, '--epochs', 1, '--data-dir', folder, '--no-verify',
-            '--log-dir', tmp_path / 'logs', *more]
+    return [
+        'train_svhn.py',
+        '--net',
+        'plain',
+        '--depth',
+        8,
+        '--epochs',
+        1,
+        '--data-dir',
+        folder,
+        '--no-verify',
+        '--log-dir',
+        tmp_path / 'logs',
+        *more,
+    ]
 
 
 def test_the_defaults_are_the_papers():
@@ -44,7 +60,10 @@ def test_the_command_holds_out_trains_and_evaluates(tmp_path, random, monkeypatc
     config = read_json(run)
     assert config['options']['no_verify'] is True and config['options']['split'] == 'paper'
     assert {split: about['records'] for split, about in config['dataset']['splits'].items()} == {
-        'train': 120, 'val': 30, 'test': 30}
+        'train': 120,
+        'val': 30,
+        'test': 30,
+    }
     assert not any(about['verified'] for about in config['dataset']['splits'].values())
     _, out, _ = in_process(evaluation.main, 'eval.py', run, '--no-verify', check=0)
     assert f': test error {config["outcome"]["test_error"]:.2f} %' in out and ', 30 images' in out
@@ -69,13 +88,18 @@ def test_the_official_sample_is_too_small_to_hold_anything_out(mistake, tmp_path
     assert np.bincount(labels).tolist() == [49, 186, 107, 108, 92, 97, 61, 63, 56, 49]
     raw = scipy.io.loadmat(folder / 'train_32x32.mat')
     first = raw['X'][..., 0].transpose(2, 0, 1).tobytes()
-    found, = [label for image, label in zip(images, labels) if image.tobytes() == first]
+    (found,) = [label for image, label in zip(images, labels) if image.tobytes() == first]
     assert found == raw['y'][0, 0] % 10
 
 
-@pytest.mark.parametrize('options, expected', [
-    (['--split', 'half'], "invalid choice: 'half'"), (['--depth', '9'], 'the nearest are 8 and 14'),
-    (['--pad-value', 'mean'], 'unrecognized arguments')])
+@pytest.mark.parametrize(
+    'options, expected',
+    [
+        (['--split', 'half'], "invalid choice: 'half'"),
+        (['--depth', '9'], 'the nearest are 8 and 14'),
+        (['--pad-value', 'mean'], 'unrecognized arguments'),
+    ],
+)
 def test_a_mistake_is_one_line(mistake, tmp_path, options, expected):
     assert expected in mistake(train_svhn.main, *words(tmp_path / 'nowhere', tmp_path, *options))
     assert not (tmp_path / 'logs').exists() and not (tmp_path / 'nowhere').exists()

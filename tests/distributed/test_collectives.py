@@ -1,4 +1,5 @@
 """What devices of one process exchange; several workers: test_workers.py."""
+
 import numpy as np
 import pytest
 

@@ -1,4 +1,5 @@
 """Two workers with a real scheduler and server on 127.0.0.1, beside one process."""
+
 import json
 import os
 import shlex
@@ -35,12 +36,19 @@ def workers(mark):
 
 def run_until(arguments, log_dir, mark, new_checkpoints):
     """Start a job and wait for so many new checkpoints; returns the process."""
+
     def there():
         return {name for _, folders, _ in os.walk(log_dir) for name in folders if name.startswith('checkpoint')}
 
     before, seen = there(), set()
-    process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True, env=dict(os.environ, **dict([mark])))
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ, **dict([mark])),
+    )
 
     def enough():
         seen.update(there() - before)
@@ -52,7 +60,8 @@ def run_until(arguments, log_dir, mark, new_checkpoints):
 
 
 def test_a_worker_that_dies_and_a_signal_end_the_job_and_it_goes_on_to_the_bits_of_one_process(
-        command, small_cifar, tmp_path, mark):
+    command, small_cifar, tmp_path, mark
+):
     """The parameters, their momentum and both devices' statistics are those of one process with both shards."""
     options, logs = ['--epochs', 6], tmp_path / 'two'
     train(*words(small_cifar, tmp_path / 'one', '--cpus', 2, *options), check=0)
@@ -79,13 +88,14 @@ def test_a_worker_that_dies_and_a_signal_end_the_job_and_it_goes_on_to_the_bits_
     for name in ('model-0006.params', 'momentum.params'):
         assert read_bytes(one, 'checkpoint-0006', name) == read_bytes(two, 'checkpoint-0006', name), name
     assert [[float(row[name]) for name in MEASURED] for row in read_csv(one)] == [
-        pytest.approx([float(row[name]) for name in MEASURED], rel=1e-6) for row in read_csv(two)]
+        pytest.approx([float(row[name]) for name in MEASURED], rel=1e-6) for row in read_csv(two)
+    ]
     config = read_json(two)
     assert config['environment']['workers'] == 2 and config['outcome']['status'] == 'finished'
 
 
 # What each of two workers with two devices does, in one job. `found` is what it tells the test.
-WORKER = '''
+WORKER = """
 import json, os, signal, sys
 import numpy as np
 import symbols
@@ -140,7 +150,7 @@ found['diverged'] = noise.fit(f'{folder}/diverged', *words, '--lr', '1e25')
 found['broken'] = noise.fit(f'{folder}/broken', *words, '--lr', '1e20', '--batch-size', noise.TRAIN)
 with open(f'{folder}/rank{rank}', 'w') as file:
     json.dump(found, file)
-'''
+"""
 
 
 @pytest.fixture(scope='module')
@@ -148,8 +158,14 @@ def job(tmp_path_factory):
     """(folder, what each of the two workers found, standard output)."""
     folder = tmp_path_factory.mktemp('job')
     (folder / 'worker.py').write_text(WORKER)
-    done = subprocess.run([sys.executable, *LAUNCH, str(folder / 'worker.py'), str(folder)], cwd=ROOT, text=True,
-                          env={**os.environ, 'PYTHONPATH': ROOT}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = subprocess.run(
+        [sys.executable, *LAUNCH, str(folder / 'worker.py'), str(folder)],
+        cwd=ROOT,
+        text=True,
+        env={**os.environ, 'PYTHONPATH': ROOT},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     assert done.returncode == 0, done.stdout
     return folder, [json.loads((folder / f'rank{rank}').read_text()) for rank in (0, 1)], done.stdout
 
@@ -157,7 +173,10 @@ def job(tmp_path_factory):
 def test_workers_exchange_what_they_have(job):
     for rank, found in enumerate(job[1]):
         assert {name: found[name] for name in ('rank', 'shard', 'slices')} == {
-            'rank': rank, 'shard': [2 * rank, 2, 4], 'slices': [[[0, 2], [2, 5]], [[5, 7], [7, 10]]][rank]}
+            'rank': rank,
+            'shard': [2 * rank, 2, 4],
+            'slices': [[[0, 2], [2, 5]], [[5, 7], [7, 10]]][rank],
+        }
         assert found['all_reduce'] == [[1111] * 3] * 2 and found['broadcast'] == [[1] * 3] * 2
         assert found['all_reduce_numbers'] == [3, 1] and found['all_gather'] == [[0, 7], [1, 7]]
         assert found['broadcast_object'] == {'rate': 0.1, 'from': 0, 'umlaut': 'ü'}
@@ -185,16 +204,19 @@ def test_two_workers_with_two_devices_each_are_four_devices(job, tmp_path):
     arrays = [mx.nd.load(os.path.join(run, 'checkpoint-0002', 'model-0002.params')) for run in (one, two)]
     assert set(arrays[0]) == set(arrays[1])
     for name in arrays[0]:
-        np.testing.assert_allclose(arrays[1][name].asnumpy(), arrays[0][name].asnumpy(), rtol=1e-4, atol=1e-5,
-                                   err_msg=name)
+        np.testing.assert_allclose(
+            arrays[1][name].asnumpy(), arrays[0][name].asnumpy(), rtol=1e-4, atol=1e-5, err_msg=name
+        )
     for ours, expected in zip(read_csv(two), read_csv(one), strict=True):
         assert [float(ours[name]) for name in MEASURED] == pytest.approx(
-            [float(expected[name]) for name in MEASURED], rel=1e-4)
+            [float(expected[name]) for name in MEASURED], rel=1e-4
+        )
 
 
-@pytest.mark.parametrize('name, text', [
-    ('diverged', 'the training loss is not finite at epoch 1'),
-    ('broken', 'the test loss is not finite after epoch')])  # which rank 0 alone sees
+@pytest.mark.parametrize(
+    'name, text',
+    [('diverged', 'the training loss is not finite at epoch 1'), ('broken', 'the test loss is not finite after epoch')],
+)  # which rank 0 alone sees
 def test_a_loss_that_is_not_finite_ends_all_workers(job, name, text):
     folder, found, out = job
     assert [one[name] for one in found] == [1, 1] and out.count(text) == 1 and 'Traceback' not in out
@@ -208,6 +230,13 @@ def test_a_reader_that_has_seen_enough_ends_the_job(mark):
     code = 'from common.cli import run\ndef main():\n    while True:\n        print("line", flush=True)\nrun(main)'
     worker = f'{ONLY_WORKERS}exec {shlex.join([sys.executable, "-c", code])}'
     job = shlex.join([sys.executable, *LAUNCH[:-1], 'sh', '-c', worker])
-    done = subprocess.run(f'{job} | head -1', shell=True, cwd=ROOT, timeout=60, capture_output=True, text=True,
-                          env=dict(os.environ, **dict([mark])))
+    done = subprocess.run(
+        f'{job} | head -1',
+        shell=True,
+        cwd=ROOT,
+        timeout=60,
+        capture_output=True,
+        text=True,
+        env=dict(os.environ, **dict([mark])),
+    )
     assert done.stdout == 'line\n' and 'Traceback' not in done.stderr and marked(mark) == []

@@ -1,4 +1,5 @@
 """plot.py: curves of runs, networks, bars and depths."""
+
 import os
 import shutil
 
@@ -73,15 +74,26 @@ def test_networks_are_drawn_side_by_side(mistake, tmp_path):
     png, svg, _ = draw('network', '--net', 'resnet', 'dfn-mr', '--depth', 26, 14, '--out', tmp_path / 'n')
     assert os.path.getsize(png) > 10000 and 'ResNet 26' in svg and 'DFN-MR 14' in svg
     assert 'give one --depth' in mistake(
-        plot.main, 'plot.py', 'network', '--net', 'resnet', 'dfn-mr', '--depth', 8, 14, 20)
+        plot.main, 'plot.py', 'network', '--net', 'resnet', 'dfn-mr', '--depth', 8, 14, 20
+    )
     assert 'give a name without ending' in mistake(
-        plot.main, 'plot.py', 'network', '--net', 'plain', '--depth', 8, '--out', 'x/')
+        plot.main, 'plot.py', 'network', '--net', 'plain', '--depth', 8, '--out', 'x/'
+    )
 
 
-@pytest.mark.parametrize('net, boxes, circles, trapezoids', [
-    ('plain', 14, 0, 2), ('resnet', 14, 6, 2), ('dfn-il', 26, 6, 4), ('dfn-il-noid', 26, 6, 4),
-    # one circle a unit merges the two streams; two more end it, and the last unit has one
-    ('dfn-mr', 26, 6 + 2 * 5 + 1, 4), ('dfn-f3', 17, 3, 4), ('dfn-f6', 17, 6, 4)])
+@pytest.mark.parametrize(
+    'net, boxes, circles, trapezoids',
+    [
+        ('plain', 14, 0, 2),
+        ('resnet', 14, 6, 2),
+        ('dfn-il', 26, 6, 4),
+        ('dfn-il-noid', 26, 6, 4),
+        # one circle a unit merges the two streams; two more end it, and the last unit has one
+        ('dfn-mr', 26, 6 + 2 * 5 + 1, 4),
+        ('dfn-f3', 17, 3, 4),
+        ('dfn-f6', 17, 6, 4),
+    ],
+)
 def test_a_picture_has_a_box_for_each_layer(net, boxes, circles, trapezoids):
     """Depth 14, n = 2: layers counted by hand from the definition; projections are lines."""
     graph = items(symbols.get_symbol(net, 14))
@@ -102,7 +114,8 @@ def test_figure_1_has_a_column_for_each_component(tmp_path):
         places = [(item.column, item.row) for item in graph]
         assert len(set(places)) == len(places)  # nothing lies on anything else
         assert sorted(item.column for item in graph if item.label.endswith(': FC')) == [
-            column - 3.5 for column in range(8)]
+            column - 3.5 for column in range(8)
+        ]
     draw('network', '--net', 'dfn-f3', 'tandem', 'ensemble', '--depth', 14, '--out', tmp_path / 'n')
 
 
@@ -152,19 +165,34 @@ def test_figures_without_logs_are_empty_and_say_so(tmp_path, number, bars_):
 
 
 def test_depths_are_drawn_in_figure_11s_form(mistake, tmp_path):
-    _, svg, _ = draw('depths', '--net', 'resnet', 'dfn1', 'dfn2', '--depth', 50, '--dataset', 'imagenet',
-                     '--out', tmp_path / 'f')
+    _, svg, _ = draw(
+        'depths', '--net', 'resnet', 'dfn1', 'dfn2', '--depth', 50, '--dataset', 'imagenet', '--out', tmp_path / 'f'
+    )
     assert all(text in svg for text in ('ResNet-50: 28.0 ± 5.6', 'DFN1: 34.0 ± 4.0', 'DFN2: 28.0 ± 7.5'))
-    _, svg, _ = draw('depths', '--net', 'dfn-mr', 'component', '--depth', 14, '--path', 'RLR', '--count', 'routes',
-                     '--out', tmp_path / 'g')
+    _, svg, _ = draw(
+        'depths',
+        '--net',
+        'dfn-mr',
+        'component',
+        '--depth',
+        14,
+        '--path',
+        'RLR',
+        '--count',
+        'routes',
+        '--out',
+        tmp_path / 'g',
+    )
     assert all(text in svg for text in ('DFN-MR 14: 8.0 ± 2.1', 'Component 14 (RLR): 11.0 ± 0.0', 'ways through the'))
-    for words, expected in ((['--net', 'plain', '--depth', 14, '--path', 'RLR'], '--path is for --net component'),
-                            (['--net', 'dfn1', '--depth', 101, '--dataset', 'imagenet'], 'there is no dfn1 101')):
+    for words, expected in (
+        (['--net', 'plain', '--depth', 14, '--path', 'RLR'], '--path is for --net component'),
+        (['--net', 'dfn1', '--depth', 101, '--dataset', 'imagenet'], 'there is no dfn1 101'),
+    ):
         assert expected in mistake(plot.main, 'plot.py', 'depths', *words)
 
 
 def test_a_curve_of_depths_is_the_share_of_the_components():
     figure = depths.draw([('N_f3 14', [0] * 5 + [1, 0, 0, 3, 0, 0, 3, 0, 0, 1])], COUNTS['nominal'])
-    line, = figure.axes[0].get_lines()
+    (line,) = figure.axes[0].get_lines()
     assert line.get_xdata().tolist() == [5, 8, 11, 14] and line.get_ydata().tolist() == [12.5, 37.5, 37.5, 12.5]
     assert line.get_label() == 'N_f3 14: 9.5 ± 2.6'

@@ -3,6 +3,7 @@
 A network is a function of the images and an iterator of parameters, which it consumes in the order of the definition:
 shortcuts before branches, the first stream before the second. Statistics are those of the batch, as in training.
 """
+
 import re
 
 import numpy as np
@@ -144,6 +145,7 @@ def component(x, p, n, path):
 
 
 # The networks for ImageNet; n: the units of each of the four groups.
+
 
 def max_pool(x):
     """3×3 with stride 2 and no padding."""

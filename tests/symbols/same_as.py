@@ -5,6 +5,7 @@
 Symbols are compared node by node, but for the numbers that MXNet gives to unnamed operators. Run it after a change of
 symbols/ that should not change what a network computes.
 """
+
 import json
 import re
 import subprocess

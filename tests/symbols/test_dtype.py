@@ -1,4 +1,5 @@
 """Training in 16 bits: float16 as far as types and shapes go, because MXNet computes in it on GPUs only."""
+
 import functools
 
 import numpy as np
@@ -14,8 +15,12 @@ from symbols.layers import DTYPES
 from training.devices import has_bfloat16
 from training.initializer import initial_replicas
 
-CASES = [(symbols.get_symbol, 'dfn-mr', 14, (3, 32, 32)), (symbols.get_symbol, 'ensemble', 8, (3, 32, 32)),
-         (imagenet.get_symbol, 'dfn-mr', 44, (3, 224, 224)), (imagenet.get_symbol, 'dfn2', 50, (3, 224, 224))]
+CASES = [
+    (symbols.get_symbol, 'dfn-mr', 14, (3, 32, 32)),
+    (symbols.get_symbol, 'ensemble', 8, (3, 32, 32)),
+    (imagenet.get_symbol, 'dfn-mr', 44, (3, 224, 224)),
+    (imagenet.get_symbol, 'dfn2', 50, (3, 224, 224)),
+]
 
 
 @pytest.mark.parametrize('dtype, on_cpu', [('float16', False), ('bfloat16', True)])
@@ -64,8 +69,10 @@ def test_gradients_in_bfloat16_are_those_of_float32_but_for_rounding(random, net
     PyTorch's autocast; where MXNet computes something else, the angle is larger at once. (In networks of depth 50
     rounding alone turns these gradients of noise by 80 degrees, in PyTorch too.)"""
     data, labels = random.randn(16, 3, size, size).astype(np.float32), random.randint(0, 10, 16).astype(np.float32)
-    found, expected = (gradients(functools.partial(symbols.get_symbol, net, 14), data, labels, dtype)
-                       for dtype in ('bfloat16', 'float32'))
+    found, expected = (
+        gradients(functools.partial(symbols.get_symbol, net, 14), data, labels, dtype)
+        for dtype in ('bfloat16', 'float32')
+    )
     for name, gradient in expected.items():
         assert (found[name] != gradient).any(), name
         cosine = (found[name] * gradient).sum() / (np.linalg.norm(found[name]) * np.linalg.norm(gradient))

@@ -1,4 +1,5 @@
 """What all networks share: inputs, BatchNorm, the loss and its gradient."""
+
 import numpy as np
 import pytest
 
@@ -32,7 +33,7 @@ def test_the_gradient_of_the_loss_is_softmax_minus_label(random):
     """SoftmaxOutput sums over the batch; the optimizer divides by the number of images."""
     symbol, labels = symbols.get_symbol('plain', 8), np.array([3, 1, 4, 1])
     found = train_pass(symbol, draw(symbol, random, (3, 8, 8)), random.randn(4, 3, 8, 8), labels)
-    expected, = found.outputs
+    (expected,) = found.outputs
     expected[np.arange(4), labels] -= 1
     np.testing.assert_allclose(found.gradients['fc_bias'], expected.sum(axis=0), rtol=1e-4, atol=1e-6)
 

@@ -1,4 +1,5 @@
 """`python -m symbols`: sizes, and component networks against Table 1."""
+
 import re
 
 import pytest
@@ -9,16 +10,26 @@ from symbols import __main__ as script
 @pytest.fixture
 def out(monkeypatch, capsys):
     """What the command prints."""
+
     def run(*words):
         monkeypatch.setattr('sys.argv', ['symbols', *map(str, words)])
         script.main()
         return capsys.readouterr().out
+
     return run
 
 
-@pytest.mark.parametrize('net, depth, parameters, ensemble', [
-    ('dfn-mr', 56, '1,710,426', '2^54'), ('resnet', 14, '175,258', '64'), ('dfn-f6', 20, '295,290', '64'),
-    ('dfn-mr', 98, '3,071,450', '2^96'), ('dfn-il', 14, '346,650', '729'), ('plain', 14, '172,506', '1')])
+@pytest.mark.parametrize(
+    'net, depth, parameters, ensemble',
+    [
+        ('dfn-mr', 56, '1,710,426', '2^54'),
+        ('resnet', 14, '175,258', '64'),
+        ('dfn-f6', 20, '295,290', '64'),
+        ('dfn-mr', 98, '3,071,450', '2^96'),
+        ('dfn-il', 14, '346,650', '729'),
+        ('plain', 14, '172,506', '1'),
+    ],
+)
 def test_summary_prints_the_size(out, net, depth, parameters, ensemble):
     values = dict(re.findall(r'^(\S+(?: size)?) {2,}(.*)$', out('summary', '--net', net, '--depth', depth), re.M))
     assert list(values) == ['network', 'parameters', 'multiply-adds', 'depth', 'ensemble size']
@@ -35,9 +46,14 @@ def test_paths_prints_table_1(out):
     text = out('paths', '--net', 'dfn-f3', '--depth', 38)
     assert 'LLL 5  RLL 16  LRL 16  LLR 16  RRL 27  RLR 27  LRR 27  RRR 38' in text
     assert [line.split() for line in text.splitlines()[-4:]] == [
-        ['5', '1', '12.5%'], ['16', '3', '37.5%'], ['27', '3', '37.5%'], ['38', '1', '12.5%']]
+        ['5', '1', '12.5%'],
+        ['16', '3', '37.5%'],
+        ['27', '3', '37.5%'],
+        ['38', '1', '12.5%'],
+    ]
     assert out('paths', '--net', 'ensemble', '--depth', 14, '--components', 'RRR,LLL').startswith(
-        'Ensemble 14 (LLL+RRR)\nLLL 5  RRR 14\n')
+        'Ensemble 14 (LLL+RRR)\nLLL 5  RRR 14\n'
+    )
 
 
 def test_paths_prints_the_three_counts_where_they_differ(out):
@@ -46,7 +62,7 @@ def test_paths_prints_the_three_counts_where_they_differ(out):
     text = out('paths', '--net', 'dfn-mr', '--depth', 44, '--dataset', 'imagenet')
     assert re.search(r'^nominal .* 2\^28 ', text, re.M) and 'one from each stream through the average' in text
     text = out('paths', '--net', 'dfn-mr', '--depth', 98, '--exact')
-    assert f'{2 ** 96:,}' in text and f'{8 * 3 ** 46:,}' in text
+    assert f'{2**96:,}' in text and f'{8 * 3**46:,}' in text
 
 
 def test_mistakes_are_one_line(mistake):

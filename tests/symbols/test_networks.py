@@ -1,4 +1,5 @@
 """The networks against the paper's sizes, a second implementation in numpy, and GluonCV."""
+
 import subprocess
 import sys
 
@@ -52,7 +53,7 @@ def test_scores_are_those_of_the_network_in_numpy(random, net, depth):
     symbol, data = symbols.get_symbol(net, depth), random.randn(4, 3, 16, 16)
     weights = draw(symbol, random, data.shape[1:])
     expected = numpy_networks.scores(getattr(numpy_networks, net.replace('-', '_')), data, weights, (depth - 2) // 6)
-    found, = train_pass(symbol, weights, data, np.zeros(4)).outputs
+    (found,) = train_pass(symbol, weights, data, np.zeros(4)).outputs
     np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-5)
 
 
@@ -71,14 +72,14 @@ def test_resnet_20_is_gluoncvs_with_the_same_weights(random):
         scores = theirs.output(x)
 
     trained = [p for p in theirs.collect_params().values() if 'running' not in p.name]
-    layers = [trained[i:i + 3] for i in range(0, len(trained) - 2, 3)]  # convolution, gamma, beta
+    layers = [trained[i : i + 3] for i in range(0, len(trained) - 2, 3)]  # convolution, gamma, beta
     for i in [i for i, (weight, *_) in enumerate(layers) if weight.shape[2] == 1]:
         layers.insert(i - 2, layers.pop(i))  # GluonCV composes the projection after the branch
     values = [p.data().asnumpy() for p in sum(layers, []) + trained[-2:]]
 
     ours = symbols.get_symbol('resnet', 20)
     weights = dict(zip(parameter_shapes(ours), values, strict=True))
-    softmax, = train_pass(ours, weights, data.asnumpy(), np.zeros(4)).outputs
+    (softmax,) = train_pass(ours, weights, data.asnumpy(), np.zeros(4)).outputs
     np.testing.assert_allclose(softmax, mx.nd.softmax(scores).asnumpy(), rtol=1e-4, atol=1e-6)
 
 
@@ -99,14 +100,22 @@ def test_a_size_that_makes_no_network_is_refused(sizes):
         symbols.get_symbol('plain', 8, **sizes)
 
 
-@pytest.mark.parametrize('net, arguments, expected', [
-    ('dfn-mr', {}, 'DFN-MR 14'), ('component', dict(path='RLR'), 'Component 14 (RLR)'),
-    ('ensemble', dict(components=['LLL', 'RRR']), 'Ensemble 14 (LLL+RRR)'), ('ensemble', {}, 'Ensemble 14')])
+@pytest.mark.parametrize(
+    'net, arguments, expected',
+    [
+        ('dfn-mr', {}, 'DFN-MR 14'),
+        ('component', dict(path='RLR'), 'Component 14 (RLR)'),
+        ('ensemble', dict(components=['LLL', 'RRR']), 'Ensemble 14 (LLL+RRR)'),
+        ('ensemble', {}, 'Ensemble 14'),
+    ],
+)
 def test_the_title_of_a_network(net, arguments, expected):
     assert symbols.title(net, 14, **arguments) == expected
 
 
 def test_importing_symbols_alone_sets_mxnet_up():
-    code = ('import symbols, sys; assert "mxnet" in sys.modules; import mxnet as mx, numpy; '
-            'assert numpy.bool and numpy.PINF; print(mx.nd.ones((2,)).sum().asscalar())')
+    code = (
+        'import symbols, sys; assert "mxnet" in sys.modules; import mxnet as mx, numpy; '
+        'assert numpy.bool and numpy.PINF; print(mx.nd.ones((2,)).sum().asscalar())'
+    )
     assert subprocess.check_output([sys.executable, '-c', code], cwd=ROOT).strip() == b'2.0'

@@ -1,4 +1,5 @@
 """Small runs in this process: a plain network of 8 layers on 8×8 images of noise, three steps an epoch."""
+
 import functools
 from unittest import mock
 
@@ -35,10 +36,13 @@ class Noise:
 
     def __init__(self, before=lambda epoch, step: None, has_top5=False, content='0' * 64):
         random = np.random.RandomState(0)
-        self.train, self.test = ((random.randn(n, *IMAGE_SHAPE).astype(np.float32), np.arange(n) % 10)
-                                 for n in (TRAIN, TEST))
-        self.about = {'train': {'records': TRAIN, 'verified': True, 'content_sha256': content},
-                      'test': {'records': TEST, 'verified': True, 'content_sha256': 64 * '1'}}
+        self.train, self.test = (
+            (random.randn(n, *IMAGE_SHAPE).astype(np.float32), np.arange(n) % 10) for n in (TRAIN, TEST)
+        )
+        self.about = {
+            'train': {'records': TRAIN, 'verified': True, 'content_sha256': content},
+            'test': {'records': TEST, 'verified': True, 'content_sha256': 64 * '1'},
+        }
         self.before, self.has_top5 = before, has_top5
         self.images_per_epoch = TRAIN
 
@@ -53,15 +57,17 @@ class Noise:
         order, size = order_of(self.run.args.seed, epoch), self.run.args.batch_size
         for step in range(start, -(-len(labels) // size)):
             self.before(epoch, step)
-            own = order[step * size:(step + 1) * size]
-            yield [(data[own[part]], labels[own[part]].astype(np.float32))
-                   for part in self.run.shard.slices(len(own))], len(own)
+            own = order[step * size : (step + 1) * size]
+            yield (
+                [(data[own[part]], labels[own[part]].astype(np.float32)) for part in self.run.shard.slices(len(own))],
+                len(own),
+            )
 
     def evaluation_batches(self, split, batch_size):
         """The test images in order."""
         data, labels = getattr(self, split)
         for start in range(0, len(labels), batch_size):
-            yield data[start:start + batch_size], labels[start:start + batch_size]
+            yield data[start : start + batch_size], labels[start : start + batch_size]
 
 
 def parser():
@@ -81,8 +87,13 @@ def fit(log_dir, *words, noise=None):
     run, noise = open_noise(log_dir, *words), noise or Noise()
     if run.outcome:
         return run.report(run.outcome)
-    network = functools.partial(symbols.get_symbol, run.args.net, run.args.depth, bn_momentum=run.args.bn_momentum,
-                                **symbols.arguments_of(vars(run.args)))
+    network = functools.partial(
+        symbols.get_symbol,
+        run.args.net,
+        run.args.depth,
+        bn_momentum=run.args.bn_momentum,
+        **symbols.arguments_of(vars(run.args)),
+    )
     try:
         with mx.name.NameManager():  # which numbers unnamed operators from 0, as in a new process
             return Trainer(run, network, noise, noise.open(run)).fit()

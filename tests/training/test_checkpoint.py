@@ -1,4 +1,5 @@
 """Checkpoints: what is in them, that all of it is put back, which are kept, and damage."""
+
 import os
 import resource
 import signal
@@ -37,10 +38,14 @@ def make(steps=0, cpus=2):
 def arrays(replicas, optimizer):
     """Everything that training changes, of each device."""
     statistics = replicas.statistics()
-    return [{**{f'weight {name}': value.asnumpy() for name, value in replica.parameters.items()},
-             **{f'momentum {name}': value.asnumpy() for name, value in buffers.arrays.items()},
-             **{f'statistic {name}': value for name, value in own.items()}}
-            for replica, buffers, own in zip(replicas.replicas, optimizer.buffers, statistics, strict=True)]
+    return [
+        {
+            **{f'weight {name}': value.asnumpy() for name, value in replica.parameters.items()},
+            **{f'momentum {name}': value.asnumpy() for name, value in buffers.arrays.items()},
+            **{f'statistic {name}': value for name, value in own.items()},
+        }
+        for replica, buffers, own in zip(replicas.replicas, optimizer.buffers, statistics, strict=True)
+    ]
 
 
 @pytest.fixture
@@ -48,7 +53,7 @@ def saved(tmp_path):
     """(folder of a checkpoint in the middle of an epoch, what was trained)."""
     trained = make(steps=3)
     checkpoint.save(str(tmp_path), SYMBOL, *trained, PROGRESS)
-    folder, = checkpoint.find(str(tmp_path))
+    (folder,) = checkpoint.find(str(tmp_path))
     return folder, trained
 
 
@@ -91,8 +96,10 @@ def test_a_checkpoint_that_is_there_already_is_left_as_it_is(saved):
     assert os.stat(os.path.join(folder, 'progress.json')).st_mtime_ns == before
 
 
-@pytest.mark.parametrize('name, epoch, step', [
-    ('checkpoint-0008', 8, 0), ('checkpoint-0008-00412', 8, 412), ('checkpoint-12345-123456', 12345, 123456)])
+@pytest.mark.parametrize(
+    'name, epoch, step',
+    [('checkpoint-0008', 8, 0), ('checkpoint-0008-00412', 8, 412), ('checkpoint-12345-123456', 12345, 123456)],
+)
 def test_names(name, epoch, step):
     assert checkpoint.folder_name(epoch, step) == name and checkpoint.position(f'logs/{name}') == (epoch, step)
 
@@ -113,9 +120,14 @@ def test_the_newest_two_and_the_best_are_kept(tmp_path):
     assert [checkpoint.position(folder) for folder in checkpoint.find(str(tmp_path))] == [(2, 0), (5, 0), (5, 1)]
 
 
-@pytest.mark.parametrize('name, damage', [
-    ('momentum.params', lambda content: content[:1000]), ('progress.json', lambda content: content[:100]),
-    ('model-0001.params', lambda content: content[:5000] + b'x' * 64 + content[5064:])])
+@pytest.mark.parametrize(
+    'name, damage',
+    [
+        ('momentum.params', lambda content: content[:1000]),
+        ('progress.json', lambda content: content[:100]),
+        ('model-0001.params', lambda content: content[:5000] + b'x' * 64 + content[5064:]),
+    ],
+)
 def test_damage_is_noticed(saved, name, damage):
     folder, _ = saved
     path = os.path.join(folder, name)
@@ -145,7 +157,8 @@ def test_a_full_disk_loses_nothing(saved):
     assert checkpoint.find(os.path.dirname(folder)) == [folder] and checkpoint.load_progress(folder)['step'] == 2
     checkpoint.save(os.path.dirname(folder), SYMBOL, *trained, later)  # with room again it goes through
     assert len(checkpoint.find(os.path.dirname(folder))) == 2 and not os.path.exists(
-        os.path.join(os.path.dirname(folder), '.unfinished-checkpoint'))
+        os.path.join(os.path.dirname(folder), '.unfinished-checkpoint')
+    )
 
 
 def test_files_that_are_no_network(saved, tmp_path):

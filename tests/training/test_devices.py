@@ -1,4 +1,5 @@
 """From --gpus and --cpus to contexts, with MXNet's answers replaced where there is no GPU."""
+
 import ctypes
 import shutil
 import subprocess
@@ -36,9 +37,14 @@ def test_a_build_without_cuda():
         devices.contexts('0')
 
 
-@pytest.mark.parametrize('gpus, message', [
-    ('all', '--gpus all: give the numbers of the GPUs'), ('0,0', '--gpus 0,0: name each GPU once'),
-    ('-1', '--gpus -1: name each GPU once, by its number from 0')])
+@pytest.mark.parametrize(
+    'gpus, message',
+    [
+        ('all', '--gpus all: give the numbers of the GPUs'),
+        ('0,0', '--gpus 0,0: name each GPU once'),
+        ('-1', '--gpus -1: name each GPU once, by its number from 0'),
+    ],
+)
 def test_numbers_of_gpus_that_are_none(two_gpus, gpus, message):
     with pytest.raises(UserError, match=message):
         devices.contexts(gpus)

@@ -1,4 +1,5 @@
 """Loss and error over a data set, against the same in plain numpy."""
+
 import numpy as np
 import pytest
 
@@ -16,7 +17,7 @@ class Fixed:
 
 
 def batches(labels, size):
-    return ((np.arange(i, min(i + size, len(labels))), labels[i:i + size]) for i in range(0, len(labels), size))
+    return ((np.arange(i, min(i + size, len(labels))), labels[i : i + size]) for i in range(0, len(labels), size))
 
 
 @pytest.mark.parametrize('size', [1, 7, 50, 64])

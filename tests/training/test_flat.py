@@ -1,4 +1,5 @@
 """Arrays side by side: each is apart from the others, and the long array is all of them."""
+
 import numpy as np
 import pytest
 
@@ -9,7 +10,7 @@ from training.flat import Flat
 SHAPES = {'weight': (4, 3, 3, 3), 'gamma': (4,), 'bias': (1,), 'fc': (10, 70)}
 
 
-@pytest.mark.parametrize('bucket, expected', [(2 ** 20, 1), (256, 2), (1, 4)])
+@pytest.mark.parametrize('bucket, expected', [(2**20, 1), (256, 2), (1, 4)])
 def test_what_is_written_to_an_array_is_in_its_bucket_and_nowhere_else(monkeypatch, random, bucket, expected):
     monkeypatch.setattr(flat, 'BUCKET', bucket)
     values = {name: random.randn(*shape).astype(np.float32) for name, shape in SHAPES.items()}

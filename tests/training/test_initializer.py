@@ -1,4 +1,5 @@
 """Initial weights: their distribution, and that they depend on the seed and the name alone."""
+
 import functools
 
 import numpy as np

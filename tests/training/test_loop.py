@@ -1,4 +1,5 @@
 """The training loop on noise: what a run leaves, and how it is interrupted, goes on to the same bits, or diverges."""
+
 import fcntl
 import json
 import os
@@ -36,8 +37,10 @@ def load(run, epoch):
 
 def loss_and_error(probabilities, labels):
     """In nats, and in percent."""
-    return (-np.log(probabilities[np.arange(len(labels)), labels]).mean(),
-            100 * (probabilities.argmax(axis=1) != labels).mean())
+    return (
+        -np.log(probabilities[np.arange(len(labels)), labels]).mean(),
+        100 * (probabilities.argmax(axis=1) != labels).mean(),
+    )
 
 
 def signal_self(number):
@@ -47,8 +50,24 @@ def signal_self(number):
 
 def test_an_epoch_is_the_same_computed_by_hand(tmp_path):
     """Two devices: shards, sums, updates, merged statistics, and the row of metrics.csv are written out here."""
-    words = ['--cpus', 2, '--epochs', 1, '--lr', 0.05, '--momentum', 0.8, '--weight-decay', 0.01, '--seed', 5,
-             '--bn-momentum', 0.7, '--net', 'resnet']
+    words = [
+        '--cpus',
+        2,
+        '--epochs',
+        1,
+        '--lr',
+        0.05,
+        '--momentum',
+        0.8,
+        '--weight-decay',
+        0.01,
+        '--seed',
+        5,
+        '--bn-momentum',
+        0.7,
+        '--net',
+        'resnet',
+    ]
     assert fit(tmp_path, *words) == 0
     weights, statistics = load(only_run(tmp_path), 1)
 
@@ -61,22 +80,27 @@ def test_an_epoch_is_the_same_computed_by_hand(tmp_path):
         done = [train_pass(symbol, expected, data[s], labels[s], before) for s, before in zip(shards, running)]
         outputs += [shard.outputs[0] for shard in done]
         # as if every batch had eight images: the mean over six is a sum that is divided by six
-        gradients.append({name: (done[0].gradients[name] + done[1].gradients[name]) * (8 / (stop - step))
-                          for name in start})
+        gradients.append(
+            {name: (done[0].gradients[name] + done[1].gradients[name]) * (8 / (stop - step)) for name in start}
+        )
         running = [shard.statistics for shard in done]
-        expected = {name: value.astype(np.float32) for name, value in
-                    torch_nesterov(start, gradients, [0.05] * len(gradients), 0.8, 0.01, 8).items()}
+        expected = {
+            name: value.astype(np.float32)
+            for name, value in torch_nesterov(start, gradients, [0.05] * len(gradients), 0.8, 0.01, 8).items()
+        }
     for name, value in expected.items():
         np.testing.assert_allclose(weights[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
     for name in running[0]:
         np.testing.assert_allclose(statistics[name], (running[0][name] + running[1][name]) / 2, rtol=1e-3, atol=1e-4)
 
-    row, = read_csv(only_run(tmp_path))
+    (row,) = read_csv(only_run(tmp_path))
     assert [float(row[name]) for name in ('train_loss', 'train_error')] == pytest.approx(
-        loss_and_error(np.concatenate(outputs), labels[order]), rel=1e-3)
+        loss_and_error(np.concatenate(outputs), labels[order]), rel=1e-3
+    )
     test, test_labels = Noise().test
     assert [float(row[name]) for name in ('test_loss', 'test_error')] == pytest.approx(
-        loss_and_error(predict(symbol, weights, statistics, test)[0], test_labels), rel=1e-4)
+        loss_and_error(predict(symbol, weights, statistics, test)[0], test_labels), rel=1e-4
+    )
 
 
 def test_a_run_leaves_its_metrics_log_and_checkpoints(tmp_path, capsys):
@@ -99,8 +123,13 @@ def test_a_run_leaves_its_metrics_log_and_checkpoints(tmp_path, capsys):
     outcome, errors = config['outcome'], [float(row['test_error']) for row in rows]
     assert outcome.pop('peak_memory_mib') > 10
     # a network that guesses at noise is a "fail", as in the paper
-    assert outcome == {'status': 'finished', 'epochs': 5, 'test_error': errors[-1], 'best_test_error': min(errors),
-                       'fail': errors[-1] > 50}
+    assert outcome == {
+        'status': 'finished',
+        'epochs': 5,
+        'test_error': errors[-1],
+        'best_test_error': min(errors),
+        'fail': errors[-1] > 50,
+    }
     assert ('which the paper prints as "fail"' in out) == outcome['fail']
     assert f'finished: test error {errors[-1]:.2f} %' in out and '\r' not in out
 
@@ -112,9 +141,11 @@ def test_mxnets_parser_reads_the_log(tmp_path, monkeypatch):
     run = only_run(tmp_path)
     with open(os.path.join(run, 'train.log')) as file:
         lines = file.readlines()
-    for expression, column in ((r'.*Epoch\[(\d+)\] Train-accuracy.*=([.\d]+)', 'train_error'),
-                               (r'.*Epoch\[(\d+)\] Validation-accuracy.*=([.\d]+)', 'test_error'),
-                               (r'.*Epoch\[(\d+)\] Time.*=([.\d]+)', 'seconds')):
+    for expression, column in (
+        (r'.*Epoch\[(\d+)\] Train-accuracy.*=([.\d]+)', 'train_error'),
+        (r'.*Epoch\[(\d+)\] Validation-accuracy.*=([.\d]+)', 'test_error'),
+        (r'.*Epoch\[(\d+)\] Time.*=([.\d]+)', 'seconds'),
+    ):
         found = [match.groups() for match in (re.match(expression, line) for line in lines) if match]
         assert [int(epoch) for epoch, _ in found] == [0, 1]
         for (_, value), row in zip(found, read_csv(run)):
@@ -219,7 +250,7 @@ def test_an_ensembles_rows_have_every_component_and_all_without_it(tmp_path):
     words = ['--net', 'ensemble', '--lr', '0.01', '--epochs', 1]
     fit(tmp_path, *words)
     run, (data, labels) = only_run(tmp_path), Noise().test
-    row, = read_csv(run)
+    (row,) = read_csv(run)
     found = predict(symbols.get_symbol('ensemble', 8), *load(run, 1), data)
     errors = [loss_and_error(probabilities, labels) for probabilities in found]
     assert len({error for _, error in errors}) > 2  # they differ, so a mix-up shows
@@ -227,7 +258,7 @@ def test_an_ensembles_rows_have_every_component_and_all_without_it(tmp_path):
     assert float(row['test_loss']) == pytest.approx(np.mean([loss for loss, _ in errors]), rel=1e-4)
     assert 1.5 < float(row['train_loss']) < 4  # the mean over components; eight of them together begin near 8 log 10
     for index, (path, (_, error)) in enumerate(zip(COMPONENTS, errors)):
-        others = np.mean(found[:index] + found[index + 1:], axis=0)
+        others = np.mean(found[:index] + found[index + 1 :], axis=0)
         assert float(row[f'test_error_{path}']) == pytest.approx(error)
         assert float(row[f'test_error_without_{path}']) == pytest.approx(loss_and_error(others, labels)[1])
     with open(os.path.join(run, 'train.log')) as file:
@@ -278,9 +309,13 @@ def test_workers_with_other_images_are_refused(tmp_path, monkeypatch):
         fit(tmp_path)
 
 
-@pytest.mark.parametrize('words, expected', [
-    (['--cpus', 9], 'a batch has 8 images, which cannot be split over 9 devices'),
-    (['--cpus', 7], 'the last batch of an epoch has 6 images, which cannot be split over 7 devices')])
+@pytest.mark.parametrize(
+    'words, expected',
+    [
+        (['--cpus', 9], 'a batch has 8 images, which cannot be split over 9 devices'),
+        (['--cpus', 7], 'the last batch of an epoch has 6 images, which cannot be split over 7 devices'),
+    ],
+)
 def test_a_batch_smaller_than_the_devices_makes_no_directory(tmp_path, words, expected):
     with pytest.raises(UserError, match=expected):
         fit(tmp_path / 'logs', *words)
@@ -288,7 +323,7 @@ def test_a_batch_smaller_than_the_devices_makes_no_directory(tmp_path, words, ex
 
 
 def test_a_terminal_shows_a_progress_bar(tmp_path, monkeypatch):
-    """A pseudoterminal stands for standard error; its lines are read as they come."""
+    """A pseudoterminal of 80 columns stands for standard error; what is written there is read as it comes."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('4H', 24, 80, 0, 0))  # a new one has no columns
     shown = []
@@ -308,7 +343,9 @@ def test_a_terminal_shows_a_progress_bar(tmp_path, monkeypatch):
     reader.join()
     os.close(master)
     text = b''.join(shown)
-    assert all(part in text for part in (b'epoch 1/2', b'epoch 2/2', b'img/s', b' left', b'error'))
+    for part in (b'epoch 1/2', b'epoch 2/2', b'img/s', b' left', b'error'):
+        assert part in text
+    assert max(len(line) for line in re.split('[\r\n]', text.decode())) <= 80
 
 
 def test_without_a_terminal_there_is_no_bar(tmp_path, capsys):

@@ -1,4 +1,5 @@
 """The optimizer against Torch's formula in numpy, and why it is not MXNet's."""
+
 import numpy as np
 import pytest
 
@@ -34,8 +35,10 @@ class Group:
 
 def start(random):
     """(weights, a function that draws gradients)."""
-    return ({name: random.randn(*shape).astype(np.float32) for name, shape in SHAPES.items()},
-            lambda: {name: 64 * random.randn(*shape) for name, shape in SHAPES.items()})
+    return (
+        {name: random.randn(*shape).astype(np.float32) for name, shape in SHAPES.items()},
+        lambda: {name: 64 * random.randn(*shape) for name, shape in SHAPES.items()},
+    )
 
 
 def step(optimizer, gradients, rate, images=64):

@@ -1,4 +1,5 @@
 """Several devices against shards that are computed apart, each with its own plain executor."""
+
 import numpy as np
 import pytest
 
@@ -24,8 +25,9 @@ def make(count, net='dfn-mr', kvstore='local', evaluated=None):
     symbol = symbols.get_symbol(net, 8)
     parameters = initial_parameters(parameter_shapes(symbol, SHAPE), 1)
     statistics = initial_statistics(statistics_shapes(symbol, SHAPE))
-    replicas = Replicas(symbol, devices.contexts(cpus=count), SHAPE, parameters, statistics,
-                        Collectives(kvstore, count), evaluated)
+    replicas = Replicas(
+        symbol, devices.contexts(cpus=count), SHAPE, parameters, statistics, Collectives(kvstore, count), evaluated
+    )
     return symbol, parameters, replicas
 
 
@@ -34,8 +36,9 @@ def parts_of(data, labels, count):
     return [(data[share], labels[share]) for share in split_evenly(len(data), count)]
 
 
-@pytest.mark.parametrize('count, images, kvstore', [(1, 8, 'local'), (2, 8, 'local'), (3, 12, 'local'),
-                                                    (2, 8, 'device')])
+@pytest.mark.parametrize(
+    'count, images, kvstore', [(1, 8, 'local'), (2, 8, 'local'), (3, 12, 'local'), (2, 8, 'device')]
+)
 def test_n_contexts_equal_n_shards_with_averaged_gradients(random, count, images, kvstore):
     symbol, parameters, replicas = make(count, kvstore=kvstore)
     optimizer = NesterovSGD(replicas, 0.9, 1e-4)
@@ -46,9 +49,11 @@ def test_n_contexts_equal_n_shards_with_averaged_gradients(random, count, images
     for x, y in zip(data, labels):
         shards = [train_pass(symbol, weights, a, b) for a, b in zip(np.split(x, count), np.split(y, count))]
         gradients.append({name: sum(shard.gradients[name] for shard in shards) for name in parameters})
-        weights = {name: value.astype(np.float32) for name, value in torch_nesterov(
-            parameters, gradients, [0.05] * len(gradients), 0.9, 1e-4, images).items()}
-        probabilities, = outputs(replicas.gradients(parts_of(x, y, count)))
+        weights = {
+            name: value.astype(np.float32)
+            for name, value in torch_nesterov(parameters, gradients, [0.05] * len(gradients), 0.9, 1e-4, images).items()
+        }
+        (probabilities,) = outputs(replicas.gradients(parts_of(x, y, count)))
         optimizer.step(0.05, images)
         if len(gradients) == 1:  # the shards start from fresh statistics, so they compare after one step
             np.testing.assert_allclose(probabilities, np.concatenate([shard.outputs[0] for shard in shards]), rtol=1e-4)
@@ -85,8 +90,8 @@ def test_the_mean_of_equal_statistics_is_exactly_these(random):
 def test_evaluation_counts_every_image_once_for_any_batch_and_devices(random, batch):
     symbol, parameters, replicas = make(3)
     data, labels = random.randn(23, *SHAPE).astype(np.float32), random.randint(0, 10, 23)
-    expected, = predict(symbol, parameters, mean_statistics(replicas.statistics()), data)
-    found = evaluate(replicas.predictor(), ((data[i:i + batch], labels[i:i + batch]) for i in range(0, 23, batch)))
+    (expected,) = predict(symbol, parameters, mean_statistics(replicas.statistics()), data)
+    found = evaluate(replicas.predictor(), ((data[i : i + batch], labels[i : i + batch]) for i in range(0, 23, batch)))
     assert found.tally.seen == found.confusion.sum() == 23
     assert found.tally.error == pytest.approx(100 * (expected.argmax(1) != labels).mean())
     assert found.tally.mean_loss == pytest.approx(-np.log(expected[np.arange(23), labels]).mean(), rel=1e-5)
@@ -123,8 +128,9 @@ def test_what_is_evaluated_may_have_another_form_than_what_is_trained(random):
     replicas = Replicas(fuse(drawn), [mx.cpu()], SHAPE, parameters, statistics, evaluated=drawn)
     assert replicas.replicas[0].symbol is not drawn and replicas.predictor().replicas[0].symbol is drawn
     data = random.randn(5, *SHAPE).astype(np.float32)
-    np.testing.assert_allclose(replicas.predictor().predict(data), predict(drawn, parameters, statistics, data),
-                               rtol=1e-4)
+    np.testing.assert_allclose(
+        replicas.predictor().predict(data), predict(drawn, parameters, statistics, data), rtol=1e-4
+    )
 
 
 def test_several_networks_are_predicted_side_by_side(random):
@@ -133,8 +139,15 @@ def test_several_networks_are_predicted_side_by_side(random):
         symbol = symbols.get_symbol(net, 8)
         parameters = initial_parameters(parameter_shapes(symbol, SHAPE), 1)
         statistics = initial_statistics(statistics_shapes(symbol, SHAPE))
-        models.append((symbol, *({name: mx.nd.array(value) for name, value in of_kind.items()}
-                                 for of_kind in (parameters, statistics))))
+        models.append(
+            (
+                symbol,
+                *(
+                    {name: mx.nd.array(value) for name, value in of_kind.items()}
+                    for of_kind in (parameters, statistics)
+                ),
+            )
+        )
         expected += predict(symbol, parameters, statistics, data)
     found = JointPredictor(models, devices.contexts(cpus=2), SHAPE).predict(data)
     np.testing.assert_allclose(found, expected, rtol=1e-4)

@@ -1,4 +1,5 @@
 """A run before it begins: its options, devices and directory, and what is found there."""
+
 import json
 import os
 
@@ -33,13 +34,26 @@ def test_a_new_run_has_no_outcome_and_nothing_is_made(tmp_path):
     assert environment['commit'] is None or len(environment['commit'].removesuffix('-dirty')) == 40
 
 
-@pytest.mark.parametrize('outcome, status, text', [
-    ({'status': 'finished', 'test_error': 6.484, 'epochs': 400, 'fail': False}, 0,
-     'is done: test error 6.48 % after 400 epochs\n'),
-    ({'status': 'finished', 'test_error': 90, 'epochs': 1, 'fail': True}, 0,
-     'is done: test error 90.00 % after 1 epochs (a "fail")\n'),
-    ({'status': 'not finite', 'epoch': 3, 'step': 1, 'fail': True}, 1,
-     'has ended: the loss was not finite at epoch 3; delete it to begin again\n')])
+@pytest.mark.parametrize(
+    'outcome, status, text',
+    [
+        (
+            {'status': 'finished', 'test_error': 6.484, 'epochs': 400, 'fail': False},
+            0,
+            'is done: test error 6.48 % after 400 epochs\n',
+        ),
+        (
+            {'status': 'finished', 'test_error': 90, 'epochs': 1, 'fail': True},
+            0,
+            'is done: test error 90.00 % after 1 epochs (a "fail")\n',
+        ),
+        (
+            {'status': 'not finite', 'epoch': 3, 'step': 1, 'fail': True},
+            1,
+            'has ended: the loss was not finite at epoch 3; delete it to begin again\n',
+        ),
+    ],
+)
 def test_a_run_that_has_ended_is_recognized_before_the_data_is_read(tmp_path, capsys, outcome, status, text):
     fit(tmp_path, '--epochs', 1)
     write_outcome(tmp_path, outcome)
@@ -69,8 +83,11 @@ def test_another_run_in_the_directory_is_refused(tmp_path):
 
 
 def test_options_that_do_not_go_together_are_refused_before_anything_else(tmp_path):
-    for words, message in ((['--dtype', 'float16'], '--dtype float16 needs --gpus'), (['--gpus', '0'], 'no CUDA'),
-                           (['--kv-store', 'dist_sync'], 'start them with python -m distributed.launch')):
+    for words, message in (
+        (['--dtype', 'float16'], '--dtype float16 needs --gpus'),
+        (['--gpus', '0'], 'no CUDA'),
+        (['--kv-store', 'dist_sync'], 'start them with python -m distributed.launch'),
+    ):
         with pytest.raises(UserError, match=message):
             open_noise(tmp_path / 'logs', *words)
     assert not (tmp_path / 'logs').exists()

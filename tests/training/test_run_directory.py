@@ -1,4 +1,5 @@
 """The run directory: what is found in it, what is written, and damage."""
+
 import contextlib
 import copy
 import json
@@ -13,14 +14,34 @@ from training import run_directory
 from training.run_directory import NoRunDirectory, RunDirectory
 
 CONFIG = {
-    'command': 'python train.py', 'outcome': None,
-    'options': {'net': 'plain', 'depth': 8, 'dataset': 'noise', 'epochs': 2, 'seed': 1, 'lr': 0.1, 'cpus': 1,
-                'kv_store': 'local', 'log_dir': 'logs', 'checkpoint_minutes': 10, 'dtype': 'float32'},
+    'command': 'python train.py',
+    'outcome': None,
+    'options': {
+        'net': 'plain',
+        'depth': 8,
+        'dataset': 'noise',
+        'epochs': 2,
+        'seed': 1,
+        'lr': 0.1,
+        'cpus': 1,
+        'kv_store': 'local',
+        'log_dir': 'logs',
+        'checkpoint_minutes': 10,
+        'dtype': 'float32',
+    },
     'environment': {'devices': ['cpu(0)'], 'workers': 1, 'threads': 1, 'mxnet': '1.9.1'},
     'dataset': {'splits': {'train': {'content_sha256': 64 * '0'}}},
 }
-ROW = {'epoch': 1, 'lr': 0.1, 'train_loss': 2.25, 'train_error': 100 / 3, 'test_loss': 2.5, 'test_error': 90,
-       'images_per_second': 123456.789, 'seconds': 1e-5}
+ROW = {
+    'epoch': 1,
+    'lr': 0.1,
+    'train_loss': 2.25,
+    'train_error': 100 / 3,
+    'test_loss': 2.5,
+    'test_error': 90,
+    'images_per_second': 123456.789,
+    'seconds': 1e-5,
+}
 
 
 def config(**changes):
@@ -74,13 +95,17 @@ def test_another_number_of_threads_is_worth_a_warning(path, capsys):
     assert 'but the run began with 1' in read(path, 'train.log')
 
 
-@pytest.mark.parametrize('change, message', [
-    (dict(options={'lr': 0.2}), r'\(lr 0.1 instead of 0.2\)'),
-    (dict(options={'loss_scale': 8}), r'\(loss_scale 4 instead of 8\)'),  # older than the option
-    (dict(environment={'devices': ['cpu(0)', 'cpu(1)']}), r'\(devices cpu instead of cpu,cpu\)'),
-    (dict(environment={'devices': ['gpu(0)']}), r'\(devices cpu instead of gpu\)'),
-    (dict(environment={'workers': 2}), r'\(workers 1 instead of 2\)'),
-    (dict(dataset={'splits': {'train': {'content_sha256': 64 * '1'}}}), r'\(data 0{12} instead of 1{12}\)')])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (dict(options={'lr': 0.2}), r'\(lr 0.1 instead of 0.2\)'),
+        (dict(options={'loss_scale': 8}), r'\(loss_scale 4 instead of 8\)'),  # older than the option
+        (dict(environment={'devices': ['cpu(0)', 'cpu(1)']}), r'\(devices cpu instead of cpu,cpu\)'),
+        (dict(environment={'devices': ['gpu(0)']}), r'\(devices cpu instead of gpu\)'),
+        (dict(environment={'workers': 2}), r'\(workers 1 instead of 2\)'),
+        (dict(dataset={'splits': {'train': {'content_sha256': 64 * '1'}}}), r'\(data 0{12} instead of 1{12}\)'),
+    ],
+)
 def test_another_run_is_refused_and_nothing_changes(path, change, message):
     RunDirectory(path, config())
     before = read(path)
@@ -89,11 +114,18 @@ def test_another_run_is_refused_and_nothing_changes(path, change, message):
     assert read(path) == before
 
 
-@pytest.mark.parametrize('change', [
-    dict(options={'kv_store': 'device'}), dict(options={'checkpoint_minutes': 3}),
-    dict(options={'log_dir': 'elsewhere'}), dict(options={'mirror': True}), dict(options={'tensorboard': False}),
-    dict(environment={'mxnet': '1.9.2'}),
-    dict(options={'dtype': 'float32', 'loss_scale': 4})])
+@pytest.mark.parametrize(
+    'change',
+    [
+        dict(options={'kv_store': 'device'}),
+        dict(options={'checkpoint_minutes': 3}),
+        dict(options={'log_dir': 'elsewhere'}),
+        dict(options={'mirror': True}),
+        dict(options={'tensorboard': False}),
+        dict(environment={'mxnet': '1.9.2'}),
+        dict(options={'dtype': 'float32', 'loss_scale': 4}),
+    ],
+)
 def test_what_changes_no_number_may_change(path, change):
     RunDirectory(path, config())
     assert RunDirectory(path, config(**change)).outcome is None
@@ -147,8 +179,9 @@ def test_metrics_are_written_with_seven_digits_and_read_back(path):
     directory.write_metrics([])
     assert read(path, 'metrics.csv') == ','.join(ROW) + '\n' and run_directory.read_metrics(path) == []
     directory.write_metrics([ROW, {**ROW, 'epoch': 2, 'test_loss': None, 'test_error': None}])
-    assert read(path, 'metrics.csv') == (','.join(ROW) + '\n1,0.1,2.25,33.33333,2.5,90,123456.8,1e-05\n'
-                                         '2,0.1,2.25,33.33333,,,123456.8,1e-05\n')
+    assert read(path, 'metrics.csv') == (
+        ','.join(ROW) + '\n1,0.1,2.25,33.33333,2.5,90,123456.8,1e-05\n2,0.1,2.25,33.33333,,,123456.8,1e-05\n'
+    )
     first, second = run_directory.read_metrics(path)
     assert first['train_error'] == 33.33333 and math.isnan(second['test_loss']) and second['epoch'] == 2
 
@@ -178,10 +211,18 @@ def test_on_a_terminal_where_a_bar_shows_them_steps_are_in_the_file_alone(path, 
     assert len(read(path, 'train.log').splitlines()) == 2 and capsys.readouterr().out.endswith('an epoch\n')
 
 
-@pytest.mark.parametrize('text', [
-    '', '{', '[]', '{"options": {"epochs": 1}}', '{"options": {"epochs": 1}, "environment": {}}',
-    '{"options": {}, "environment": {"devices": []}, "outcome": null}',
-    '{"options": {"epochs": 1}, "environment": {"devices": []}, "outcome": {"a": 1}}'])
+@pytest.mark.parametrize(
+    'text',
+    [
+        '',
+        '{',
+        '[]',
+        '{"options": {"epochs": 1}}',
+        '{"options": {"epochs": 1}, "environment": {}}',
+        '{"options": {}, "environment": {"devices": []}, "outcome": null}',
+        '{"options": {"epochs": 1}, "environment": {"devices": []}, "outcome": {"a": 1}}',
+    ],
+)
 def test_a_damaged_config_is_one_line(path, text):
     os.makedirs(path)
     with pytest.raises(UserError, match='is not a run directory: it has no config.json'):

@@ -1,4 +1,5 @@
 """Signals as requests."""
+
 import os
 import signal
 

@@ -1,4 +1,5 @@
 """Steps on noise are steps of training."""
+
 import functools
 
 import numpy as np

@@ -1,4 +1,5 @@
 """A symbol as a graph, also one with casts to 16 bits, which MXNet leaves out of its JSON by default."""
+
 import pytest
 
 import symbols
@@ -9,8 +10,10 @@ from symbols.analysis.graph import is_layer, nodes, output_kinds, outputs, weigh
 def test_the_layers_of_a_network_and_their_weights(dtype):
     graph = nodes(symbols.get_symbol('plain', 8, dtype=dtype))
     assert [weight_of(node, graph) for node in graph if is_layer(node)] == [
-        'C_conv_weight', *(f'group{group}_unit1_layer{layer}_conv_weight' for group in (1, 2, 3) for layer in (1, 2)),
-        'fc_weight']
+        'C_conv_weight',
+        *(f'group{group}_unit1_layer{layer}_conv_weight' for group in (1, 2, 3) for layer in (1, 2)),
+        'fc_weight',
+    ]
     assert sum(node['op'] == 'amp_cast' for node in graph) == (0 if dtype == 'float32' else 1 + 6 + 1)
 
 

@@ -1,4 +1,5 @@
 """Sizes by hand; against the released definitions: test_networks.py and test_imagenet.py."""
+
 import symbols
 from symbols.analysis.summary import count_parameters, parameter_shapes, statistics_shapes, summarize
 
@@ -21,7 +22,7 @@ def test_a_network_of_8_layers_by_hand():
     channels = [16, 16, 16, 32, 32, 64, 64]
     weights = sum(9 * one * other for one, other in zip([3, *channels], channels))
     assert count_parameters(symbol) == weights + 2 * sum(channels) + 64 * 10 + 10 == 75290
-    assert sum(size for size, in statistics_shapes(symbol).values()) == 2 * sum(channels)
+    assert sum(size for (size,) in statistics_shapes(symbol).values()) == 2 * sum(channels)
 
 
 def test_a_layer_that_several_inputs_share_costs_once_in_weights_and_each_time_in_arithmetic():

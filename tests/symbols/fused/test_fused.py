@@ -1,4 +1,6 @@
 """The form for training on the CPU against the form as drawn: the same function of the same parameters."""
+
+from functools import partial
 import re
 
 import numpy as np
@@ -15,14 +17,17 @@ from tests.reference import train_pass
 
 SMALL, LARGE = (3, 16, 16), (3, 64, 64)
 NETWORKS = {  # every network, and in 14 layers every kind of unit
-    **{net: (lambda net=net, **form: symbols.get_symbol(net, 14, **form), SMALL)
-       for net in symbols.NETWORKS if net != 'component'},
-    **{f'component {path}': (lambda path=path, **form: symbols.get_symbol('component', 14, path=path, **form), SMALL)
-       for path in ('LRL', 'RRR')},
-    'dfn-mr 32': (lambda **form: symbols.get_symbol('dfn-mr', 32, **form), (3, 8, 8)),
-    'resnet 32×32': (lambda **form: symbols.get_symbol('resnet', 8, **form), symbols.IMAGE_SHAPE),
-    **{f'imagenet {net}': (lambda net=net, depth=depth, **form: imagenet.get_symbol(net, depth, **form), LARGE)
-       for net, depth in imagenet.NETWORKS if depth != 101}}
+    **{net: (partial(symbols.get_symbol, net, 14), SMALL) for net in symbols.NETWORKS if net != 'component'},
+    'component LRL': (partial(symbols.get_symbol, 'component', 14, path='LRL'), SMALL),
+    'component RRR': (partial(symbols.get_symbol, 'component', 14, path='RRR'), SMALL),
+    'dfn-mr 32': (partial(symbols.get_symbol, 'dfn-mr', 32), (3, 8, 8)),
+    'resnet 32×32': (partial(symbols.get_symbol, 'resnet', 8), symbols.IMAGE_SHAPE),
+    **{
+        f'imagenet {net}': (partial(imagenet.get_symbol, net, depth), LARGE)
+        for net, depth in imagenet.NETWORKS
+        if depth != 101
+    },
+}
 WITH_BRANCHES = ['resnet', 'dfn-il', 'dfn-il-noid', 'dfn-mr', 'dfn-f3', 'imagenet dfn-mr', 'imagenet dfn2']
 
 
@@ -38,8 +43,10 @@ def compare(one, other, image_shape):
     data, labels = random.randn(4, *image_shape).astype(np.float32), random.randint(0, 10, 4)
     shapes = parameter_shapes(one, image_shape), statistics_shapes(one, image_shape)
     assert shapes == (parameter_shapes(other, image_shape), statistics_shapes(other, image_shape))
-    weights, statistics = ({name: random.normal(name.endswith(('gamma', 'var')), 0.1, shape)
-                            for name, shape in of_kind.items()} for of_kind in shapes)
+    weights, statistics = (
+        {name: random.normal(name.endswith(('gamma', 'var')), 0.1, shape) for name, shape in of_kind.items()}
+        for of_kind in shapes
+    )
     statistics = {name: np.abs(value) if name.endswith('var') else value for name, value in statistics.items()}
     expected, found = (train_pass(symbol, weights, data, labels, statistics, passes=2) for symbol in (one, other))
     np.testing.assert_array_equal(found.outputs, expected.outputs)
@@ -75,7 +82,7 @@ def test_streams_that_have_grown_too_much_are_halved(monkeypatch):
 def test_deep_streams_stay_finite(random):
     """Of 130 units a group, without a limit they would be 2^130 times as large as drawn, which float32 cannot hold."""
     found = factors(fuse(symbols.get_symbol('dfn-mr', 782)))
-    assert max(found) == 2 ** 16 and min(found) == 2 ** -16
+    assert max(found) == 2**16 and min(found) == 2**-16
 
 
 def factors(symbol):
@@ -83,8 +90,10 @@ def factors(symbol):
     return [float(node['attrs']['scalar']) for node in nodes(symbol) if node['op'] == '_mul_scalar']
 
 
-@pytest.mark.parametrize('net, layers_with_relu', [
-    ('resnet', 1 + 6), ('dfn-mr', 1 + 12), ('plain', 13), ('component', 1 + 4 + 1 + 4), ('dfn-f3', 1 + 9)])
+@pytest.mark.parametrize(
+    'net, layers_with_relu',
+    [('resnet', 1 + 6), ('dfn-mr', 1 + 12), ('plain', 13), ('component', 1 + 4 + 1 + 4), ('dfn-f3', 1 + 9)],
+)
 def test_batchnorm_and_the_relu_behind_it_are_one_operator(net, layers_with_relu):
     drawn = symbols.get_symbol(net, 14, path='RLR' if net == 'component' else None)
     before, after = ([node['op'] for node in nodes(symbol)] for symbol in (drawn, fuse(drawn)))
@@ -101,10 +110,14 @@ def test_the_merges_of_two_streams_are_not_halved():
     assert {graph[node['inputs'][0][0]]['op'] for node in graph if node['op'] == '_mul_scalar'} == {'null', 'mean'}
 
 
-@pytest.mark.parametrize('build, image_shape, most', [
-    (lambda: symbols.get_symbol('resnet', 38), symbols.IMAGE_SHAPE, 0.7),
-    (lambda: symbols.get_symbol('dfn-mr', 38), symbols.IMAGE_SHAPE, 0.7),
-    (lambda: imagenet.get_symbol('dfn-mr', 44), imagenet.IMAGE_SHAPE, 0.95)])
+@pytest.mark.parametrize(
+    'build, image_shape, most',
+    [
+        (partial(symbols.get_symbol, 'resnet', 38), symbols.IMAGE_SHAPE, 0.7),
+        (partial(symbols.get_symbol, 'dfn-mr', 38), symbols.IMAGE_SHAPE, 0.7),
+        (partial(imagenet.get_symbol, 'dfn-mr', 44), imagenet.IMAGE_SHAPE, 0.95),
+    ],
+)
 def test_mirroring_needs_less_memory(build, image_shape, most):
     with_mirror, without = (planned_memory(fuse(build(), mirror), image_shape) for mirror in (True, False))
     assert with_mirror < most * without
