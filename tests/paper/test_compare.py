@@ -49,8 +49,8 @@ def test_the_results_show_what_compare_prints(printed, monkeypatch):
     """docs/results.md: its first table as text, whose long note is cut short there."""
     monkeypatch.setenv('COLUMNS', '130')
     lines = printed(4).splitlines()
-    shown = Path(ROOT, 'docs', 'results.md').read_text(encoding='utf-8').partition('    python compare.py 4\n')[2]
-    shown = [line[4:] for line in re.match(r'(?:    .*\n|\n)+', shown).group().splitlines() if line.strip()]
+    page = Path(ROOT, 'docs', 'results.md').read_text(encoding='utf-8').partition('    python compare.py 4\n')[2]
+    shown = [line for line in page.split('```\n')[1].splitlines() if line]
     assert len(shown) >= 6 and '15.41 ± 0.29 (2)' in '\n'.join(shown)
     for line in shown:
         cut = line.endswith('…') and any(other.startswith(line[:-1]) for other in lines)
