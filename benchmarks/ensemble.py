@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import statistics
 
 from benchmarks.remote import mean_seconds
-from benchmarks.rounds import Row, Setting
+from benchmarks.rounds import Row, Setting, median_ratio
 from common.mxnet import mx
 import symbols
 from symbols import dfn_f, ensemble
@@ -63,5 +63,6 @@ def measure(setting: Setting) -> Iterator[Row]:
     whole = ForwardAndBack(fuse(symbols.get_symbol('ensemble', DEPTH)), data=(BATCH, 3, 32, 32))
     rounds = [(whole.seconds(), sum(count * part.seconds() for part, count in parts))
               for _ in range(setting.rounds + 1)][1:]
-    ours, apart = (1000 * statistics.median(seconds) for seconds in zip(*rounds, strict=True))
-    yield Row(f'14 sides / ensemble {DEPTH} (ms)', ours, apart, statistics.median(b / a for a, b in rounds), 1 / MOST)
+    ours, apart = zip(*rounds, strict=True)
+    yield Row(f'14 sides / ensemble {DEPTH} (ms)', 1000 * statistics.median(ours), 1000 * statistics.median(apart),
+              median_ratio(apart, ours), 1 / MOST)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 from benchmarks import inputs
 from benchmarks.remote import ROOT, Remote, peak_memory
@@ -26,7 +27,7 @@ def networks(setting: Setting) -> Iterator[Row]:
     if setting.gpus is not None:
         return
     for net, depth in (('dfn-mr', 98), ('resnet', 194)):
-        options = {'net': net, 'depth': depth}
+        options: dict[str, Any] = {'net': net, 'depth': depth}
         peer = _peak(setting.torch('training', **options))
         for mirror, label in ((False, ''), (True, ', mirrored')):
             ours = _peak(setting.ours('training', mirror=mirror, **options))

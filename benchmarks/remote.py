@@ -34,10 +34,12 @@ class Remote:
     """
 
     def __init__(self, python: str, module: str, name: str, environment: dict[str, str] | None = None, **options: Any):
-        self._process = subprocess.Popen(
-            [python, '-m', f'benchmarks.{module}', name, json.dumps(options)], cwd=ROOT,
-            env={**os.environ, **(environment or {})}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            bufsize=1)
+        words = [f'benchmarks.{module}', name, json.dumps(options)]
+        process = subprocess.Popen([python, '-m', *words], cwd=ROOT, env={**os.environ, **(environment or {})},
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        assert process.stdin and process.stdout
+        self._process, self._questions, self._answers = process, process.stdin, process.stdout
+        self._title = ' '.join(words)
 
     def seconds(self, steps: int) -> float:
         """The mean duration of a step, in seconds."""
@@ -57,21 +59,20 @@ class Remote:
 
     def _ask(self, method, *arguments):
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps([method, arguments]) + '\n')
-            answer = self._process.stdout.readline()
+            self._questions.write(json.dumps([method, arguments]) + '\n')
+            answer = self._answers.readline()
             if answer:
                 return json.loads(answer)
-        _, _, module, *words = self._process.args
-        raise SubjectEnded(f'{module} {" ".join(words)} ended with status {self._process.wait()}')
+        raise SubjectEnded(f'{self._title} ended with status {self._process.wait()}')
 
     def __enter__(self) -> 'Remote':
         return self
 
     def __exit__(self, *_) -> None:
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
+            self._questions.close()
         self._process.wait()
-        self._process.stdout.close()
+        self._answers.close()
 
 
 def serve(subjects: Mapping[str, Callable]) -> None:

@@ -1,5 +1,5 @@
 """Rivals in alternating rounds, and the rows of the table that come from them."""
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 import statistics
 import sys
 import tempfile
@@ -46,7 +46,7 @@ class Setting(NamedTuple):
     write: bool = False
 
     @property
-    def devices(self) -> dict[str, str]:
+    def devices(self) -> dict[str, Any]:
         """The option `gpus` of subjects and training scripts, where it is needed."""
         return {} if self.gpus is None else {'gpus': self.gpus.split(',')[0]}
 
@@ -82,9 +82,13 @@ def compare(name: str, seconds: Mapping[str, list[float]], peer: str, target: fl
         images: in a step.
     """
     ours, theirs = seconds['ours'], seconds[peer]
-    ratios = [other / own for own, other in zip(ours, theirs, strict=True)]
-    return Row(name, images / statistics.median(ours), images / statistics.median(theirs), statistics.median(ratios),
+    return Row(name, images / statistics.median(ours), images / statistics.median(theirs), median_ratio(theirs, ours),
                target)
+
+
+def median_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float:
+    """The median over the rounds of the ratio."""
+    return statistics.median(a / b for a, b in zip(numerators, denominators, strict=True))
 
 
 def check_same(ours: Remote, peer: Remote) -> None:

@@ -10,7 +10,7 @@ import time
 
 from benchmarks import inputs
 from benchmarks.remote import ROOT
-from benchmarks.rounds import Row, Setting
+from benchmarks.rounds import Row, Setting, median_ratio
 
 STEPS = 782  # in an epoch of CIFAR-10: 781 of 64 images, and one of 16
 
@@ -36,13 +36,13 @@ def epoch(setting: Setting) -> Iterator[Row]:
         pairs, before = [], steps.seconds(100)
         for seed in range(1, min(3, setting.rounds) + 1):
             _train_cifar(setting, folder, folder, '--epochs', '1', '--seed', str(seed))
-            taken = _logged_seconds(os.path.join(folder, 'cifar10', 'dfn-mr-14', f'epochs1-seed{seed}', 'train.log'))
+            logged = _logged_seconds(os.path.join(folder, 'cifar10', 'dfn-mr-14', f'epochs1-seed{seed}', 'train.log'))
             after = steps.seconds(100)
-            pairs.append((STEPS * (before + after) / 2, taken))
+            pairs.append((STEPS * (before + after) / 2, logged))
             before = after
-    alone, taken = (statistics.median(values) for values in zip(*pairs, strict=True))
-    yield Row('steps of an epoch / the whole epoch of CIFAR-10, dfn-mr 14 (s)', alone, taken,
-              statistics.median(a / b for a, b in pairs), 0.97)
+    alone, taken = zip(*pairs, strict=True)
+    yield Row('steps of an epoch / the whole epoch of CIFAR-10, dfn-mr 14 (s)', statistics.median(alone),
+              statistics.median(taken), median_ratio(alone, taken), 0.97)
 
 
 def _train_cifar(setting, data_dir, log_dir, *words, code=()):

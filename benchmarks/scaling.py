@@ -7,12 +7,13 @@ import os
 import statistics
 import subprocess
 import sys
+from typing import Any
 
 from matplotlib.figure import Figure
 import numpy as np
 
 from benchmarks.remote import ROOT
-from benchmarks.rounds import Row, Setting, race
+from benchmarks.rounds import Row, Setting, median_ratio, race
 from common.mxnet import mx
 from distributed.collectives import Collectives
 import symbols
@@ -22,11 +23,11 @@ from training.synthetic import SyntheticSteps
 GROWTH = os.path.join(ROOT, 'benchmarks', 'growth.csv')
 PLOT = os.path.join(ROOT, 'docs', 'growth.png')
 BATCH = 64
-DFN_MR_14 = {'net': 'dfn-mr', 'depth': 14}
+DFN_MR_14: dict[str, Any] = {'net': 'dfn-mr', 'depth': 14}
 COMPONENTS = ['RRR', 'RRL', 'RLR', 'RLL', 'LRR', 'LRL', 'LLR', 'LLL']  # neighbors share as many sides as can be
 
 # What grows: {its value: the options of the subject}.
-SERIES = {
+SERIES: dict[str, dict[int, dict[str, Any]]] = {
     'depth of DFN-MR': {depth: {'net': 'dfn-mr', 'depth': depth} for depth in (14, 26, 50, 98)},
     'widen factor of DFN-MR 14': {widen: {**DFN_MR_14, 'widen': widen} for widen in (1, 2, 4)},
     'images a batch, DFN-MR 14': {batch: {**DFN_MR_14, 'batch': batch} for batch in (16, 32, 64, 128, 256)},
@@ -40,7 +41,8 @@ def scaling(setting: Setting) -> Iterator[Row]:
     """One core, then two cores for the same batch: as threads, as CPU contexts, as workers on loopback."""
     start = functools.partial(setting.on_cpu.ours, 'training', batch=BATCH, **DFN_MR_14)
     one, two = {'OMP_NUM_THREADS': '1'}, {'OMP_NUM_THREADS': '2'}
-    with start(one) as core, start(two) as threads, start(one, cpus=2) as contexts:
+    with start(environment=one) as core, start(environment=two) as threads, \
+            start(environment=one, cpus=2) as contexts:
         seconds = race({'core': core, 'threads': threads, 'contexts': contexts}, setting.rounds)
         workers = [(core.seconds(8), _seconds_of_workers()) for _ in range(min(3, setting.rounds))]
     yield _against_one_core('2 threads', seconds['core'], seconds['threads'])
@@ -50,7 +52,7 @@ def scaling(setting: Setting) -> Iterator[Row]:
 
 def _against_one_core(title, alone, together):
     return Row(f'dfn-mr 14 on {title} / 1 core', BATCH / statistics.median(together), BATCH / statistics.median(alone),
-               statistics.median(a / b for a, b in zip(alone, together, strict=True)))
+               median_ratio(alone, together))
 
 
 def _seconds_of_workers():
@@ -95,7 +97,8 @@ def growth(setting: Setting) -> Iterator[Row]:
 
 def fit_power(points: Points) -> tuple[float, float]:
     """(exponent, factor) of seconds = factor · value^exponent."""
-    exponent, log_factor = np.polyfit(*np.log(np.array(points, float)).T, 1)
+    log_values, log_seconds = np.log(np.array(points, float)).T
+    exponent, log_factor = np.polyfit(log_values, log_seconds, 1)
     return float(exponent), float(np.exp(log_factor))
 
 
