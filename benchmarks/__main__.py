@@ -10,6 +10,7 @@ round after round. The table shows the medians over the rounds, and the median o
 better. Before a training step is timed against PyTorch's, both networks have to give the same probabilities with the
 same weights. Let nothing else run meanwhile.
 """
+
 from collections.abc import Iterable, Sequence
 import csv
 import os
@@ -27,10 +28,20 @@ from common.mxnet import mx, physical_cores
 from training.devices import contexts, describe
 
 BENCHMARKS = {
-    'training': steps.training, 'gluoncv': steps.gluoncv, 'imagenet': steps.imagenet, 'evaluation': steps.evaluation,
-    'reduced': steps.reduced, 'ensemble': ensemble.measure, 'feed-cifar': pipelines.cifar,
-    'feed-imagenet': pipelines.imagenet, 'epoch': runs.epoch, 'start': runs.start, 'memory': memory.networks,
-    'scaling': scaling.scaling, 'growth': scaling.growth, 'svhn': memory.svhn,
+    'training': steps.training,
+    'gluoncv': steps.gluoncv,
+    'imagenet': steps.imagenet,
+    'evaluation': steps.evaluation,
+    'reduced': steps.reduced,
+    'ensemble': ensemble.measure,
+    'feed-cifar': pipelines.cifar,
+    'feed-imagenet': pipelines.imagenet,
+    'epoch': runs.epoch,
+    'start': runs.start,
+    'memory': memory.networks,
+    'scaling': scaling.scaling,
+    'growth': scaling.growth,
+    'svhn': memory.svhn,
 }
 RESULTS = os.path.join(ROOT, 'benchmarks', 'results')
 COLUMNS = ('name', 'ours', 'peer', 'ratio', 'target')  # of the CSV; a row that could not be measured has no numbers
@@ -42,8 +53,12 @@ def parser() -> Parser:
     epilog = '\n'.join(['benchmarks:', *(f'  {name:14} {summary}' for name, summary in summaries.items())])
     parser = Parser(prog='python -m benchmarks', description=__doc__, epilog=epilog)
     parser.add_argument('names', nargs='*', metavar='NAME', help='benchmarks of the list below (default: all)')
-    parser.add_argument('--torch', default=os.path.join(ROOT, '.venv-bench', 'bin', 'python'), metavar='PYTHON',
-                        help="the Python of PyTorch's environment, which `make bench` makes")
+    parser.add_argument(
+        '--torch',
+        default=os.path.join(ROOT, '.venv-bench', 'bin', 'python'),
+        metavar='PYTHON',
+        help="the Python of PyTorch's environment, which `make bench` makes",
+    )
     parser.add_argument('--gpus', metavar='0', help='a GPU to measure on instead of the CPU')
     parser.add_argument('--rounds', type=positive_int, default=9, help='rounds that count')
     return parser
@@ -52,8 +67,10 @@ def parser() -> Parser:
 def machine(gpus: str | None, rounds: int) -> str:
     """What the numbers were measured on and with, in a line."""
     about = describe(contexts(gpus))
-    return (f'{about["processor"]}, {physical_cores()} cores, {" ".join(about["devices"])}; '
-            f'Python {platform.python_version()}, MXNet {mx.__version__}; {rounds} rounds; {time.strftime("%Y-%m-%d")}')
+    return (
+        f'{about["processor"]}, {physical_cores()} cores, {" ".join(about["devices"])}; '
+        f'Python {platform.python_version()}, MXNet {mx.__version__}; {rounds} rounds; {time.strftime("%Y-%m-%d")}'
+    )
 
 
 def number(value: float | None) -> str:
@@ -101,8 +118,11 @@ def show(row: Row, seconds: float) -> None:
     """Print a row on standard error as soon as it is there."""
     ratio = '–' if row.ratio is None else f'{row.ratio:.3f}'
     problem = f'  {verdict(row)}' if row.problem else ''
-    print(f'{seconds:5.0f} s  {row.name:<66} {number(row.ours):>9} {number(row.peer):>9}  ratio {ratio}{problem}',
-          file=sys.stderr, flush=True)
+    print(
+        f'{seconds:5.0f} s  {row.name:<66} {number(row.ours):>9} {number(row.peer):>9}  ratio {ratio}{problem}',
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def main() -> int:
@@ -112,8 +132,10 @@ def main() -> int:
         if name not in BENCHMARKS:
             raise UserError(f'there is no benchmark {name}: choose from {", ".join(BENCHMARKS)}')
     if not os.path.exists(args.torch):
-        raise UserError(f'there is no {args.torch}: run `make bench`, or name with --torch the Python of an '
-                        'environment that has requirements/bench.txt')
+        raise UserError(
+            f'there is no {args.torch}: run `make bench`, or name with --torch the Python of an '
+            'environment that has requirements/bench.txt'
+        )
     setting = Setting(args.torch, args.gpus, args.rounds, write=not args.names)
     about, begun, rows, status = machine(args.gpus, args.rounds), time.monotonic(), [], 0
     for name in args.names or BENCHMARKS:

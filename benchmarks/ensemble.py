@@ -4,6 +4,7 @@ The ensemble computes what its components share once: C, 2 + 4 + 8 sides of bloc
 timed by itself, forward and back, on an input of its own, and counted as often as the ensemble has it. C and the
 classifiers are in the ensemble's time alone. The update of the weights is in neither.
 """
+
 from collections.abc import Iterator
 import statistics
 
@@ -26,7 +27,7 @@ def sides(n: int, batch: int) -> Iterator[tuple[mx.sym.Symbol, tuple[int, ...], 
     shape = (batch, layers.widths[1], 32, 32)
     for index, block in enumerate(dfn_f.blocks(layers, n, ensemble.FUSIONS)):
         for build in ensemble.SIDES.values():
-            yield fuse(relu(build(Layers(), mx.sym.var('x'), block))), shape, 2 ** index
+            yield fuse(relu(build(Layers(), mx.sym.var('x'), block))), shape, 2**index
         shape = (batch, block.channels, shape[2] // block.stride, shape[3] // block.stride)
 
 
@@ -58,11 +59,19 @@ def measure(setting: Setting) -> Iterator[Row]:
     """The 14 sides of the ensemble of depth 14, one by one, beside the whole ensemble. On the CPU alone."""
     if setting.gpus is not None:
         return
-    parts = [(ForwardAndBack(symbol, x=shape), count)
-             for symbol, shape, count in sides(symbols.units_per_group(DEPTH), BATCH)]
+    parts = [
+        (ForwardAndBack(symbol, x=shape), count)
+        for symbol, shape, count in sides(symbols.units_per_group(DEPTH), BATCH)
+    ]
     whole = ForwardAndBack(fuse(symbols.get_symbol('ensemble', DEPTH)), data=(BATCH, 3, 32, 32))
-    rounds = [(whole.seconds(), sum(count * part.seconds() for part, count in parts))
-              for _ in range(setting.rounds + 1)][1:]
+    rounds = [
+        (whole.seconds(), sum(count * part.seconds() for part, count in parts)) for _ in range(setting.rounds + 1)
+    ][1:]
     ours, apart = zip(*rounds, strict=True)
-    yield Row(f'14 sides / ensemble {DEPTH} (ms)', 1000 * statistics.median(ours), 1000 * statistics.median(apart),
-              median_ratio(apart, ours), 1 / MOST)
+    yield Row(
+        f'14 sides / ensemble {DEPTH} (ms)',
+        1000 * statistics.median(ours),
+        1000 * statistics.median(apart),
+        median_ratio(apart, ours),
+        1 / MOST,
+    )

@@ -1,4 +1,5 @@
 """Data sets in the layouts of the official files: of blurred noise, and of parts of two photographs."""
+
 import io
 import os
 
@@ -48,6 +49,7 @@ def write_imagenet(folder: str) -> int:
         The number of training images.
     """
     from sklearn.datasets import load_sample_images  # takes seconds to import
+
     random, photos = np.random.RandomState(0), [Image.fromarray(image) for image in load_sample_images().images]
     for number in range(PHOTOS):
         photo = photos[number % len(photos)]

@@ -1,4 +1,5 @@
 """Memory: of a network in training beside PyTorch's, and of preparing and reading the whole SVHN."""
+
 from collections.abc import Iterator
 import contextlib
 import signal
@@ -12,14 +13,14 @@ from benchmarks import inputs
 from benchmarks.remote import ROOT, Remote, peak_memory
 from benchmarks.rounds import Row, Setting
 
-MOST = 5        # gigabytes that SVHN may take
-TRAINING = 40   # seconds of training on it; its memory no longer grows then
+MOST = 5  # gigabytes that SVHN may take
+TRAINING = 40  # seconds of training on it; its memory no longer grows then
 
-PREPARE = '''
+PREPARE = """
 import sys
 import data
 data.load('svhn', sys.argv[1], splits=[], verify=False)
-'''
+"""
 
 
 def networks(setting: Setting) -> Iterator[Row]:
@@ -48,8 +49,24 @@ def svhn(setting: Setting) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         inputs.write_svhn(folder)
         prepare = peak_of_command([sys.executable, '-c', PREPARE, folder])
-        train = peak_of_command([sys.executable, 'train_svhn.py', '--net', 'dfn-mr', '--depth', '14', '--epochs', '1',
-                                 '--data-dir', folder, '--no-verify', '--log-dir', folder], TRAINING)
+        train = peak_of_command(
+            [
+                sys.executable,
+                'train_svhn.py',
+                '--net',
+                'dfn-mr',
+                '--depth',
+                '14',
+                '--epochs',
+                '1',
+                '--data-dir',
+                folder,
+                '--no-verify',
+                '--log-dir',
+                folder,
+            ],
+            TRAINING,
+        )
     for what, gigabytes in (('prepare', prepare), ('train on', train)):
         yield Row(f'{MOST} GB / memory to {what} SVHN (GB)', gigabytes, MOST, MOST / gigabytes, 1.0)
 

@@ -1,4 +1,5 @@
 """What is timed in MXNet: subjects for `Remote` (see remote.py)."""
+
 import functools
 import os
 
@@ -32,21 +33,36 @@ class OurNetwork:
         arguments: more for get_symbol.
     """
 
-    def __init__(self, net: str, depth: int, batch: int = 64, imagenet: bool = False, gpus: str | None = None,
-                 cpus: int = 1, dtype: str = 'float32', mirror: bool = False, **arguments):
+    def __init__(
+        self,
+        net: str,
+        depth: int,
+        batch: int = 64,
+        imagenet: bool = False,
+        gpus: str | None = None,
+        cpus: int = 1,
+        dtype: str = 'float32',
+        mirror: bool = False,
+        **arguments,
+    ):
         networks = symbols.imagenet if imagenet else symbols
         self.batch, self.image_shape = batch, networks.IMAGE_SHAPE
         self.loss_scale = LOSS_SCALE if dtype == 'float16' else 1
         self.replicas = initial_replicas(
-            functools.partial(networks.get_symbol, net, depth, **arguments), devices.contexts(gpus, cpus),
-            self.image_shape, dtype=dtype, loss_scale=self.loss_scale, mirror=mirror)
+            functools.partial(networks.get_symbol, net, depth, **arguments),
+            devices.contexts(gpus, cpus),
+            self.image_shape,
+            dtype=dtype,
+            loss_scale=self.loss_scale,
+            mirror=mirror,
+        )
 
     def save(self, path: str) -> None:
         """Write weights, images of noise, and the probabilities of a pass in training to an .npz file."""
         images = np.random.RandomState(1).randn(self.batch, *self.image_shape).astype(np.float32)
         replica = self.replicas.replicas[0]
         weights = {name: value.asnumpy() for name, value in replica.parameters.items()}
-        probabilities, = outputs([replica.forward(images, np.zeros(self.batch, np.float32))])
+        (probabilities,) = outputs([replica.forward(images, np.zeros(self.batch, np.float32))])
         np.savez(path, data=images, probabilities=probabilities, **weights)
 
     def peak_memory(self) -> float:
@@ -82,8 +98,9 @@ class PoolingLayers(Layers):
     def scores(self, x: mx.sym.Symbol) -> mx.sym.Symbol:
         """Global average pooling → FC."""
         x = mx.sym.Pooling(x, global_pool=True, pool_type='avg', kernel=(8, 8))
-        return mx.sym.FullyConnected(x, self.variable('fc_weight'), self.variable('fc_bias'),
-                                     num_hidden=self.num_classes, name='fc')
+        return mx.sym.FullyConnected(
+            x, self.variable('fc_weight'), self.variable('fc_bias'), num_hidden=self.num_classes, name='fc'
+        )
 
 
 class Defaults:
@@ -114,7 +131,8 @@ class GluonCV:
 
     def __init__(self, batch: int = 64, gpus: str | None = None):
         from gluoncv.model_zoo import get_model  # takes seconds to import
-        context, = devices.contexts(gpus)
+
+        (context,) = devices.contexts(gpus)
         self.net = get_model('cifar_resnet20_v1', classes=10)
         self.net.initialize(mx.init.Xavier(), ctx=context)
         self.net.hybridize(static_alloc=True, static_shape=True)
@@ -168,8 +186,14 @@ def exhaust(batches) -> None:
         pass
 
 
-SUBJECTS = {'training': Training, 'evaluation': Evaluation, 'defaults': Defaults, 'gluoncv': GluonCV,
-            'cifar': CifarPipeline, 'imagenet': ImageNetPipeline}
+SUBJECTS = {
+    'training': Training,
+    'evaluation': Evaluation,
+    'defaults': Defaults,
+    'gluoncv': GluonCV,
+    'cifar': CifarPipeline,
+    'imagenet': ImageNetPipeline,
+}
 
 if __name__ == '__main__':
     serve(SUBJECTS)

@@ -1,4 +1,5 @@
 """What feeds the networks: augmented images a second, of 32×32 pixels and of ImageNet's size."""
+
 from collections.abc import Iterator
 import os
 import statistics
@@ -13,15 +14,17 @@ from common.mxnet import mx, physical_cores
 import data
 
 BATCH = 64
-WANTED = 20000     # 32×32 images a second and core
-SHARE = 0.03       # of a step, at most
+WANTED = 20000  # 32×32 images a second and core
+SHARE = 0.03  # of a step, at most
 
 
 def cifar(setting: Setting) -> Iterator[Row]:
     """The pipeline of 32×32 images on one core, also as a share of the steps of two small networks."""
-    with setting.on_cpu.ours('cifar', batch=BATCH) as pipeline, \
-            setting.ours('training', net='component', path='LLL', depth=14, batch=BATCH) as smallest, \
-            setting.ours('training', net='dfn-mr', depth=14, batch=BATCH) as usual:
+    with (
+        setting.on_cpu.ours('cifar', batch=BATCH) as pipeline,
+        setting.ours('training', net='component', path='LLL', depth=14, batch=BATCH) as smallest,
+        setting.ours('training', net='dfn-mr', depth=14, batch=BATCH) as usual,
+    ):
         seconds = race({'pipeline': pipeline, 'component LLL': smallest, 'dfn-mr 14': usual}, setting.rounds)
     each = statistics.median(seconds['pipeline']) / CIFAR_IMAGES
     yield Row('feed 32x32 on one core / 20,000 a second', 1 / each, WANTED, 1 / each / WANTED, 1.0)
@@ -39,7 +42,9 @@ def imagenet(setting: Setting) -> Iterator[Row]:
         records = mx.recordio.MXRecordIO(os.path.join(folder, 'imagenet-train.rec'), 'r')
         contents = [mx.recordio.unpack(records.read())[1] for _ in range(images)]
         np.savez(jpegs, *(np.frombuffer(content, np.uint8) for content in contents))
-        with setting.on_cpu.ours('imagenet', folder=folder, batch=16) as ours, \
-                setting.on_cpu.torch('decoding', path=jpegs, threads=threads) as peer:
+        with (
+            setting.on_cpu.ours('imagenet', folder=folder, batch=16) as ours,
+            setting.on_cpu.torch('decoding', path=jpegs, threads=threads) as peer,
+        ):
             seconds = race({'ours': ours, 'decoding': peer}, min(5, setting.rounds))
     yield compare(f'feed ImageNet / libjpeg-turbo alone, {threads} threads', seconds, 'decoding', 0.8, images)

@@ -6,6 +6,7 @@ this module needs the standard library alone.
 
 A question is a line of JSON on standard input, [method, arguments]; the answer is a line of JSON on standard output.
 """
+
 from collections.abc import Callable, Mapping
 import contextlib
 import json
@@ -35,8 +36,15 @@ class Remote:
 
     def __init__(self, python: str, module: str, name: str, environment: dict[str, str] | None = None, **options: Any):
         words = [f'benchmarks.{module}', name, json.dumps(options)]
-        process = subprocess.Popen([python, '-m', *words], cwd=ROOT, env={**os.environ, **(environment or {})},
-                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        process = subprocess.Popen(
+            [python, '-m', *words],
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
         assert process.stdin and process.stdout
         self._process, self._questions, self._answers = process, process.stdin, process.stdout
         self._title = ' '.join(words)

@@ -1,4 +1,5 @@
 """Rivals in alternating rounds, and the rows of the table that come from them."""
+
 from collections.abc import Hashable, Mapping, Sequence
 import statistics
 import sys
@@ -82,8 +83,9 @@ def compare(name: str, seconds: Mapping[str, list[float]], peer: str, target: fl
         images: in a step.
     """
     ours, theirs = seconds['ours'], seconds[peer]
-    return Row(name, images / statistics.median(ours), images / statistics.median(theirs), median_ratio(theirs, ours),
-               target)
+    return Row(
+        name, images / statistics.median(ours), images / statistics.median(theirs), median_ratio(theirs, ours), target
+    )
 
 
 def median_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float:

@@ -1,4 +1,5 @@
 """Whole runs of the training scripts: an epoch beside its steps, and the time to the first step."""
+
 from collections.abc import Iterator
 import datetime
 import os
@@ -15,13 +16,13 @@ from benchmarks.rounds import Row, Setting, median_ratio
 STEPS = 782  # in an epoch of CIFAR-10: 781 of 64 images, and one of 16
 
 # Runs a script to the end of its first training step.
-TO_FIRST_STEP = '''
+TO_FIRST_STEP = """
 import os, runpy, sys
 from training.evaluation import Tally
 Tally.count = lambda *numbers: os._exit(0)  # the loop calls it at the end of a step
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name='__main__')
-'''
+"""
 
 
 def epoch(setting: Setting) -> Iterator[Row]:
@@ -41,16 +42,39 @@ def epoch(setting: Setting) -> Iterator[Row]:
             pairs.append((STEPS * (before + after) / 2, logged))
             before = after
     alone, taken = zip(*pairs, strict=True)
-    yield Row('steps of an epoch / the whole epoch of CIFAR-10, dfn-mr 14 (s)', statistics.median(alone),
-              statistics.median(taken), median_ratio(alone, taken), 0.97)
+    yield Row(
+        'steps of an epoch / the whole epoch of CIFAR-10, dfn-mr 14 (s)',
+        statistics.median(alone),
+        statistics.median(taken),
+        median_ratio(alone, taken),
+        0.97,
+    )
 
 
 def _train_cifar(setting, data_dir, log_dir, *words, code=()):
     """Run train_cifar.py on DFN-MR 14, by other Python code if there is any."""
     devices = [word for name, value in setting.devices.items() for word in (f'--{name}', value)]
-    subprocess.run([sys.executable, *code, 'train_cifar.py', '--net', 'dfn-mr', '--depth', '14', '--no-verify',
-                    '--data-dir', data_dir, '--log-dir', log_dir, *devices, *words],
-                   cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [
+            sys.executable,
+            *code,
+            'train_cifar.py',
+            '--net',
+            'dfn-mr',
+            '--depth',
+            '14',
+            '--no-verify',
+            '--data-dir',
+            data_dir,
+            '--log-dir',
+            log_dir,
+            *devices,
+            *words,
+        ],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
 
 
 def _logged_seconds(path):

@@ -1,4 +1,5 @@
 """More devices for the same batch of 64, and how a step grows with the network and the batch."""
+
 from collections.abc import Iterator
 import contextlib
 import csv
@@ -32,7 +33,8 @@ SERIES: dict[str, dict[int, dict[str, Any]]] = {
     'widen factor of DFN-MR 14': {widen: {**DFN_MR_14, 'widen': widen} for widen in (1, 2, 4)},
     'images a batch, DFN-MR 14': {batch: {**DFN_MR_14, 'batch': batch} for batch in (16, 32, 64, 128, 256)},
     'components of the ensemble of depth 14': {
-        count: {'net': 'ensemble', 'depth': 14, 'components': COMPONENTS[:count]} for count in (1, 2, 4, 8)},
+        count: {'net': 'ensemble', 'depth': 14, 'components': COMPONENTS[:count]} for count in (1, 2, 4, 8)
+    },
 }
 Points = list[tuple[int, float]]  # (value, seconds of a step)
 
@@ -41,8 +43,7 @@ def scaling(setting: Setting) -> Iterator[Row]:
     """One core, then two cores for the same batch: as threads, as CPU contexts, as workers on loopback."""
     start = functools.partial(setting.on_cpu.ours, 'training', batch=BATCH, **DFN_MR_14)
     one, two = {'OMP_NUM_THREADS': '1'}, {'OMP_NUM_THREADS': '2'}
-    with start(environment=one) as core, start(environment=two) as threads, \
-            start(environment=one, cpus=2) as contexts:
+    with start(environment=one) as core, start(environment=two) as threads, start(environment=one, cpus=2) as contexts:
         seconds = race({'core': core, 'threads': threads, 'contexts': contexts}, setting.rounds)
         workers = [(core.seconds(8), _seconds_of_workers()) for _ in range(min(3, setting.rounds))]
     yield _against_one_core('2 threads', seconds['core'], seconds['threads'])
@@ -51,15 +52,24 @@ def scaling(setting: Setting) -> Iterator[Row]:
 
 
 def _against_one_core(title, alone, together):
-    return Row(f'dfn-mr 14 on {title} / 1 core', BATCH / statistics.median(together), BATCH / statistics.median(alone),
-               median_ratio(alone, together))
+    return Row(
+        f'dfn-mr 14 on {title} / 1 core',
+        BATCH / statistics.median(together),
+        BATCH / statistics.median(alone),
+        median_ratio(alone, together),
+    )
 
 
 def _seconds_of_workers():
     """Seconds of a step of two workers with a thread each."""
-    done = subprocess.run([sys.executable, '-m', 'distributed.launch', '-n', '2', '-s', '1',
-                           sys.executable, '-m', 'benchmarks.scaling'], cwd=ROOT, check=True, text=True,
-                          stdout=subprocess.PIPE, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    done = subprocess.run(
+        [sys.executable, '-m', 'distributed.launch', '-n', '2', '-s', '1', sys.executable, '-m', 'benchmarks.scaling'],
+        cwd=ROOT,
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE,
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+    )
     return float(done.stdout)
 
 
@@ -84,8 +94,9 @@ def growth(setting: Setting) -> Iterator[Row]:
     found = {}
     for what, series in SERIES.items():
         with contextlib.ExitStack() as stack:
-            rivals = {value: stack.enter_context(setting.ours('training', **options))
-                      for value, options in series.items()}
+            rivals = {
+                value: stack.enter_context(setting.ours('training', **options)) for value, options in series.items()
+            }
             seconds = race(rivals, min(5, setting.rounds))
         found[what] = [(value, statistics.median(seconds[value])) for value in series]
         exponent, _ = fit_power(found[what])
@@ -117,7 +128,7 @@ def draw_growth(found: dict[str, Points]) -> Figure:
     for panel, (what, points) in zip(panels, found.items(), strict=True):
         x, y = np.array(points, float).T
         exponent, factor = fit_power(points)
-        panel.loglog(x, 1000 * factor * x ** exponent, color='0.7')
+        panel.loglog(x, 1000 * factor * x**exponent, color='0.7')
         panel.loglog(x, 1000 * y, 'o')
         panel.set(xlabel=what, title=f'step ∝ x^{exponent:.2f}', xticks=x, xticklabels=[f'{value:.0f}' for value in x])
         panel.minorticks_off()

@@ -1,4 +1,5 @@
 """Training steps and evaluation, on batches of noise."""
+
 from collections.abc import Iterator
 import os
 import statistics
@@ -18,8 +19,11 @@ def training(setting: Setting) -> Iterator[Row]:
     ratios = []
     for net, depth in NETS:
         options: dict[str, Any] = {'net': net, 'depth': depth, 'batch': BATCH}
-        with setting.ours('training', **options) as ours, setting.torch('training', **options) as torch, \
-                setting.ours('defaults', MXNETS_THREADS, **options) as defaults:
+        with (
+            setting.ours('training', **options) as ours,
+            setting.torch('training', **options) as torch,
+            setting.ours('defaults', MXNETS_THREADS, **options) as defaults,
+        ):
             check_same(ours, torch)
             seconds = race({'ours': ours, 'torch': torch, 'defaults': defaults}, setting.rounds)
         ratios.append(median_ratio(seconds['torch'], seconds['ours']))
@@ -30,8 +34,10 @@ def training(setting: Setting) -> Iterator[Row]:
 
 def gluoncv(setting: Setting) -> Iterator[Row]:
     """A training step of ResNet 20 beside GluonCV's, with the same threads."""
-    with setting.ours('training', net='resnet', depth=20, batch=BATCH) as ours, \
-            setting.ours('gluoncv', batch=BATCH) as peer:
+    with (
+        setting.ours('training', net='resnet', depth=20, batch=BATCH) as ours,
+        setting.ours('gluoncv', batch=BATCH) as peer,
+    ):
         seconds = race({'ours': ours, 'gluoncv': peer}, setting.rounds)
     yield compare('train resnet 20 / GluonCV', seconds, 'gluoncv', 1.2, BATCH)
 
@@ -39,15 +45,17 @@ def gluoncv(setting: Setting) -> Iterator[Row]:
 def imagenet(setting: Setting) -> Iterator[Row]:
     """A training step of DFN-MR 44 on 16 images of 224×224 beside PyTorch's."""
     few = setting._replace(rounds=min(5, setting.rounds))
-    yield _beside_torch('train dfn-mr 44, ImageNet / PyTorch', few, 0.9, 'training', net='dfn-mr', depth=44,
-                        imagenet=True, batch=16)
+    yield _beside_torch(
+        'train dfn-mr 44, ImageNet / PyTorch', few, 0.9, 'training', net='dfn-mr', depth=44, imagenet=True, batch=16
+    )
 
 
 def evaluation(setting: Setting) -> Iterator[Row]:
     """The probabilities of a batch beside PyTorch's."""
     for net, depth in NETS:
-        yield _beside_torch(f'evaluate {net} {depth} / PyTorch', setting, 1.0, 'evaluation', net=net, depth=depth,
-                            batch=BATCH)
+        yield _beside_torch(
+            f'evaluate {net} {depth} / PyTorch', setting, 1.0, 'evaluation', net=net, depth=depth, batch=BATCH
+        )
 
 
 def reduced(setting: Setting) -> Iterator[Row]:

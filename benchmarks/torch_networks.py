@@ -3,6 +3,7 @@
 They are written as one writes networks in PyTorch. Their modules have the names of our layers, so that `load_weights`
 can give them our weights and the probabilities can be compared.
 """
+
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -33,8 +34,9 @@ def basic_branch(in_channels: int, out_channels: int, stride: int) -> nn.Sequent
 def bottleneck_branch(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
     """Layers of 1×1, 3×3 and 1×1, with a quarter of the channels inside."""
     inside = out_channels // 4
-    return _branch(Layer(in_channels, inside, 1), Layer(inside, inside, 3, stride),
-                   Layer(inside, out_channels, 1, with_relu=False))
+    return _branch(
+        Layer(in_channels, inside, 1), Layer(inside, inside, 3, stride), Layer(inside, out_channels, 1, with_relu=False)
+    )
 
 
 def _branch(*layers):
@@ -113,8 +115,15 @@ class UnitNetwork(nn.Module):
         imagenet: whether C has kernel 7 and stride 2, and max pooling follows.
     """
 
-    def __init__(self, unit: Callable[..., nn.Module], groups: Sequence[tuple[int, int]], branch: Callable,
-                 channels: int, num_classes: int, imagenet: bool = False):
+    def __init__(
+        self,
+        unit: Callable[..., nn.Module],
+        groups: Sequence[tuple[int, int]],
+        branch: Callable,
+        channels: int,
+        num_classes: int,
+        imagenet: bool = False,
+    ):
         super().__init__()
         self.C = Layer(3, channels, 7, 2) if imagenet else Layer(3, channels)
         self.pool = nn.MaxPool2d(3, 2) if imagenet else nn.Identity()
@@ -147,8 +156,10 @@ def build(net: str, depth: int, imagenet: bool = False) -> UnitNetwork:
 
 def load_weights(module: nn.Module, arrays: Mapping[str, np.ndarray]) -> None:
     """Put our weights, {name: array}, into a network. Every one has to find its place."""
-    names = {name: name.replace('.', '_').replace('_bn_weight', '_bn_gamma').replace('_bn_bias', '_bn_beta')
-             for name, _ in module.named_parameters()}
+    names = {
+        name: name.replace('.', '_').replace('_bn_weight', '_bn_gamma').replace('_bn_bias', '_bn_beta')
+        for name, _ in module.named_parameters()
+    }
     assert sorted(names.values()) == sorted(arrays), 'the networks have different parameters'
     with torch.no_grad():
         for name, value in module.named_parameters():

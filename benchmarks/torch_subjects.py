@@ -1,4 +1,5 @@
 """What is timed in PyTorch: subjects for `Remote` (see remote.py). It runs in PyTorch's environment."""
+
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -23,8 +24,15 @@ class TorchNetwork:
         dtype: what autocast computes in.
     """
 
-    def __init__(self, net: str, depth: int, batch: int = 64, imagenet: bool = False, gpus: str | None = None,
-                 dtype: str = 'float32'):
+    def __init__(
+        self,
+        net: str,
+        depth: int,
+        batch: int = 64,
+        imagenet: bool = False,
+        gpus: str | None = None,
+        dtype: str = 'float32',
+    ):
         self.device = torch.device('cpu' if gpus is None else f'cuda:{gpus}')
         torch.backends.cudnn.benchmark = True
         torch.manual_seed(0)

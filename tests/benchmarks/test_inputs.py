@@ -1,4 +1,5 @@
 """Data sets of noise can be read as the official ones."""
+
 from benchmarks import inputs
 import data
 from data import imagenet

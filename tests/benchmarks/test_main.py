@@ -1,4 +1,5 @@
 """How results are shown and written, and what becomes of a benchmark that this machine cannot run."""
+
 import sys
 
 import pytest
@@ -9,28 +10,39 @@ from benchmarks.rounds import Row
 
 
 def test_results_are_written_as_csv_and_as_a_table(tmp_path):
-    benchmarks.write([Row('fast / PyTorch', 1234.5, 1000.0, 1.2345, 1.0), Row('slow', 0.04567, None, 0.5, 0.97),
-                      Row('exponent', 0.987), Row('bfloat16', target=1.0, problem='it needs another CPU')],
-                     'a machine', str(tmp_path / 'results'))
+    benchmarks.write(
+        [
+            Row('fast / PyTorch', 1234.5, 1000.0, 1.2345, 1.0),
+            Row('slow', 0.04567, None, 0.5, 0.97),
+            Row('exponent', 0.987),
+            Row('bfloat16', target=1.0, problem='it needs another CPU'),
+        ],
+        'a machine',
+        str(tmp_path / 'results'),
+    )
     assert (tmp_path / 'results.csv').read_text() == (
         'name,ours,peer,ratio,target\nfast / PyTorch,1234,1000,1.234,1\nslow,0.04567,,0.5,0.97\nexponent,0.987,,,\n'
-        'bfloat16,,,,1\n')
+        'bfloat16,,,,1\n'
+    )
     assert (tmp_path / 'results.md').read_text() == (
         '*a machine.*\n\n| ours / peer | ours | peer | ratio | target | |\n|---|---|---|---|---|---|\n'
         '| fast / PyTorch | 1,234 | 1,000 | 1.23 | 1.00 | met |\n'
         '| slow | 0.0457 | – | 0.50 | 0.97 | **missed** |\n'
         '| exponent | 0.987 | – | – | – |  |\n'
-        '| bfloat16 | – | – | – | 1.00 | not measured: it needs another CPU |\n')
+        '| bfloat16 | – | – | – | 1.00 | not measured: it needs another CPU |\n'
+    )
 
 
 @pytest.fixture
 def measure(monkeypatch, tmp_path):
     """Run benchmarks that stand for the real ones: the exit status."""
+
     def run(*words, **functions):
         monkeypatch.setattr(benchmarks, 'BENCHMARKS', functions)
         monkeypatch.setattr(benchmarks, 'RESULTS', str(tmp_path / 'results'))
         monkeypatch.setattr(sys, 'argv', ['benchmarks', '--torch', sys.executable, *words])
         return benchmarks.main()
+
     return run
 
 
@@ -49,7 +61,8 @@ def test_the_rest_goes_on_after_a_benchmark_that_breaks_off(measure, capsys, tmp
     assert 'SubjectEnded: training ended with status 1\n' in err
     assert '| first | – | – | – | – | not measured: the benchmark broke off |\n' in out
     assert (tmp_path / 'results.csv').read_text() == (
-        'name,ours,peer,ratio,target\nbefore,1,1,1,1\nfirst,,,,\nafter,2,1,2,1\n')
+        'name,ours,peer,ratio,target\nbefore,1,1,1,1\nfirst,,,,\nafter,2,1,2,1\n'
+    )
 
 
 def test_some_of_the_benchmarks_are_shown_and_not_written(measure, capsys, tmp_path):
@@ -60,7 +73,8 @@ def test_some_of_the_benchmarks_are_shown_and_not_written(measure, capsys, tmp_p
 
 def test_mistakes(mistake, tmp_path):
     assert 'there is no benchmark trainin: choose from training, gluoncv' in mistake(
-        benchmarks.main, 'benchmarks', 'trainin')
+        benchmarks.main, 'benchmarks', 'trainin'
+    )
     assert 'run `make bench`' in mistake(benchmarks.main, 'benchmarks', 'training', '--torch', tmp_path / 'no')
 
 

@@ -1,4 +1,5 @@
 """The memory of a command."""
+
 import subprocess
 import sys
 

@@ -1,4 +1,5 @@
 """What is timed in MXNet computes what it should."""
+
 import numpy as np
 import pytest
 
@@ -29,8 +30,10 @@ def test_save_writes_what_another_library_needs_to_repeat_the_pass(tmp_path):
 def test_pooling_has_the_scores_of_the_mean(random):
     x = mx.nd.array(random.randn(2, 64, 8, 8))
     weight, bias = mx.nd.array(random.randn(10, 64)), mx.nd.array(random.randn(10))
-    scores = [layers.scores(mx.sym.var('x')).eval(x=x, fc_weight=weight, fc_bias=bias)[0].asnumpy()
-              for layers in (Layers(), subjects.PoolingLayers())]
+    scores = [
+        layers.scores(mx.sym.var('x')).eval(x=x, fc_weight=weight, fc_bias=bias)[0].asnumpy()
+        for layers in (Layers(), subjects.PoolingLayers())
+    ]
     np.testing.assert_allclose(*scores, rtol=1e-4, atol=1e-5)
 
 
@@ -39,6 +42,7 @@ def test_exhaust_goes_through_an_epoch():
         def epoch(self, number):
             yield from range(3)
             seen.append(number)
+
     seen = []
     subjects.exhaust(Batches())
     assert seen == [1]

@@ -1,4 +1,5 @@
 """Subjects in processes of their own."""
+
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import pytest
 from benchmarks.remote import Remote, SubjectEnded, mean_seconds, peak_memory
 from tests.conftest import ROOT
 
-LOUD = '''
+LOUD = """
 from benchmarks.remote import serve
 class Loud:
     def __init__(self, word):
@@ -17,12 +18,13 @@ class Loud:
         print('asked')
         return [self.word] * times
 serve({'loud': Loud})
-'''
+"""
 
 
 def test_a_subject_in_a_process_of_its_own():
-    with Remote(sys.executable, 'mxnet_subjects', 'training', {'OMP_NUM_THREADS': '1'}, net='plain', depth=8,
-                batch=2) as subject:
+    with Remote(
+        sys.executable, 'mxnet_subjects', 'training', {'OMP_NUM_THREADS': '1'}, net='plain', depth=8, batch=2
+    ) as subject:
         assert 0 < subject.seconds(2) < 60
         assert 0.05 < subject.peak_memory() < 5
 
@@ -37,8 +39,13 @@ def test_a_subject_that_ends_is_named(capfd):
 
 
 def test_what_a_subject_prints_does_not_get_into_the_answers():
-    done = subprocess.run([sys.executable, '-c', LOUD, 'loud', '{"word": "a"}'], cwd=ROOT, text=True,
-                          input='["repeat", [2]]\n["repeat", [0]]\n', capture_output=True)
+    done = subprocess.run(
+        [sys.executable, '-c', LOUD, 'loud', '{"word": "a"}'],
+        cwd=ROOT,
+        text=True,
+        input='["repeat", [2]]\n["repeat", [0]]\n',
+        capture_output=True,
+    )
     assert done.stdout == '["a", "a"]\n[]\n'
     assert done.stderr.split() == ['made', 'asked', 'asked']
 

@@ -1,4 +1,5 @@
 """Growth: the series, their exponents, and how they are written and drawn."""
+
 import pytest
 
 from benchmarks import scaling
@@ -16,7 +17,8 @@ def test_growth_is_written_as_csv(tmp_path):
     scaling.write_growth(POINTS, tmp_path / 'growth.csv')
     assert (tmp_path / 'growth.csv').read_text() == (
         'what,value,seconds\nwidth,1,0.5\nwidth,2,2\nwidth,4,8\n'
-        '"depth, in layers",14,0.14\n"depth, in layers",28,0.28\n')
+        '"depth, in layers",14,0.14\n"depth, in layers",28,0.28\n'
+    )
 
 
 def test_growth_is_drawn_in_a_panel_for_each_series(tmp_path):
