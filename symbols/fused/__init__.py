@@ -151,7 +151,7 @@ def _factors(index, node, scales):
     if node['op'] == 'BatchNorm':
         return [1, scales[index], scales[index], 1, 1]
     if node['op'] in SUMS or node['op'] in LINEAR:
-        return [1] * len(sources)
+        return [scales[index] / scales[source] for source in sources]
     return [1 / scales[source] for source in sources]
 
 

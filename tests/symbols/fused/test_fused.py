@@ -13,6 +13,7 @@ from symbols import fused, imagenet
 from symbols.analysis.graph import nodes
 from symbols.analysis.summary import parameter_shapes, statistics_shapes
 from symbols.fused import fuse
+from symbols.layers import Layers, relu
 from tests.reference import train_pass
 
 SMALL, LARGE = (3, 16, 16), (3, 64, 64)
@@ -69,6 +70,16 @@ def test_scores_gradients_and_statistics_are_the_same_bits(network):
 def test_mirroring_changes_no_bit(network):
     build, image_shape = NETWORKS[network]
     compare(fuse(build()), fuse(build(), mirror=True), image_shape)
+
+
+def test_a_value_that_is_read_twice_keeps_its_scale_and_its_relu_apart():
+    """No network of the paper has one; a reader's own might."""
+    layers = Layers()
+    x = layers.first()
+    value = layers.linear(x, 'twice', 16)
+    drawn = layers.classifier(relu(0.5 * (relu(value) + x) + value))
+    compare(drawn, fuse(drawn), (3, 8, 8))
+    assert [node['op'] for node in nodes(fuse(drawn))].count('_contrib_BatchNormWithReLU') == 1  # C's
 
 
 def test_streams_that_have_grown_too_much_are_halved(monkeypatch):
