@@ -208,6 +208,14 @@ def test_the_loop_saves_within_an_epoch_when_it_is_asked_to(tmp_path):
     assert checkpoints(only_run(tmp_path)) == ['checkpoint-0000-00002', 'checkpoint-0001']
 
 
+def test_devices_begin_an_epoch_with_the_same_statistics(tmp_path):
+    fit(tmp_path, '--cpus', 2)
+    for name in checkpoints(only_run(tmp_path)):
+        arrays = mx.nd.load(os.path.join(only_run(tmp_path), name, 'momentum.params'))
+        one, two = (arrays[f'aux{device}:C_bn_moving_mean'].asnumpy() for device in (0, 1))
+        np.testing.assert_array_equal(one, two)
+
+
 def test_a_run_saves_only_at_the_end_of_an_epoch_otherwise(tmp_path):
     fit(tmp_path, '--epochs', 1)
     assert checkpoints(only_run(tmp_path)) == ['checkpoint-0001']
