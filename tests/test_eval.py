@@ -1,6 +1,5 @@
 """eval.py on small runs of the tests' own making, and on committed ones with the real test images."""
 
-import csv
 import json
 import os
 import re
@@ -284,27 +283,31 @@ def test_weights_of_another_network_are_refused(mistake, runs, tmp_path):
     assert 'is not a checkpoint of a symbol' in line()
 
 
-def test_committed_runs_have_their_errors_on_the_real_test_images(tmp_path):
+@pytest.fixture(scope='module')
+def official(tmp_path_factory):
+    """(a folder with CIFAR-10's test set packed, the SHA-256 of its images); the training images are not needed."""
+    folder, (splits, _) = tmp_path_factory.mktemp('official'), data.SOURCES['cifar10'].read(official_folder(''), True)
+    for split, count in (('train', 10), ('test', None)):
+        about = records.write(str(folder / f'cifar10-{split}'), *(part[:count] for part in splits[split]), True)
+    return folder, about['content_sha256']
+
+
+@pytest.mark.parametrize('name, members', [('dfn-mr-14', 0), ('ensemble-14', 9)])
+def test_a_committed_run_has_its_errors_on_the_real_test_images(official, name, members):
     """From the official files to the README's numbers, with weights and statistics alone."""
-    splits, _ = data.SOURCES['cifar10'].read(official_folder(''), True)
-    for split, count in (('train', 10), ('test', None)):  # the training images are not needed
-        about = records.write(str(tmp_path / f'cifar10-{split}'), *(part[:count] for part in splits[split]), True)
-    names = ('dfn-mr-14', 'ensemble-14')
-    out, err = call(*(os.path.join(LOGS, name, 'epochs8-seed1') for name in names), '--data-dir', tmp_path)
+    run, (folder, sha256) = os.path.join(LOGS, name, 'epochs8-seed1'), official
+    assert read_json(run)['dataset']['splits']['test']['content_sha256'] == sha256
+    last = read_csv(run)[-1]
+    out, err = call(run, '--data-dir', folder)
     assert err == ''  # no note that the images are others
-    for name, text in zip(names, re.split(r'(?=^.*ensemble-14.*: test error)', out, flags=re.M), strict=True):
-        run = os.path.join(LOGS, name, 'epochs8-seed1')
-        assert read_json(run)['dataset']['splits']['test']['content_sha256'] == about['content_sha256']
-        with open(os.path.join(run, 'metrics.csv'), newline='') as file:
-            last = list(csv.DictReader(file))[-1]
-        error, loss = re.search(r'test error ([\d.]+) %, loss ([\d.]+), 10,000 images', text).groups()
-        # a handful of images may change sides on a processor that rounds differently
-        assert float(error) == pytest.approx(float(last['test_error']), abs=0.05)
-        assert float(loss) == pytest.approx(float(last['test_loss']), rel=1e-3)
-        members = rows(text)
-        assert len(members) == (9 if name == 'ensemble-14' else 0)
-        for path in set(members) - {'overall'}:
-            assert members[path][0] == pytest.approx(float(last[f'test_error_{path}']), abs=0.05)
+    error, loss = re.search(r'test error ([\d.]+) %, loss ([\d.]+), 10,000 images', out).groups()
+    # a handful of images may change sides on a processor that rounds differently
+    assert float(error) == pytest.approx(float(last['test_error']), abs=0.05)
+    assert float(loss) == pytest.approx(float(last['test_loss']), rel=1e-3)
+    printed = rows(out)
+    assert len(printed) == members
+    for path in set(printed) - {'overall'}:
+        assert printed[path][0] == pytest.approx(float(last[f'test_error_{path}']), abs=0.05)
 
 
 # Ensembles
