@@ -187,6 +187,20 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, capsys, number, place, p
     assert end(only_run(stopped)) == end(only_run(tmp_path / 'whole'))
 
 
+def test_a_checkpoint_says_where_the_run_stands_and_what_is_drawn_next(tmp_path):
+    fit(tmp_path, '--seed', 3, noise=Noise(at(2, 2, do=signal_self(signal.SIGTERM))))
+    run = only_run(tmp_path)
+    progress = read_json(os.path.join(run, 'checkpoint-0001-00002'), 'progress.json')
+    assert (progress['epoch'], progress['step'], progress['rate'], len(progress['rows'])) == (1, 2, 0.0001, 1)
+    assert progress['options'] == read_json(run)['options'] and progress['tally']['seen'] == 16
+    assert progress['generator'] == {
+        'kind': 'numpy.random.RandomState([seed, epoch])',
+        'seed': 3,
+        'epoch': 2,
+        'step': 2,
+    }
+
+
 def test_a_signal_in_the_last_step_or_the_evaluation_ends_the_run_after_the_epoch(tmp_path):
     class Late(Noise):
         def evaluation_batches(self, split, batch_size):
