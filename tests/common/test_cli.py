@@ -1,4 +1,5 @@
 """How arguments are read, and how a command ends."""
+
 import argparse
 import errno
 import signal
@@ -29,26 +30,44 @@ def end(main):
 def raising(error):
     def main():
         raise error
+
     return main
 
 
 # Arguments
 
 
-@pytest.mark.parametrize('read, good, value', [
-    (cli.positive_int, '1', 1), (cli.positive_float, '1e-4', 1e-4), (cli.fraction, '0', 0),
-    (cli.fraction, '0.99', 0.99), (cli.seed, '0', 0), (cli.seed, '4294967295', 2 ** 32 - 1)])
+@pytest.mark.parametrize(
+    'read, good, value',
+    [
+        (cli.positive_int, '1', 1),
+        (cli.positive_float, '1e-4', 1e-4),
+        (cli.fraction, '0', 0),
+        (cli.fraction, '0.99', 0.99),
+        (cli.seed, '0', 0),
+        (cli.seed, '4294967295', 2**32 - 1),
+    ],
+)
 def test_numbers(read, good, value):
     assert read(good) == value
 
 
-@pytest.mark.parametrize('read, bad, what', [
-    (cli.positive_int, '0', 'a whole number from 1'), (cli.positive_int, '1.5', 'a whole number from 1'),
-    (cli.positive_int, 'x', 'a whole number from 1'), (cli.positive_float, '0', 'a number above 0'),
-    (cli.positive_float, 'nan', 'a number above 0'), (cli.positive_float, 'inf', 'a number above 0'),
-    (cli.positive_float, '1e-40', 'a number above 0'), (cli.fraction, '1', 'a number from 0, below 1'),
-    (cli.fraction, '-0.1', 'a number from 0, below 1'), (cli.seed, '-1', 'a whole number from 0, below 2^32'),
-    (cli.seed, '4294967296', 'a whole number from 0, below 2^32')])
+@pytest.mark.parametrize(
+    'read, bad, what',
+    [
+        (cli.positive_int, '0', 'a whole number from 1'),
+        (cli.positive_int, '1.5', 'a whole number from 1'),
+        (cli.positive_int, 'x', 'a whole number from 1'),
+        (cli.positive_float, '0', 'a number above 0'),
+        (cli.positive_float, 'nan', 'a number above 0'),
+        (cli.positive_float, 'inf', 'a number above 0'),
+        (cli.positive_float, '1e-40', 'a number above 0'),
+        (cli.fraction, '1', 'a number from 0, below 1'),
+        (cli.fraction, '-0.1', 'a number from 0, below 1'),
+        (cli.seed, '-1', 'a whole number from 0, below 2^32'),
+        (cli.seed, '4294967296', 'a whole number from 0, below 2^32'),
+    ],
+)
 def test_numbers_that_do_not_fit(read, bad, what):
     with pytest.raises(argparse.ArgumentTypeError) as raised:
         read(bad)
@@ -80,11 +99,15 @@ def test_the_status_of_a_command_is_mains(status):
     assert end(lambda: sys.exit(status)) == status
 
 
-@pytest.mark.parametrize('error, status, line', [
-    (UserError('there is no file x'), 2, 'error: there is no file x\n'),
-    (OSError(errno.ENOSPC, 'No space left on device'), 2, 'error: [Errno 28] No space left on device\n'),
-    (PermissionError(errno.EACCES, 'Permission denied', 'x'), 2, "error: [Errno 13] Permission denied: 'x'\n"),
-    (KeyboardInterrupt(), 130, 'error: interrupted\n')])
+@pytest.mark.parametrize(
+    'error, status, line',
+    [
+        (UserError('there is no file x'), 2, 'error: there is no file x\n'),
+        (OSError(errno.ENOSPC, 'No space left on device'), 2, 'error: [Errno 28] No space left on device\n'),
+        (PermissionError(errno.EACCES, 'Permission denied', 'x'), 2, "error: [Errno 13] Permission denied: 'x'\n"),
+        (KeyboardInterrupt(), 130, 'error: interrupted\n'),
+    ],
+)
 def test_a_mistake_of_the_user_is_one_line(capsys, error, status, line):
     assert end(raising(error)) == status
     assert capsys.readouterr().err == line
@@ -99,8 +122,13 @@ def test_a_mistake_of_ours_keeps_its_traceback(capsys, error):
 def shell(main, command='exec {python}', **options):
     """Run the lines of a main() as a command in a shell."""
     program = f'import os, signal, sys\nfrom common import cli\ndef main():\n    {main}\ncli.run(main)'
-    return subprocess.run(['bash', '-c', command.format(python='"$0" -c "$1"'), sys.executable, program], cwd=ROOT,
-                          capture_output=True, text=True, **options)
+    return subprocess.run(
+        ['bash', '-c', command.format(python='"$0" -c "$1"'), sys.executable, program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        **options,
+    )
 
 
 def test_a_reader_of_a_pipe_may_leave():

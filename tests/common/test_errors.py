@@ -1,4 +1,5 @@
 """What an import says when it cannot go on."""
+
 import sys
 from types import SimpleNamespace
 
@@ -8,8 +9,14 @@ from common.errors import fail_at_import
 from tests.conftest import ROOT
 
 
-@pytest.mark.parametrize('first, main', [('eval.py', f'{ROOT}/eval.py'), ('-m', None),
-                                         (f'{ROOT}/benchmarks/__main__.py', f'{ROOT}/benchmarks/__main__.py')])
+@pytest.mark.parametrize(
+    'first, main',
+    [
+        ('eval.py', f'{ROOT}/eval.py'),
+        ('-m', None),
+        (f'{ROOT}/benchmarks/__main__.py', f'{ROOT}/benchmarks/__main__.py'),
+    ],
+)
 def test_a_command_of_this_repository_ends_in_one_line(monkeypatch, capsys, first, main):
     monkeypatch.setattr(sys, 'argv', [first])
     monkeypatch.setitem(sys.modules, '__main__', SimpleNamespace(__file__=main))

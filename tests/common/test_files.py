@@ -1,4 +1,5 @@
 """Digests and atomic writing."""
+
 import os
 
 import pytest
@@ -6,12 +7,16 @@ import pytest
 from common import files
 
 
-@pytest.mark.parametrize('algorithm, expected', [
-    ('md5', '7707d6ae4e027c70eea2a935c2296f21'),
-    ('sha256', 'cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0')])
+@pytest.mark.parametrize(
+    'algorithm, expected',
+    [
+        ('md5', '7707d6ae4e027c70eea2a935c2296f21'),
+        ('sha256', 'cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0'),
+    ],
+)
 def test_the_digest_of_a_million_letters(tmp_path, algorithm, expected):
     """RFC 1321's and FIPS 180's test vector."""
-    (tmp_path / 'a').write_bytes(b'a' * 10 ** 6)
+    (tmp_path / 'a').write_bytes(b'a' * 10**6)
     assert files.file_digest(str(tmp_path / 'a'), algorithm) == expected
 
 

@@ -1,4 +1,5 @@
 """MXNet's set-up, with the facts of the machine replaced."""
+
 import ctypes
 import distutils.version  # noqa: F401  Python 3.12 and newer have it from setuptools
 import os
@@ -17,8 +18,9 @@ from tests.conftest import ROOT
 def run_python(code, *options, **environment):
     """Run Python code in a process of its own; None removes a variable from its environment."""
     variables = {name: value for name, value in {**os.environ, **environment}.items() if value is not None}
-    return subprocess.run([sys.executable, *options, '-c', code], cwd=ROOT, env=variables, capture_output=True,
-                          text=True)
+    return subprocess.run(
+        [sys.executable, *options, '-c', code], cwd=ROOT, env=variables, capture_output=True, text=True
+    )
 
 
 def test_every_import_of_mxnet_goes_through_the_module():
@@ -84,13 +86,16 @@ def test_workers_on_one_machine_share_its_cores(monkeypatch, workers, expected):
     assert mxnet.share_of_cores() == expected
 
 
-@pytest.mark.parametrize('siblings, quota, expected', [
-    ({0: '0,2', 1: '1,3', 2: '0,2', 3: '1,3'}, 'max 100000', 2),   # four hyperthreads on two cores
-    ({0: '0', 1: '1', 2: '2', 3: '3'}, '', 4),                     # no cgroup file
-    ({0: '0', 1: '1', 2: '2', 3: '3'}, '150000 100000', 1),        # a container of one and a half
-    ({0: '0', 1: '1'}, '50000 100000', 1),                         # a container of half a core
-    ({0: '', 1: ''}, '', 2),                                       # a system that does not tell
-])
+@pytest.mark.parametrize(
+    'siblings, quota, expected',
+    [
+        ({0: '0,2', 1: '1,3', 2: '0,2', 3: '1,3'}, 'max 100000', 2),  # four hyperthreads on two cores
+        ({0: '0', 1: '1', 2: '2', 3: '3'}, '', 4),  # no cgroup file
+        ({0: '0', 1: '1', 2: '2', 3: '3'}, '150000 100000', 1),  # a container of one and a half
+        ({0: '0', 1: '1'}, '50000 100000', 1),  # a container of half a core
+        ({0: '', 1: ''}, '', 2),  # a system that does not tell
+    ],
+)
 def test_physical_cores(monkeypatch, siblings, quota, expected):
     def read(path):
         return quota if path.endswith('cpu.max') else siblings[int(re.search(r'cpu(\d+)/', path).group(1))]
@@ -104,8 +109,13 @@ def test_physical_cores(monkeypatch, siblings, quota, expected):
 
 
 def test_nvidias_wheels_are_loaded_in_order_for_a_gpu_build_only(monkeypatch, tmp_path):
-    for wheel, library in [('cudnn', 'libcudnn.so.8'), ('cublas', 'libcublas.so.11'), ('nccl', 'libnccl.so.2'),
-                           ('cuda_runtime', 'libcudart.so.11.0'), ('other', 'libother.so')]:
+    for wheel, library in [
+        ('cudnn', 'libcudnn.so.8'),
+        ('cublas', 'libcublas.so.11'),
+        ('nccl', 'libnccl.so.2'),
+        ('cuda_runtime', 'libcudart.so.11.0'),
+        ('other', 'libother.so'),
+    ]:
         (tmp_path / wheel / 'lib').mkdir(parents=True)
         (tmp_path / wheel / 'lib' / library).write_bytes(b'')
     loaded = []
@@ -115,8 +125,9 @@ def test_nvidias_wheels_are_loaded_in_order_for_a_gpu_build_only(monkeypatch, tm
         loaded.append(os.path.basename(path))
 
     monkeypatch.setattr(mxnet.ctypes, 'CDLL', load)
-    monkeypatch.setattr(mxnet.importlib.util, 'find_spec',
-                        lambda _: SimpleNamespace(submodule_search_locations=[str(tmp_path)]))
+    monkeypatch.setattr(
+        mxnet.importlib.util, 'find_spec', lambda _: SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    )
     monkeypatch.setattr(mxnet, '_is_gpu_build', lambda: False)
     assert mxnet.load_nvidia_wheels() == [] and loaded == []
     monkeypatch.setattr(mxnet, '_is_gpu_build', lambda: True)
@@ -147,8 +158,19 @@ def test_a_gpu_build_is_known_by_its_name(monkeypatch, names, expected):
 # What cannot be imported
 
 
-@pytest.mark.parametrize('script', [['train_cifar.py'], ['train_imagenet.py'], ['eval.py'], ['plot.py'], ['compare.py'],
-                                    ['reproduce.py'], ['-m', 'symbols'], ['-m', 'benchmarks']])
+@pytest.mark.parametrize(
+    'script',
+    [
+        ['train_cifar.py'],
+        ['train_imagenet.py'],
+        ['eval.py'],
+        ['plot.py'],
+        ['compare.py'],
+        ['reproduce.py'],
+        ['-m', 'symbols'],
+        ['-m', 'benchmarks'],
+    ],
+)
 def test_a_python_without_the_packages_is_one_line(script):
     """-S leaves the environment's packages out."""
     done = subprocess.run([sys.executable, '-S', *script, '--help'], cwd=ROOT, capture_output=True, text=True)
@@ -161,8 +183,9 @@ def test_a_program_of_somebody_else_gets_an_import_error():
     assert done.returncode == 1 and 'ImportError: this Python' in done.stderr
 
 
-@pytest.mark.parametrize('missing, remedy', [('libgomp.so.1', 'sudo apt install libgomp1'),
-                                             ('libcuda.so.1', "install NVIDIA's driver")])
+@pytest.mark.parametrize(
+    'missing, remedy', [('libgomp.so.1', 'sudo apt install libgomp1'), ('libcuda.so.1', "install NVIDIA's driver")]
+)
 def test_a_missing_library_is_named_with_its_remedy(tmp_path, missing, remedy):
     (tmp_path / 'mxnet.py').write_text(f'raise OSError("{missing}: cannot open shared object file")\n')
     done = run_python('import common.mxnet', PYTHONPATH=str(tmp_path))

@@ -1,4 +1,5 @@
 """The check before anything is downloaded, with the facts of the machine replaced."""
+
 import subprocess
 import sys
 from types import SimpleNamespace

@@ -1,4 +1,5 @@
 """How a batch is split over devices."""
+
 import pytest
 
 from common.sharding import Shard, split_evenly

@@ -1,4 +1,5 @@
 """Fixtures for tests that start the launcher: run it, find the processes of its job, and end those that are left."""
+
 import contextlib
 import os
 import signal
@@ -19,17 +20,17 @@ SAVING = ONLY_WORKERS + "trap 'sleep 0.5; echo saved; exit 143' TERM; touch {0}/
 
 # Programs with shorter times than the real ones.
 NODE = 'import sys; from distributed import node; node.GRACE = {grace}; sys.exit(node.main(sys.argv[1:]))'
-LAUNCHER = '''
+LAUNCHER = """
 import sys
 from distributed import job, launch
 job.SETTLE, job.SAVE = {settle}, {save}
 launch.NODE = [sys.executable, '-c', {node!r}]
 launch.run(launch.main)
-'''
+"""
 
 # A worker prints its rank and the sum of what all workers pushed, in two steps. Before the second, rank 1 runs the
 # Python code in the first argument.
-SUMS = '''
+SUMS = """
 import os, sys
 from common.mxnet import mx
 kv = mx.kv.create('dist_sync')
@@ -42,9 +43,10 @@ for step in 1, 2:
     kv.pull(0, out=value)
     sys.stdout.write(f'rank {kv.rank} has {value.asnumpy().tolist()}\\n')
     sys.stdout.flush()
-'''
-FIRST_SUMS, ALL_SUMS = (sorted(f'rank {rank} has {[total] * 3}' for rank in (0, 1) for total in totals)
-                        for totals in ([11.0], [11.0, 22.0]))
+"""
+FIRST_SUMS, ALL_SUMS = (
+    sorted(f'rank {rank} has {[total] * 3}' for rank in (0, 1) for total in totals) for totals in ([11.0], [11.0, 22.0])
+)
 
 
 @pytest.fixture
@@ -92,9 +94,15 @@ class Launcher:
             environment['PATH'] = f'{path}:{environment["PATH"]}'
         self._output, self._errors = (tmp_path / uuid.uuid4().hex for _ in range(2))
         with open(self._output, 'w') as output, open(self._errors, 'w') as errors:
-            self.process = subprocess.Popen([sys.executable, *program, *map(str, words)], cwd=ROOT, env=environment,
-                                            stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
-                                            start_new_session=True)
+            self.process = subprocess.Popen(
+                [sys.executable, *program, *map(str, words)],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
+            )
 
     def press_ctrl_c(self):
         os.killpg(self.process.pid, signal.SIGINT)
@@ -111,8 +119,10 @@ class Launcher:
 @pytest.fixture
 def start(tmp_path, mark):
     """A function that starts the launcher with some arguments, and returns a `Launcher`."""
+
     def start(*words, **options):
         return Launcher(tmp_path, mark, words, **options)
+
     return start
 
 

@@ -1,4 +1,5 @@
 """Other machines: the hosts file, and jobs over ssh."""
+
 import json
 import os
 import shlex
@@ -20,12 +21,18 @@ SSHD = '/usr/sbin/sshd'
 def test_hosts_are_read_from_a_file(tmp_path):
     path = tmp_path / 'hosts'
     path.write_text('# ours\nfirst\n\n  second:2222  slots=4\nme@third # slow\nme@10.0.0.4:22 slots=1 max=2\n')
-    assert read_hosts(str(path)) == [Host('first', 'first'), Host('second', 'second', '2222'),
-                                     Host('third', 'me@third'), Host('10.0.0.4', 'me@10.0.0.4', '22')]
+    assert read_hosts(str(path)) == [
+        Host('first', 'first'),
+        Host('second', 'second', '2222'),
+        Host('third', 'me@third'),
+        Host('10.0.0.4', 'me@10.0.0.4', '22'),
+    ]
 
 
-@pytest.mark.parametrize('text', ['', '# none\n', 'a b\n', 'a:port\n', 'a:\n', '@a\n', '-oProxyCommand=x\n',
-                                  'me@-x\n', '-x@a\n', 'fe80::1\n'])
+@pytest.mark.parametrize(
+    'text',
+    ['', '# none\n', 'a b\n', 'a:port\n', 'a:\n', '@a\n', '-oProxyCommand=x\n', 'me@-x\n', '-x@a\n', 'fe80::1\n'],
+)
 def test_hosts_files_that_make_no_sense(tmp_path, text):
     path = tmp_path / 'hosts'
     path.write_text(text)
@@ -34,20 +41,20 @@ def test_hosts_files_that_make_no_sense(tmp_path, text):
 
 
 # Stands for ssh: runs the command on this machine in a bare environment, and logs its own arguments.
-FAKE_SSH = '''#!{python}
+FAKE_SSH = """#!{python}
 import json, os, sys
 with open({log!r}, 'a') as file:
     file.write(json.dumps(sys.argv[1:]) + '\\n')
 os.chdir('/')
 os.execve('/bin/sh', ['sh', '-c', sys.argv[-1]], dict(HOME='/', PATH=os.environ['PATH']))
-'''
+"""
 AWKWARD = ['two words', "it's", '"quoted"', '$HOME `id` $(id)', 'a;b', '*', '', '--net', '\\', 'ü\n2']
-SHOW = '''
+SHOW = """
 import json, os, sys, time
 if os.environ['DMLC_ROLE'] != 'worker':
     time.sleep(600)
 print(json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]))
-'''
+"""
 
 
 def write_program(path, text):
@@ -101,17 +108,28 @@ def real_ssh(tmp_path):
     (tmp_path / 'known').write_text(''.join(f'[{name}]:{port} {host_key}' for name in ('localhost', '127.0.0.1')))
     (tmp_path / 'sshd_config').write_text(
         f'ListenAddress 127.0.0.1:{port}\nHostKey {tmp_path}/host_key\nAuthorizedKeysFile {tmp_path}/user_key.pub\n'
-        'PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n')
+        'PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n'
+    )
     (tmp_path / 'ssh_config').write_text(
         f'Host other-name\nHostName 127.0.0.1\nPort {port}\nHost *\nIdentityFile {tmp_path}/user_key\n'
-        f'IdentitiesOnly yes\nUserKnownHostsFile {tmp_path}/known\n')
-    folder = write_program(tmp_path / 'bin' / 'ssh',
-                           f'#!/bin/sh\nexec {shutil.which("ssh")} -F {tmp_path}/ssh_config "$@"\n')
-    server = subprocess.Popen([SSHD, '-D', '-e', '-f', str(tmp_path / 'sshd_config')], text=True,
-                              stderr=subprocess.PIPE)
+        f'IdentitiesOnly yes\nUserKnownHostsFile {tmp_path}/known\n'
+    )
+    folder = write_program(
+        tmp_path / 'bin' / 'ssh', f'#!/bin/sh\nexec {shutil.which("ssh")} -F {tmp_path}/ssh_config "$@"\n'
+    )
+    server = subprocess.Popen(
+        [SSHD, '-D', '-e', '-f', str(tmp_path / 'sshd_config')], text=True, stderr=subprocess.PIPE
+    )
     try:
-        if not wait_for(lambda: server.poll() is not None or not subprocess.call(
-                [str(folder / 'ssh'), '-o', 'BatchMode=yes', 'other-name', 'true'], stderr=subprocess.DEVNULL), 5):
+        if not wait_for(
+            lambda: (
+                server.poll() is not None
+                or not subprocess.call(
+                    [str(folder / 'ssh'), '-o', 'BatchMode=yes', 'other-name', 'true'], stderr=subprocess.DEVNULL
+                )
+            ),
+            5,
+        ):
             server.kill()
         if server.poll() is not None:
             pytest.skip(f'sshd does not work here: {server.communicate()[1]}')

@@ -1,4 +1,5 @@
 """How jobs end, and that nothing is left of them. Their processes are shell scripts, without MXNet."""
+
 from tests.distributed.conftest import ONLY_WORKERS, SAVING, WAIT, marked, wait_for
 
 
@@ -8,7 +9,8 @@ def test_whatever_fails_is_named_and_the_rest_is_ended(start, mark):
         ('worker1', 'exit 3', 3, 'worker 1 on localhost ended with status 3; ending the job'),
         ('worker1', 'exit 255', 255, 'worker 1 on localhost ended with status 255' + again),
         ('server0', 'kill -TERM $$', 143, 'server 0 on localhost was killed by signal 15 (SIGTERM)' + again),
-        ('scheduler', 'exit 4', 4, 'the scheduler ended with status 4; ending the job')]
+        ('scheduler', 'exit 4', 4, 'the scheduler ended with status 4; ending the job'),
+    ]
     code = 'if [ $DMLC_ROLE$DMLC_TASK_ID = {} ]; then {}; fi; ' + WAIT
     launchers = [start('-n', 2, '-s', 1, 'sh', '-c', code.format(process, ending)) for process, ending, _, _ in cases]
     for launcher, (_, _, expected, error) in zip(launchers, cases, strict=True):

@@ -1,4 +1,5 @@
 """The launcher: its command line, and real jobs of MXNet."""
+
 import os
 
 import pytest
@@ -38,17 +39,23 @@ def test_the_old_name_is_the_same_command(command):
     assert old == new and old[0] == 0 and '--num-workers' in old[1]
 
 
-@pytest.mark.parametrize('words, expected', [
-    (['true'], 'arguments are required: -n'), (['-n', '0', 'true'], '0 is not a whole number from 1'),
-    (['-n', '1'], 'give the command'), (['-n', '1', '--'], 'give the command'),
-    (['-n', '1', '--no-such', 'true'], 'unrecognized arguments: --no-such'),
-    (['-n', '1', 'no-such-program'], 'there is no program no-such-program'),
-    (['-n', '1', 'python', 'no_such.py'], 'there is no file no_such.py'),
-    (['-n', '1', '-H', 'no-such-hosts', 'true'], 'cannot read the hosts file no-such-hosts: No such file'),
-    (['-n', '1', '-H', 'no-such-hosts', '--launcher', 'local', 'true'], 'leave one of them out'),
-    (['-n', '1', '--launcher', 'ssh', 'true'], '-H'),
-    (['-n', '1', '-H', 'LICENSE', '--env', 'NO_SUCH', 'true'], '--env NO_SUCH'),
-    (['-n', '1', '--host-ip', 'host.invalid', 'true'], 'there is no host host.invalid')])
+@pytest.mark.parametrize(
+    'words, expected',
+    [
+        (['true'], 'arguments are required: -n'),
+        (['-n', '0', 'true'], '0 is not a whole number from 1'),
+        (['-n', '1'], 'give the command'),
+        (['-n', '1', '--'], 'give the command'),
+        (['-n', '1', '--no-such', 'true'], 'unrecognized arguments: --no-such'),
+        (['-n', '1', 'no-such-program'], 'there is no program no-such-program'),
+        (['-n', '1', 'python', 'no_such.py'], 'there is no file no_such.py'),
+        (['-n', '1', '-H', 'no-such-hosts', 'true'], 'cannot read the hosts file no-such-hosts: No such file'),
+        (['-n', '1', '-H', 'no-such-hosts', '--launcher', 'local', 'true'], 'leave one of them out'),
+        (['-n', '1', '--launcher', 'ssh', 'true'], '-H'),
+        (['-n', '1', '-H', 'LICENSE', '--env', 'NO_SUCH', 'true'], '--env NO_SUCH'),
+        (['-n', '1', '--host-ip', 'host.invalid', 'true'], 'there is no host host.invalid'),
+    ],
+)
 def test_mistakes_are_one_line(mistake, monkeypatch, words, expected):
     monkeypatch.chdir(ROOT)
     assert expected in mistake(launch.main, 'launch', *words)

@@ -1,4 +1,5 @@
 """One process of a job: what ends it, and that it leaves nothing behind."""
+
 import os
 import signal
 import subprocess
@@ -14,10 +15,18 @@ from tests.distributed.conftest import NODE, WAIT, marked, wait_for
 @pytest.fixture
 def node(mark):
     """A function that starts distributed.node with a shell script; standard input is the life line."""
+
     def start(code, program=('-m', 'distributed.node'), **environment):
-        return subprocess.Popen([sys.executable, *program, 'sh', '-c', code], cwd=ROOT, bufsize=0, text=True,
-                                env={**os.environ, **dict([mark]), **environment}, stdin=subprocess.PIPE,
-                                stdout=subprocess.PIPE)
+        return subprocess.Popen(
+            [sys.executable, *program, 'sh', '-c', code],
+            cwd=ROOT,
+            bufsize=0,
+            text=True,
+            env={**os.environ, **dict([mark]), **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
     return start
 
 

@@ -1,4 +1,5 @@
 """The scheduler's port, which dmlc_tracker does not keep from other jobs by itself."""
+
 import socket
 
 import pytest

@@ -1,4 +1,5 @@
 """Runs of the tests' own making, and what several files here need."""
+
 import csv
 import functools
 import html.parser

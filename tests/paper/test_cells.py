@@ -1,4 +1,5 @@
 """The tables as CSV: every cell is there, and they say what the paper's text says about them."""
+
 import re
 
 import pytest
@@ -15,8 +16,9 @@ def table(number):
     return found
 
 
-@pytest.mark.parametrize('number, rows, columns', [
-    (1, 10, 11), (2, 14, 9), (3, 7, 9), (4, 8, 11), (5, 27, 5), (6, 5, 3), (7, 4, 4)])
+@pytest.mark.parametrize(
+    'number, rows, columns', [(1, 10, 11), (2, 14, 9), (3, 7, 9), (4, 8, 11), (5, 27, 5), (6, 5, 3), (7, 4, 4)]
+)
 def test_a_table_has_all_its_cells_and_their_numbers(number, rows, columns):
     cells = table(number)
     assert (len({row for row, _ in cells}), len({column for _, column in cells})) == (rows, columns)
@@ -25,8 +27,9 @@ def test_a_table_has_all_its_cells_and_their_numbers(number, rows, columns):
         assert cell.source == f'arXiv:1611.07718v1, Table {number}'
         printed = re.findall(r'\d+(?:\.\d+)?', cell.printed)
         values = [value for value in (cell.value, cell.std) if value is not None]
-        assert printed == [f'{value:.{len(text.partition(".")[2])}f}'
-                           for text, value in zip(printed, values, strict=True)]
+        assert printed == [
+            f'{value:.{len(text.partition(".")[2])}f}' for text, value in zip(printed, values, strict=True)
+        ]
         assert cell.fail == (cell.printed == 'fail') and cell.printed.endswith(cell.arrow)
 
 
@@ -79,7 +82,7 @@ def test_table_4_is_as_section_6_3_describes_it():
 
 
 def test_table_6_is_as_section_6_5_describes_it():
-    """"1.7 gain, compared with … our implementation, and 0.3 gain compared with … [8]"."""
+    """ "1.7 gain, compared with … our implementation, and 0.3 gain compared with … [8]"."""
     top5 = {column: cell.value for (row, column), cell in table(6).items() if row == 'Top-5 validation error'}
     assert round(top5['ResNet-101'] - top5['DFN-MR'], 1) == 1.7
     assert round(top5['ResNet-101 [8]'] - top5['DFN-MR'], 1) == 0.3

@@ -1,10 +1,11 @@
 """compare.py as a user runs it."""
+
 import csv
 import io
 import os
+from pathlib import Path
 import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,11 +19,13 @@ from tests.paper.conftest import last_row
 @pytest.fixture
 def printed(monkeypatch, capsys):
     """Run compare.py in the repository: what it prints."""
+
     def run(*words):
         monkeypatch.chdir(ROOT)
         monkeypatch.setattr(sys, 'argv', ['compare.py', *map(str, words)])
         compare.main()
         return capsys.readouterr().out
+
     return run
 
 
@@ -38,8 +41,11 @@ def test_the_committed_runs_are_in_table_4(printed):
 def test_the_readme_has_the_numbers_of_table_4(printed):
     """Its table has lines of network, parameters, the paper's error and ours."""
     text = printed(4)
-    rows = re.findall(r'^\| \S+ \d+ \| ([\d.]+M) \| \**([\d.]+ ± [\d.]+)\** \| \**([\d.]+ ± [\d.]+)\** \|',
-                      Path(ROOT, 'README.md').read_text(encoding='utf-8'), re.M)
+    rows = re.findall(
+        r'^\| \S+ \d+ \| ([\d.]+M) \| \**([\d.]+ ± [\d.]+)\** \| \**([\d.]+ ± [\d.]+)\** \|',
+        Path(ROOT, 'README.md').read_text(encoding='utf-8'),
+        re.M,
+    )
     assert len(rows) >= 3
     for row in rows:
         assert all(number in text for number in row), row
@@ -64,22 +70,30 @@ def test_the_report_is_written_where_out_says(printed, monkeypatch, tmp_path):
     assert path.read_text() == f'the page of {tmp_path}'
 
 
-@pytest.mark.parametrize('words, expected', [
-    ([8], "invalid choice: '8'"),
-    ([4, '--log-dir', 'nowhere'], 'there is no such folder'),
-    (['report', '--log-dir', 'nowhere'], 'there is no such folder'),
-    (['report', '--format', 'csv'], '--format is for tables'),
-    ([4, '--out', 'x.html'], '--out is for the report')])
+@pytest.mark.parametrize(
+    'words, expected',
+    [
+        ([8], "invalid choice: '8'"),
+        ([4, '--log-dir', 'nowhere'], 'there is no such folder'),
+        (['report', '--log-dir', 'nowhere'], 'there is no such folder'),
+        (['report', '--format', 'csv'], '--format is for tables'),
+        ([4, '--out', 'x.html'], '--out is for the report'),
+    ],
+)
 def test_mistakes_are_one_line(mistake, words, expected):
     assert expected in mistake(compare.main, 'compare.py', *words)
 
 
-@pytest.mark.parametrize('name, damaged', [
-    ('metrics.csv', 'epoch,test_error\n1,x\n'),
-    ('metrics.csv', 'epoch,test_error\n1,2,3\n'),
-    ('config.json', '{'),
-    ('config.json', '{"options": [], "environment": {}, "outcome": null}'),
-    ('config.json', '{"options": {"epochs": 1}, "environment": {}, "outcome": null}')])
+@pytest.mark.parametrize(
+    'name, damaged',
+    [
+        ('metrics.csv', 'epoch,test_error\n1,x\n'),
+        ('metrics.csv', 'epoch,test_error\n1,2,3\n'),
+        ('config.json', '{'),
+        ('config.json', '{"options": [], "environment": {}, "outcome": null}'),
+        ('config.json', '{"options": {"epochs": 1}, "environment": {}, "outcome": null}'),
+    ],
+)
 def test_a_damaged_run_is_named_in_one_line(mistake, logs, name, damaged):
     Path(logs, 'cifar10', 'dfn-mr-14', 'seed1', name).write_text(damaged)
     assert 'is damaged' in mistake(compare.main, 'compare.py', 4, '--log-dir', logs)

@@ -1,4 +1,5 @@
 """Which experiment makes which cell and figure."""
+
 import pytest
 
 import paper
@@ -15,13 +16,17 @@ def test_every_number_of_the_papers_own_has_an_experiment_and_no_other_has():
             assert all(one.seeds == (5 if number == 4 else 1) for one in found if one.measure != PARAMETERS)
 
 
-@pytest.mark.parametrize('number, row, column, measure', [
-    (3, '50', 'W/O LLL', 'test_error_without_LLL'),
-    (2, '50 W/', 'RRL', 'test_error_RRL'),
-    (2, '50 W/O', 'Overall', TOGETHER),
-    (7, 'Top-5 training error', 'DFN1', 'train_top5_error')])
+@pytest.mark.parametrize(
+    'number, row, column, measure',
+    [
+        (3, '50', 'W/O LLL', 'test_error_without_LLL'),
+        (2, '50 W/', 'RRL', 'test_error_RRL'),
+        (2, '50 W/O', 'Overall', TOGETHER),
+        (7, 'Top-5 training error', 'DFN1', 'train_top5_error'),
+    ],
+)
 def test_measures_of_some_cells(number, row, column, measure):
-    found, = of_cell(number, row, column)
+    (found,) = of_cell(number, row, column)
     assert found.measure == measure
 
 
@@ -35,17 +40,22 @@ def test_figures_have_the_depths_and_networks_that_their_captions_and_section_3_
     assert {one.experiment.depth for one in of_figure(2)} == {14, 20, 26, 38, 50, 56, 62, 74, 98, 110}
     assert {one.experiment.net for one in of_figure(4)} == {'dfn-f3', 'dfn-f6', 'resnet'}
     assert {(one.experiment.options, one.measure) for one in of_figure(5)} == {
-        ((), 'test_error'), ((('components', '7'),), 'test_error'), ((), 'test_error_without_RRR')}
+        ((), 'test_error'),
+        ((('components', '7'),), 'test_error'),
+        ((), 'test_error_without_RRR'),
+    }
     assert {(one.experiment.net, one.experiment.depth) for one in of_figure(8)} == {('resnet', 101), ('dfn-mr', 44)}
 
 
 @pytest.mark.parametrize('dataset', ['cifar10', 'cifar100', 'svhn'])
 def test_pairs_of_figure_12_have_the_same_layers_and_parameters(dataset):
-    """"the same number of layers/parameters"."""
+    """ "the same number of layers/parameters"."""
     pairs = [pair for title, pair in experiments.CURVES[12].panels if pair[0].dataset == dataset]
     assert len(pairs) == 8
     for resnet, mr in pairs:
         assert resnet.depth == 2 * mr.depth - 2 and (resnet.net, mr.net) == ('resnet', 'dfn-mr')
-        parameters = [results.computed(Measurement(PARAMETERS, one._replace(dataset='cifar10')))  # the same networks
-                      for one in (resnet, mr)]
+        parameters = [
+            results.computed(Measurement(PARAMETERS, one._replace(dataset='cifar10')))  # the same networks
+            for one in (resnet, mr)
+        ]
         assert parameters[0] == pytest.approx(parameters[1], rel=0.06)

@@ -1,11 +1,12 @@
 """The paper's figures: what is drawn, and that captions name the runs."""
+
 import os
 
 import pytest
 
-import plot
 from paper import experiments
 from paper.figures import network, numbered, save
+import plot
 from symbols import imagenet
 from tests.conftest import write_run
 
@@ -33,7 +34,7 @@ def test_curves_of_figure_12_are_the_mean_of_the_runs_as_in_the_paper(tmp_path):
     assert 'ResNet 110 on cifar10' in missing and 'DFN-MR 56 on cifar10' not in missing
     loss, error = figure.axes  # a row for the one pair that has a run
     assert error.get_title() == 'CIFAR-10, 110/56'
-    line, = error.get_lines()
+    (line,) = error.get_lines()
     assert line.get_ydata().tolist()[-3:] == [99.0, 45.0, 15.0] and error.get_xlim() == (0, 400)
     assert 'DFN-MR 56: 15.00 ± 5.00 (2) %' in [text.get_text() for text in loss.get_legend().get_texts()]
     assert 'dfn-mr-56/seed1,seed2.' in caption(figure).replace(' ', '')
@@ -54,10 +55,14 @@ def test_figure_9_has_a_box_for_each_block(net, depth, blocks, halved):
     assert len(boxes) == blocks and sum(item.stride == 2 for item in boxes) == halved
 
 
-@pytest.mark.parametrize('words, expected', [
-    ([8, '--depth', 14], '--depth and --dataset are for Figures 2, 4 and 5'),
-    ([7, '--epochs', 8], '--epochs is for'),
-    ([2, '--depth', 15], 'depth 15 is not 6n + 2'),
-    ([2, '--log-dir', 'nowhere'], 'there is no such folder')])
+@pytest.mark.parametrize(
+    'words, expected',
+    [
+        ([8, '--depth', 14], '--depth and --dataset are for Figures 2, 4 and 5'),
+        ([7, '--epochs', 8], '--epochs is for'),
+        ([2, '--depth', 15], 'depth 15 is not 6n + 2'),
+        ([2, '--log-dir', 'nowhere'], 'there is no such folder'),
+    ],
+)
 def test_mistakes_are_one_line(mistake, words, expected):
     assert expected in mistake(plot.main, 'plot.py', 'figure', *words)

@@ -1,4 +1,5 @@
 """A table as text, Markdown, CSV and HTML."""
+
 import csv
 import io
 import re
@@ -23,10 +24,14 @@ def test_a_mean_has_the_runs_of_the_paper_alone(ours):
         assert f'{np.mean(errors):.2f} ± {np.std(errors):.2f} (3)' in text
 
 
-@pytest.mark.parametrize('shown, note', [
-    ('15.00 (1)', '8 of 400 epochs, 1 device instead of 2'),
-    ('30.50 ± 0.50 (2)', 'stopped after 2 of 400 epochs'),
-    ('5.00 (1)', '--pad-value mean')])
+@pytest.mark.parametrize(
+    'shown, note',
+    [
+        ('15.00 (1)', '8 of 400 epochs, 1 device instead of 2'),
+        ('30.50 ± 0.50 (2)', 'stopped after 2 of 400 epochs'),
+        ('5.00 (1)', '--pad-value mean'),
+    ],
+)
 def test_other_runs_have_the_letter_of_a_note(ours, shown, note):
     text = as_text(ours)
     letter = re.search(rf'{re.escape("[" + shown)} (\w)\]', text).group(1)

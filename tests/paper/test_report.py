@@ -1,4 +1,5 @@
 """The report: its page as HTML, and in a browser where there is one."""
+
 import html
 import json
 import os
@@ -6,8 +7,8 @@ import re
 import shutil
 import subprocess
 
-import pytest
 from matplotlib import pyplot as plt
+import pytest
 
 from paper import report
 from paper.figures import numbered
@@ -21,8 +22,13 @@ def _few_drawings():
     """An empty figure in the place of those that are not in DRAWN, and of all where there is no run."""
     draw = numbered.draw
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numbered, 'draw', lambda number, log_dir: (
-            draw(number, log_dir) if number in DRAWN and os.listdir(log_dir) else (_empty(), [])))
+        patch.setattr(
+            numbered,
+            'draw',
+            lambda number, log_dir: (
+                draw(number, log_dir) if number in DRAWN and os.listdir(log_dir) else (_empty(), [])
+            ),
+        )
         yield
 
 
@@ -46,7 +52,7 @@ def test_every_table_and_figure_is_in_it_and_can_be_reached(page):
     tables, figures = [f'table{number}' for number in range(1, 8)], [f'figure{number}' for number in range(1, 13)]
     for name in (*tables, *figures, 'runs'):
         assert page.count(f'id="{name}"') == page.count(f'href="#{name}"') == 1
-    rows = Cells(page[page.index('id="table6"'):]).rows
+    rows = Cells(page[page.index('id="table6"') :]).rows
     assert ['Top-5 validation error', '7.10', '', '8.50', '', '6.81', ''] in rows[:6]
 
 
@@ -55,7 +61,7 @@ def test_without_runs_it_is_a_page_too(tmp_path):
 
 
 # Run in the page after it: sorts, opens a run, and tells what a reader would then see.
-READER = '''
+READER = """
 <script>
 const table = document.querySelector('#table4 + .wide table');
 const head = [...table.tHead.rows[0].cells].find(cell => cell.textContent === 'CIFAR-10 ResNetpaper');
@@ -74,7 +80,7 @@ addEventListener('hashchange', () => {
   parent.document.title = JSON.stringify(seen);
 });
 </script>
-'''
+"""
 
 
 def chromium(*words):
@@ -82,8 +88,12 @@ def chromium(*words):
     program = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
     if not program:
         pytest.skip('no Chromium: sudo apt install chromium')
-    done = subprocess.run([program, '--headless', '--no-sandbox', '--disable-gpu', '--enable-logging=stderr', *words],
-                          capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [program, '--headless', '--no-sandbox', '--disable-gpu', '--enable-logging=stderr', *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout, done.stderr
 
@@ -91,8 +101,11 @@ def chromium(*words):
 def test_a_reader_can_sort_follow_links_and_see_all_on_a_phone(page, tmp_path):
     # a phone's width, which no window of Chromium has
     phone = tmp_path / 'phone.html'
-    phone.write_text('<meta charset="utf-8"><iframe width="360" height="800" style="border: 0" '
-                     f'srcdoc="{html.escape(page + READER)}"></iframe>', encoding='utf-8')
+    phone.write_text(
+        '<meta charset="utf-8"><iframe width="360" height="800" style="border: 0" '
+        f'srcdoc="{html.escape(page + READER)}"></iframe>',
+        encoding='utf-8',
+    )
     dom, log = chromium('--window-size=800,900', '--virtual-time-budget=10000', '--dump-dom', phone.as_uri())
     assert 'CONSOLE' not in log, log
     seen = json.loads(html.unescape(re.search('<title>(.*?)</title>', dom).group(1)))

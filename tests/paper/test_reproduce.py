@@ -1,4 +1,5 @@
 """reproduce.py: the commands that it prints, executes, resumes and estimates."""
+
 import json
 import os
 import re
@@ -10,10 +11,10 @@ import time
 
 import pytest
 
-import reproduce
 from common.mxnet import mx
 from paper import commands
 from paper.experiments import Experiment, Measurement
+import reproduce
 from tests.conftest import ROOT, write_run
 
 DFN_MR = Measurement('test_error', Experiment('cifar10', 'dfn-mr', 14), seeds=5)
@@ -23,11 +24,13 @@ SMALL = Measurement('test_error', Experiment('digits', 'plain', 8))
 @pytest.fixture
 def printed(capsys, monkeypatch):
     """Run reproduce.py: what it prints, as lines, and on standard error."""
+
     def run(*words):
         monkeypatch.setattr(sys, 'argv', ['reproduce.py', *map(str, words)])
         assert reproduce.main() == 0
         out, err = capsys.readouterr()
         return out.splitlines(), err
+
     return run
 
 
@@ -40,15 +43,20 @@ def test_the_commands_of_table_4_are_the_400_runs(printed, tmp_path):
 
 def test_the_commands_of_a_figure_are_those_of_its_runs(printed):
     lines, _ = printed('figure8')
-    assert lines == [f'python train_imagenet.py --net {net} --gpus 0,1,2,3,4,5,6,7'
-                     for net in ('resnet --depth 101', 'dfn-mr --depth 44')]
+    assert lines == [
+        f'python train_imagenet.py --net {net} --gpus 0,1,2,3,4,5,6,7'
+        for net in ('resnet --depth 101', 'dfn-mr --depth 44')
+    ]
     assert 'python plot.py figure 7 draws it' in printed('figure7')[1]
 
 
 def of_dfn_mr(lines):
     """What distinguishes the commands for DFN-MR 14 on CIFAR-10."""
-    return [re.search(r'--depth 14(.*) --gpus', line).group(1) for line in lines
-            if '--net dfn-mr --depth 14 ' in line and '--dataset' not in line and 'cifar' in line]
+    return [
+        re.search(r'--depth 14(.*) --gpus', line).group(1)
+        for line in lines
+        if '--net dfn-mr --depth 14 ' in line and '--dataset' not in line and 'cifar' in line
+    ]
 
 
 def test_what_is_done_is_left_out(printed, logs):
@@ -65,11 +73,14 @@ def test_the_committed_runs_are_done(printed, monkeypatch):
 
 
 def test_only_chooses_by_the_directory(printed, logs):
-    lines, _ = printed('table4', '--log-dir', logs, '--seeds', '4,5', '--only', 'svhn/dfn-mr-98', 'cifar10/dfn-mr-14/',
-                       '--cpus', 1)
-    assert lines == [f'python {network} --seed {seed} --log-dir {logs}'
-                     for network in ('train_cifar.py --net dfn-mr --depth 14', 'train_svhn.py --net dfn-mr --depth 98')
-                     for seed in (4, 5)]
+    lines, _ = printed(
+        'table4', '--log-dir', logs, '--seeds', '4,5', '--only', 'svhn/dfn-mr-98', 'cifar10/dfn-mr-14/', '--cpus', 1
+    )
+    assert lines == [
+        f'python {network} --seed {seed} --log-dir {logs}'
+        for network in ('train_cifar.py --net dfn-mr --depth 14', 'train_svhn.py --net dfn-mr --depth 98')
+        for seed in (4, 5)
+    ]
 
 
 def test_runs_on_another_number_of_devices_are_noted(printed, logs):
@@ -93,8 +104,7 @@ def test_a_table_of_ensembles_is_evaluated_when_its_members_are_there(printed, t
             write_run(tmp_path, ['--net', 'component', '--path', path, '--depth', depth, '--cpus', 2], errors=[9])
     lines, err = printed(*words)
     assert len(lines) == 7 and err == ''
-    assert lines[0].startswith(
-        f'python eval.py --ensemble --save {tmp_path}/cifar10/component-26/pathLLL-cpus2-seed1 ')
+    assert lines[0].startswith(f'python eval.py --ensemble --save {tmp_path}/cifar10/component-26/pathLLL-cpus2-seed1 ')
     path = tmp_path / 'cifar10' / 'component-98' / 'pathRRR-cpus2-seed1' / 'config.json'
     path.write_text(path.read_text().replace('"status": "finished"', '"status": "not finite"'))
     lines, err = printed(*words)
@@ -110,15 +120,22 @@ def test_the_lines_go_through_xargs_as_the_help_says(printed, tmp_path):
     log_dir = str(tmp_path / "it's a place")
     lines, _ = printed('table6', '--log-dir', log_dir)
     pipe = re.search(r"\| (xargs -d '\\n'.*? sh -c RUN)", reproduce.__doc__).group(1)
-    done = subprocess.run(['bash', '-c', pipe], input='\n'.join(lines) + '\n', stdout=subprocess.PIPE, text=True,
-                          check=True, env={**os.environ, 'PATH': f'{folder}:{os.environ["PATH"]}'})
+    done = subprocess.run(
+        ['bash', '-c', pipe],
+        input='\n'.join(lines) + '\n',
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env={**os.environ, 'PATH': f'{folder}:{os.environ["PATH"]}'},
+    )
     assert sorted(done.stdout.splitlines()) == sorted(
         repr(['train_imagenet.py', '--net', net, '--depth', depth, '--gpus', '0,1,2,3,4,5,6,7', '--log-dir', log_dir])
-        for net, depth in (('resnet', '101'), ('dfn-mr', '44')))
+        for net, depth in (('resnet', '101'), ('dfn-mr', '44'))
+    )
 
 
 # Stands for train_cifar.py: it waits for the other run of its pack, and finishes unless something is in the way.
-TRAIN = '''
+TRAIN = """
 import json, pathlib, sys, time
 folder = pathlib.Path(sys.argv[sys.argv.index('--log-dir') + 1])
 seed = sys.argv[sys.argv.index('--seed') + 1] if '--seed' in sys.argv else '1'
@@ -132,7 +149,7 @@ run = folder / 'digits' / 'plain-8' / f'epochs1-seed{seed}'
 run.mkdir(parents=True)
 (run / 'config.json').write_text(json.dumps({
     'options': {'epochs': 1}, 'environment': {'devices': ['cpu(0)'], 'workers': 1}, 'outcome': {'status': 'finished'}}))
-'''
+"""
 
 
 @pytest.fixture
@@ -141,8 +158,21 @@ def fake_training(monkeypatch, tmp_path):
     (tmp_path / 'train_cifar.py').write_text(TRAIN)
     monkeypatch.setattr(reproduce, 'ROOT', str(tmp_path))
     monkeypatch.setattr(commands, 'measurements_of', lambda target: [SMALL])
-    return ['reproduce.py', 'table4', '--run', '--epochs', '1', '--seeds', '1,2', '--cpus', '1', '--per-gpu', '2',
-            '--log-dir', str(tmp_path / 'logs')]
+    return [
+        'reproduce.py',
+        'table4',
+        '--run',
+        '--epochs',
+        '1',
+        '--seeds',
+        '1,2',
+        '--cpus',
+        '1',
+        '--per-gpu',
+        '2',
+        '--log-dir',
+        str(tmp_path / 'logs'),
+    ]
 
 
 def test_run_executes_a_pack_at_once_and_nothing_twice(monkeypatch, tmp_path, capfd, fake_training):
@@ -168,7 +198,7 @@ def test_run_counts_what_did_not_reach_its_end(monkeypatch, tmp_path, capfd, fak
 
 
 # A run that takes a while to save: it says that it is there, and after a signal writes which one it was.
-SLOW = '''
+SLOW = """
 import pathlib, signal, sys, time
 folder = pathlib.Path(sys.argv[1])
 def save(number, frame):
@@ -179,7 +209,7 @@ signal.signal(signal.SIGTERM, save)
 signal.signal(signal.SIGINT, save)
 (folder / 'ready').touch()
 time.sleep(60)
-'''
+"""
 
 
 @pytest.mark.parametrize('number, ends', [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)])
@@ -205,7 +235,7 @@ def test_a_signal_lets_the_runs_save_and_end_first(tmp_path, number, ends):
     assert process.poll() == 0 and (tmp_path / 'saved').read_text() == str(int(number))
 
 
-SMALL_RUN = '''
+SMALL_RUN = """
 import sys
 import reproduce
 from common import cli
@@ -214,7 +244,7 @@ from paper.experiments import Experiment, Measurement
 commands.measurements_of = lambda target: [Measurement('test_error', Experiment('digits', 'plain', 8))]
 sys.argv = ['reproduce.py', 'table4', '--run', '--cpus', '1', '--epochs', '300', '--log-dir', sys.argv[1]]
 cli.run(reproduce.main)
-'''
+"""
 
 
 def test_a_training_run_is_stopped_and_saved(tmp_path):
@@ -242,14 +272,18 @@ def test_the_speed_of_a_network_is_measured():
     assert 10 < reproduce.images_per_second(SMALL.experiment._replace(dataset='cifar10'), [mx.cpu()]) < 1e6
 
 
-@pytest.mark.parametrize('words, expected', [
-    (['table9'], 'invalid choice'),
-    (['figure8', '--run'], 'no CUDA'),  # once, not for every run
-    (['figure8', '--gpus', 'x'], 'numbers of the GPUs'),
-    (['figure8', '--log-dir', 'README.md'], 'there is no such folder'),
-    (['table4', '--only', 'cifar10/dfn-mr-15'], 'has no such run'),
-    (['figure8', '--pack', 1], '--pack is for --run'),
-    (['table4', '--run', '--estimate'], 'one of --run and --estimate'),
-    (['table4', '--seeds', '1,x'], 'is not a whole number')])
+@pytest.mark.parametrize(
+    'words, expected',
+    [
+        (['table9'], 'invalid choice'),
+        (['figure8', '--run'], 'no CUDA'),  # once, not for every run
+        (['figure8', '--gpus', 'x'], 'numbers of the GPUs'),
+        (['figure8', '--log-dir', 'README.md'], 'there is no such folder'),
+        (['table4', '--only', 'cifar10/dfn-mr-15'], 'has no such run'),
+        (['figure8', '--pack', 1], '--pack is for --run'),
+        (['table4', '--run', '--estimate'], 'one of --run and --estimate'),
+        (['table4', '--seeds', '1,x'], 'is not a whole number'),
+    ],
+)
 def test_mistakes_are_one_line(mistake, words, expected):
     assert expected in mistake(reproduce.main, 'reproduce.py', *words)

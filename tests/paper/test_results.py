@@ -1,4 +1,5 @@
 """Runs in the logs: which belong to an experiment, how they are grouped, and the commands that make them."""
+
 import importlib
 import os
 import re
@@ -31,7 +32,8 @@ def test_runs_are_grouped_by_what_differs_from_the_paper(logs):
         ('seed 1 once more',): (1, [9.0]),
         ('stopped after 1 of 400 epochs',): (1, [5.0]),
         ('--dtype float16', '--loss-scale 8.0'): (1, [4.0]),
-        ('--dtype float16', '--loss-scale 64.0'): (1, [4.0])}
+        ('--dtype float16', '--loss-scale 64.0'): (1, [4.0]),
+    }
     assert next(iter(found)) == ()
 
 
@@ -43,7 +45,7 @@ def test_another_schedule_can_be_asked_for(logs):
 def test_eight_components_evaluated_together_are_found():
     """In the committed logs: the number that eval.py printed."""
     together = Measurement(TOGETHER, Experiment('cifar10', 'component', 14))
-    found, = results.find(together, os.path.join(ROOT, 'logs'))
+    (found,) = results.find(together, os.path.join(ROOT, 'logs'))
     assert found.last == [17.71] and found.differences == ('8 of 400 epochs', '1 device instead of 2')
 
 
@@ -66,18 +68,22 @@ def test_every_experiment_is_a_command_line_of_its_script():
     assert len(wanted) == len(directories) == (10 * 8 + 10 + 10 + 7 + 9 + 11 + 10 + 8 + 10) + 2 * (3 * 8 + 2) + 5
 
 
-@pytest.mark.parametrize('number, row, column, words', [
-    (1, '110', 'c. ensemble', '--net ensemble --depth 110'),
-    (2, '26 W/O', 'RLR', '--net component --depth 26 --path RLR'),
-    (3, '50', 'W/O LLL', '--net ensemble --depth 50'),
-    (4, '110/56', 'CIFAR-10 Plain', '--net plain --depth 110'),
-    (4, '110/56', 'CIFAR-100 DFN-IL', '--dataset cifar100 --net dfn-il --depth 56'),
-    (4, '194/98', 'SVHN DFN-MR', '--net dfn-mr --depth 98'),
-    (5, 'DFN-MR3 (ours), 50', 'C100', '--dataset cifar100 --net dfn-mr --depth 50 --widen 4'),
-    (6, 'Top-1 training error', 'ResNet-101', '--net resnet --depth 101'),
-    (7, 'Top-5 validation error', 'DFN2', '--net dfn2 --depth 50 --schedule appendix')])
+@pytest.mark.parametrize(
+    'number, row, column, words',
+    [
+        (1, '110', 'c. ensemble', '--net ensemble --depth 110'),
+        (2, '26 W/O', 'RLR', '--net component --depth 26 --path RLR'),
+        (3, '50', 'W/O LLL', '--net ensemble --depth 50'),
+        (4, '110/56', 'CIFAR-10 Plain', '--net plain --depth 110'),
+        (4, '110/56', 'CIFAR-100 DFN-IL', '--dataset cifar100 --net dfn-il --depth 56'),
+        (4, '194/98', 'SVHN DFN-MR', '--net dfn-mr --depth 98'),
+        (5, 'DFN-MR3 (ours), 50', 'C100', '--dataset cifar100 --net dfn-mr --depth 50 --widen 4'),
+        (6, 'Top-1 training error', 'ResNet-101', '--net resnet --depth 101'),
+        (7, 'Top-5 validation error', 'DFN2', '--net dfn2 --depth 50 --schedule appendix'),
+    ],
+)
 def test_some_commands_as_a_reader_of_the_paper_would_write_them(number, row, column, words):
-    measurement, = experiments.of_cell(number, row, column)
+    (measurement,) = experiments.of_cell(number, row, column)
     assert ' '.join(results.arguments(measurement.experiment)) == words
 
 

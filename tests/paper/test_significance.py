@@ -2,6 +2,7 @@
 
 Its sample variance is 0.04² · 5/4 = 0.002, and the variance of its mean 0.0004.
 """
+
 import math
 
 import pytest
@@ -22,7 +23,7 @@ def test_a_p_value_by_hand():
     """
     t = 2
     errors = errors_with(6.48 + t * math.sqrt(0.0012), 0.0024, 3)
-    below = 1 / 2 + 3 / 8 * t / math.sqrt(1 + t ** 2 / 4) * (1 - t ** 2 / (1 + t ** 2 / 4) / 12)
+    below = 1 / 2 + 3 / 8 * t / math.sqrt(1 + t**2 / 4) * (1 - t**2 / (1 + t**2 / 4) / 12)
     assert p_value(6.48, 0.04, errors) == pytest.approx(2 * (1 - below), abs=1e-9)
     assert 2 * (1 - below) == pytest.approx(0.1161, abs=1e-4)
 

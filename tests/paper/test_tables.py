@@ -1,10 +1,11 @@
 """A table beside the logs: letters, marks, and computed numbers."""
+
 import pytest
 
-import train_imagenet
 from paper.tables import MEANS_DIFFER, NOT_AS_PRINTED, ONE_FAILED, OUTSIDE_SPREAD, table
 from tests.conftest import write_run
 from tests.paper.conftest import write_dfn_mr
+import train_imagenet
 
 
 def dfn_mr_14(log_dir):
@@ -12,13 +13,17 @@ def dfn_mr_14(log_dir):
     return table(4, str(log_dir)).rows['26/14']['CIFAR-10 DFN-MR']
 
 
-@pytest.mark.parametrize('errors, reason', [
-    ([6.40, 6.50, 6.60], ''),
-    ([7.40, 7.50, 7.60], MEANS_DIFFER),
-    ([6.62, 6.70], ''),  # p = 0.09, though more than twice the standard error away
-    ([6.61], ''),
-    ([6.62], OUTSIDE_SPREAD),
-    ([60.0, 70.0], ONE_FAILED)])
+@pytest.mark.parametrize(
+    'errors, reason',
+    [
+        ([6.40, 6.50, 6.60], ''),
+        ([7.40, 7.50, 7.60], MEANS_DIFFER),
+        ([6.62, 6.70], ''),  # p = 0.09, though more than twice the standard error away
+        ([6.61], ''),
+        ([6.62], OUTSIDE_SPREAD),
+        ([60.0, 70.0], ONE_FAILED),
+    ],
+)
 def test_what_chance_does_not_explain_is_marked(tmp_path, errors, reason):
     for seed, error in enumerate(errors, 1):
         write_dfn_mr(tmp_path, '--seed', seed, errors=[error])
@@ -60,8 +65,16 @@ def test_parameters_and_depths_are_computed_and_marked_where_they_are_not_as_pri
 
 
 def test_imagenets_tables_read_top_1_and_top_5_of_both_sets(tmp_path):
-    write_run(tmp_path, ['--net', 'dfn1', '--schedule', 'appendix', '--depth', 50], errors=[60, 25.5], devices=4,
-              script=train_imagenet, train_error=[70, 18.5], test_top5_error=[30, 8.5], train_top5_error=[40, 5.5])
+    write_run(
+        tmp_path,
+        ['--net', 'dfn1', '--schedule', 'appendix', '--depth', 50],
+        errors=[60, 25.5],
+        devices=4,
+        script=train_imagenet,
+        train_error=[70, 18.5],
+        test_top5_error=[30, 8.5],
+        train_top5_error=[40, 5.5],
+    )
     # of another cell
     write_run(tmp_path, ['--net', 'dfn1', '--depth', 50], errors=[1, 1], devices=8, script=train_imagenet)
     rows = table(7, str(tmp_path)).rows
