@@ -1,6 +1,6 @@
 """Compare every network's symbol, as drawn, with those of another commit:
 
-    python tests/symbols/same_as.py 7ccf3bb
+    python tests/symbols/same_as.py 7ccf3bb [PYTHON]     # PYTHON: of an environment that the other commit runs in
 
 Symbols are compared node by node, but for the numbers that MXNet gives to unnamed operators. Run it after a change of
 symbols/ that should not change what a network computes.
@@ -34,9 +34,9 @@ for net, depth in imagenet.NETWORKS:
 UNNAMED = re.compile(r'(activation|_mulscalar|_plus|mean|amp_cast|pooling|add_n)\d+')
 
 
-def symbols_of(folder: str) -> dict[str, dict]:
+def symbols_of(folder: str, python: str) -> dict[str, dict]:
     """{network: its graph} of the code in a folder."""
-    dump = subprocess.run([sys.executable, '-c', DUMP], cwd=folder, check=True, text=True, stdout=subprocess.PIPE)
+    dump = subprocess.run([python, '-c', DUMP], cwd=folder, check=True, text=True, stdout=subprocess.PIPE)
     graphs = {}
     for *name, text in map(json.loads, dump.stdout.splitlines()):
         graph = json.loads(text)
@@ -46,12 +46,12 @@ def symbols_of(folder: str) -> dict[str, dict]:
     return graphs
 
 
-def main(commit: str) -> int:
+def main(commit: str, python: str = sys.executable) -> int:
     """Print what differs; returns the exit status."""
     with tempfile.TemporaryDirectory() as folder:
         archive = subprocess.run(['git', 'archive', commit], check=True, stdout=subprocess.PIPE).stdout
         subprocess.run(['tar', '-x', '-C', folder], input=archive, check=True)
-        before, now = symbols_of(folder), symbols_of('.')
+        before, now = symbols_of(folder, python), symbols_of('.', sys.executable)
     different = sorted(name for name in before if before[name] != now.get(name))
     print(*(f'different: {name}' for name in different), sep='\n', end='\n' * bool(different))
     print(f'{len(before) - len(different)} symbols are the same, {len(different)} differ')
@@ -59,4 +59,4 @@ def main(commit: str) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))
