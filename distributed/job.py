@@ -131,6 +131,7 @@ class Job:
 
 
 def how_it_ended(process: Process | Scheduler, status: int) -> str:
+    """Say in words how a process with this exit status ended."""
     if process.behind_ssh and status == SSH_FAILED:
         return 'was not reached, or its connection was lost (ssh says why)'
     try:

@@ -137,6 +137,7 @@ def ssh_starter(command: list[str], environment: dict[str, str], hosts: list[Hos
 
 
 def main() -> int:
+    """Start the job, and return its exit status when it has ended."""
     args = parser().parse_args()
     complete(args)
     node, environment = NODE + args.command, dict(os.environ)
