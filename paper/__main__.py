@@ -3,14 +3,15 @@
     python -m paper claims                          # each claim, what would show it, what was seen, and a verdict
     python -m paper claims --format markdown
 
-claims.py says how claims are checked, and what the verdicts mean.
+paper/claims/__init__.py says how claims are checked, and what the verdicts mean.
 """
 
 import textwrap
 
 from common.cli import Parser, run
 from paper import results
-from paper.claims import HEADS, Claim, Finding, ledger, summary
+from paper.claims import HEADS, Claim, ledger, summary
+from paper.claims.verdicts import Finding
 from paper.tables import NOTHING
 
 

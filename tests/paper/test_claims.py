@@ -13,7 +13,12 @@ from scipy import stats
 import paper
 from paper import __main__ as command
 from paper import claims, report
-from paper.claims import CONFIRMED, CONSISTENT, CONTRADICTED, NOT_SEEN, NOT_TESTED, examine
+from paper.claims import examine
+from paper.claims.chance import chance, tolerance, variance_in_paper
+from paper.claims.computed import STRUCTURE
+from paper.claims.names import expand, pairs_of, subject
+from paper.claims.verdicts import CONFIRMED, CONSISTENT, CONTRADICTED, NOT_SEEN, NOT_TESTED
+from symbols.ensemble import COMPONENTS
 from tests.conftest import ROOT, in_process, write_run
 from tests.paper.conftest import last_row
 import train_imagenet
@@ -122,7 +127,7 @@ def test_errors_are_close_if_the_draw_of_the_test_images_explains_it(tmp_path, o
     write(tmp_path, 'dfn-f3-14', 7.0)
     write(tmp_path, 'ensemble-14', other)
     assert verdict('errors cifar10/dfn-f3-14 ~ cifar10/ensemble-14', tmp_path) == expected
-    assert claims.tolerance('cifar10', 7, 7) == pytest.approx(1.96 * math.sqrt(2 * 0.07 * 0.93 / 10000) * 100, rel=1e-4)
+    assert tolerance('cifar10', 7, 7) == pytest.approx(1.96 * math.sqrt(2 * 0.07 * 0.93 / 10000) * 100, rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +167,7 @@ def test_a_difference_that_grows(tmp_path, deepest, expected):
 def test_the_component_that_is_missed_most(tmp_path, largest, expected):
     columns = {
         f'test_error_without_{path}': [7.3 if path == largest else 7.0 + 0.01 * place]
-        for place, path in enumerate(claims.COMPONENTS)
+        for place, path in enumerate(COMPONENTS)
     }
     write(tmp_path, 'ensemble-38', 6.9, **columns)
     assert verdict('missed-most LLR,RLR,LRR cifar10/ensemble-38', tmp_path) == expected
@@ -232,31 +237,30 @@ def test_chance_is_welchs_test(seed):
     """Two samples differ by more than chance exactly if the test finds them different at 5 %."""
     random = np.random.RandomState(seed)
     a, b = random.normal(0, 1, 3), random.normal(0, 3, 5)
-    limit = claims.chance([(np.var(values, ddof=1) / len(values), len(values) - 1) for values in (a, b)])
+    limit = chance([(np.var(values, ddof=1) / len(values), len(values) - 1) for values in (a, b)])
     for factor, found in ((1.001, True), (0.999, False)):
         moved = b - b.mean() + a.mean() + factor * limit
         assert (stats.ttest_ind(a, moved, equal_var=False).pvalue < 0.05) == found
 
 
 def test_a_single_run_has_the_papers_variance_or_that_of_its_test_images():
-    variance = claims.variance_in_paper
-    assert variance(claims.subject('cifar10/dfn-mr-14'), 7) == (pytest.approx(0.04**2 * 5 / 4), 4)
-    assert variance(claims.subject('svhn/dfn-f3-14'), 7) == (pytest.approx(7 * 93 / 26032), math.inf)
-    assert math.isnan(variance(claims.subject('cifar10/dfn-mr-14:train_loss'), 7)[0])
+    assert variance_in_paper(subject('cifar10/dfn-mr-14'), 7) == (pytest.approx(0.04**2 * 5 / 4), 4)
+    assert variance_in_paper(subject('svhn/dfn-f3-14'), 7) == (pytest.approx(7 * 93 / 26032), math.inf)
+    assert math.isnan(variance_in_paper(subject('cifar10/dfn-mr-14:train_loss'), 7)[0])
 
 
 def test_braces_stand_for_several_names():
-    assert claims.expand('{a,b}-{1,2}') == ['a-1', 'a-2', 'b-1', 'b-2']
-    assert claims.pairs_of('a{1,2} < b{3,4} < 5') == [
+    assert expand('{a,b}-{1,2}') == ['a-1', 'a-2', 'b-1', 'b-2']
+    assert pairs_of('a{1,2} < b{3,4} < 5') == [
         ('a1', '<', 'b3'),
         ('b3', '<', '5'),
         ('a2', '<', 'b4'),
         ('b4', '<', '5'),
     ]
     with pytest.raises(ValueError, match='lists of different lengths'):
-        claims.pairs_of('a{1,2} < b{3,4,5}')
+        pairs_of('a{1,2} < b{3,4,5}')
     with pytest.raises(ValueError, match='is no name'):
-        claims.subject('cifar10/dfn-mr')
+        subject('cifar10/dfn-mr')
 
 
 def test_every_line_has_a_check_that_exists(entries):
@@ -278,7 +282,7 @@ def test_the_limits_of_others_are_those_of_the_papers_tables():
         for line in claims.claims()
         if line.check.startswith('errors ')
         for word in line.check.split()
-        for name in claims.expand(word)
+        for name in expand(word)
         if re.fullmatch(r'[\d.]+', name)
     }
     assert {3.74, 1.59, 7.10} <= numbers <= printed
@@ -286,9 +290,7 @@ def test_the_limits_of_others_are_those_of_the_papers_tables():
 
 def test_what_is_computed_from_the_networks(entries):
     verdicts = {line.id: finding.verdict for line, finding in entries}
-    computed = {
-        line.id for line in claims.claims() if line.check.split()[0] in (*claims.STRUCTURE, 'scores', 'computed')
-    }
+    computed = {line.id for line in claims.claims() if line.check.split()[0] in (*STRUCTURE, 'scores', 'computed')}
     assert {'tandem', 'sizes', 'same-size', 'f6-contains-f3', 'table1-depths', 'less-deep'} <= computed
     not_so = {'table4-parameters', 'table5-parameters'}
     assert {name for name in computed if verdicts[name] != CONFIRMED} == not_so
