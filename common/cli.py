@@ -13,6 +13,7 @@ import sys
 import traceback
 
 from common.errors import UserError
+from common.output import filtered_streams, open_streams, printable
 
 USERS_DISK = {
     errno.ENOSPC,
@@ -45,7 +46,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**options)
 
     def error(self, message):
-        self.exit(2, f'error: {message} ({self.prog} --help lists the options)\n')
+        self.exit(2, printable(f'error: {message} ({self.prog} --help lists the options)') + '\n')
 
 
 def positive_int(text: str) -> int:
@@ -94,6 +95,12 @@ def leave(status: int | str | None) -> None:
 def run(main: Callable[[], int | None]) -> None:
     """Call `main` and exit with its status; a mistake of the user becomes one line and status 2."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that files are tidied up
+    open_streams()
+    with filtered_streams():
+        _run(main)
+
+
+def _run(main):
     try:
         leave(main())
     # Every exit is inside an except clause: after it, the exception's frames would be gone, and the KVStore with them.
@@ -114,5 +121,5 @@ def run(main: Callable[[], int | None]) -> None:
 
 
 def _leave_with(message, status):
-    sys.stderr.write(f'error: {message}\n')  # in one piece: other workers may write too
+    sys.stderr.write(f'{printable(f"error: {message}")}\n')  # in one piece: other workers may write too
     leave(status)

@@ -3,6 +3,8 @@
 import os
 import sys
 
+from common.output import printable
+
 
 class UserError(ValueError):
     """Something the user can put right. The text says what is wrong and what to do."""
@@ -14,5 +16,5 @@ def fail_at_import(message: str) -> None:
     main = getattr(sys.modules['__main__'], '__file__', None) or ''
     if sys.argv[0] != '-m' and not os.path.abspath(main).startswith(root + os.sep):
         raise ImportError(message)
-    print(f'error: {message}', file=sys.stderr)
+    print(printable(f'error: {message}'), file=sys.stderr)
     sys.exit(2)

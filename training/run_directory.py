@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from common.errors import UserError
 from common.files import write_atomically
+from common.output import printable
 from training import checkpoint, options
 
 # The columns of metrics.csv, and those that an ensemble has for each of its members.
@@ -223,9 +224,12 @@ class RunDirectory:
 
     def _open_log(self):
         self.logger.setLevel(logging.DEBUG)
-        self.logger.handlers[:] = [logging.FileHandler(self._file('train.log')), _Console()]
+        self.logger.handlers[:] = [
+            logging.FileHandler(self._file('train.log'), encoding='utf-8'),
+            _Console(),
+        ]
         for handler in self.logger.handlers:
-            handler.setFormatter(logging.Formatter('%(asctime)s %(message)s'))
+            handler.setFormatter(_OneLine('%(asctime)s %(message)s'))
 
 
 class NoRunDirectory:
@@ -247,6 +251,13 @@ class NoRunDirectory:
 def _number(value):
     """As short as seven digits allow; counts stay whole."""
     return str(value) if isinstance(value, int) else f'{value:.7g}'
+
+
+class _OneLine(logging.Formatter):
+    """A message is a line, whatever names are in it."""
+
+    def formatMessage(self, record):
+        return printable(super().formatMessage(record), keep='\t')
 
 
 class _Console(logging.Handler):
