@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 import csv
-import html
 import io
 import shutil
 import textwrap
 
-from paper import results
+from paper import pages, results
 from paper.tables import NOTHING, Table
 
 COLUMNS = (
@@ -116,48 +115,21 @@ def _plain(number):
 
 
 def as_html(table: Table, link: Callable[[str], str] | None = None) -> str:
-    """A <table> and its notes. `data-value` is what the report sorts a column by.
+    """A <table> and its notes.
 
     Args:
-        link: gives the address of what is shown of a run directory.
+        link: gives the address of what is shown of a run directory. The errors of a group link to its first runs, and a
+            star to each further place with runs.
     """
-    escape = html.escape
-    head = ''.join(
-        f'<th>{escape(column)}<br><small>paper</small></th><th>{escape(column)}<br><small>here</small></th>'
-        for column in table.columns
+    return pages.render(
+        'table.html',
+        title=_title(table),
+        table=table,
+        notes=notes(table),
+        links=lambda group: list(dict.fromkeys(map(link, group.found.runs))) if link else [],
+        papers_value=lambda cell: 100 if cell.fail else _plain(cell.value),  # a "fail" is sorted as 100 %
+        our_value=lambda cell: cell.computed.split('M')[0] or _value(cell.groups),
     )
-    lines = [
-        '<table>',
-        f'<caption>{escape(_title(table))}</caption>',
-        f'<thead><tr><th></th>{head}</tr></thead>',
-        '<tbody>',
-    ]
-    for row, cells in table.rows.items():
-        columns = ''.join(_html_cells(cells[column], link) for column in table.columns)
-        lines.append(f'<tr><th>{escape(row)}</th>{columns}</tr>')
-    lines += ['</tbody>', '</table>', '<ul>', *(f'<li>{escape(note)}</li>' for note in notes(table)), '</ul>']
-    return '\n'.join(lines)
-
-
-def _html_cells(cell, link):
-    """Two cells: the paper's and ours. A "fail" is sorted as 100 %."""
-    papers = 100 if cell.paper.fail else _plain(cell.paper.value)
-    ours = cell.computed.split('M')[0] or _value(cell.groups)
-    mark, css = ('≠ ', ' class="disagrees"') if cell.disagrees else ('', '')
-    here = '<br>'.join(_html_group(group, link) for group in cell.groups) or html.escape(cell.computed)
-    return (
-        f'<td data-value="{papers}">{html.escape(cell.paper.printed)}</td>'
-        f'<td data-value="{ours}"{css}>{mark}{here}</td>'
-    )
-
-
-def _html_group(group, link):
-    """The errors of a group. They link to the group's first runs, and a star to each further place with runs."""
-    last = html.escape(group.last)
-    if link:
-        first, *others = dict.fromkeys(map(link, group.found.runs))
-        last = f'<a href="{first}">{last}</a>' + ''.join(f' <a href="{other}">*</a>' for other in others)
-    return last + (f'<br><small>best {html.escape(group.best)}</small>' if group.best else '')
 
 
 def _value(groups):

@@ -12,6 +12,7 @@ import pytest
 
 from paper import report
 from paper.figures import numbered
+from tests.conftest import write_run
 from tests.paper.conftest import Cells, write_logs
 
 DRAWN = (2, 6, 11, 12)  # a figure of each kind; test_figures.py draws them all
@@ -58,6 +59,18 @@ def test_every_table_and_figure_is_in_it_and_can_be_reached(page):
 
 def test_without_runs_it_is_a_page_too(tmp_path):
     assert '0 runs' in report.page(str(tmp_path))
+
+
+def test_what_a_run_says_is_shown_as_text(tmp_path):
+    hostile = '<i>resnet</i>'
+    place = write_run(tmp_path, ['--net', 'resnet', '--depth', 26], [6.5])
+    config = json.loads(open(os.path.join(place, 'config.json')).read())
+    config['command'] = f'python {hostile}'
+    os.rename(place, f'{place}-<i>')
+    with open(os.path.join(f'{place}-<i>', 'config.json'), 'w') as file:
+        json.dump(config, file)
+    page = report.page(str(tmp_path))
+    assert html.escape(hostile) in page and 'seed1-&lt;i&gt;' in page and '<i>' not in page
 
 
 # Run in the page after it: sorts, opens a run, and tells what a reader would then see.
