@@ -31,3 +31,8 @@ def fsync(path: str) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def printable(name: str) -> str:
+    """The name of a file; bytes that are not UTF-8 as \\xff."""
+    return os.fsencode(name).decode(errors='backslashreplace')

@@ -23,6 +23,7 @@ from data import recordio
 from data.download import refuse
 from data.imagenet_files import DEVKIT, find_images
 from data.packing import Job, pack
+from data.packing.convert import Form
 
 SHUFFLE_SEED = 2016
 CLASSES = 1000
@@ -135,7 +136,7 @@ def _job(name: str, source: str, verify: bool, classes: list[str] | None = None)
     if name == 'train':
         order = np.random.RandomState(SHUFFLE_SEED).permutation(len(originals))
         originals, labels = [originals[i] for i in order], labels[order]
-    return Job(originals, labels, classes, problem is None, split.shorter_side, split.coding)
+    return Job(originals, labels, classes, problem is None, Form(split.shorter_side, split.coding))
 
 
 def _wrong_length(split: Split, source: str) -> str | None:

@@ -18,7 +18,7 @@ from common.errors import UserError
 from common.files import file_digest
 from data import recordio
 from data.packing import workers
-from data.packing.convert import Original
+from data.packing.convert import Form, Original
 from data.packing.journal import Journal, full_disk_is_one_line
 
 CHUNK = 512  # images; about 50 MB, and 10 seconds of a core
@@ -27,16 +27,18 @@ CHUNK = 512  # images; about 50 MB, and 10 seconds of a core
 class Job(NamedTuple):
     """A split to be made.
 
-    originals: in the order of the records. labels: (n,) int. classes: the labels' names. official: whether it is the
-    official data. shorter_side: pixels to store. coding: a key of convert.CODINGS.
+    originals: in the order of the records; each has a `name` and read(). labels: (n,) int. classes: the labels' names.
+    official: whether it is the official data. form: how the images are stored. measured: whether the side file gets the
+    channels' mean and standard deviation. source: what else the side file says of where the images come from.
     """
 
     originals: list[Original]
     labels: np.ndarray
     classes: list[str]
     official: bool
-    shorter_side: int
-    coding: str
+    form: Form
+    measured: bool = False
+    source: dict = {}
 
 
 def pack(prefix: str, job: Job, processes: int | None = None) -> dict:
@@ -100,9 +102,13 @@ def _header(job: Job) -> dict:
         'images': len(job.originals),
         'images_sha256': digest.hexdigest(),
         'chunk': CHUNK,
-        'shorter_side': job.shorter_side,
-        'coding': job.coding,
+        **_described(job.form),
     }
+
+
+def _described(form: Form) -> dict:
+    """What the journal and the side file say of the form; what is off is left out."""
+    return {name: value for name, value in form._asdict().items() if value}
 
 
 def _chunks(temporary: str, job: Job, done: int) -> Iterator[workers.Chunk]:
@@ -118,20 +124,21 @@ def _chunks(temporary: str, job: Job, done: int) -> Iterator[workers.Chunk]:
             first,
             job.originals[part],
             job.labels[part].tolist(),
-            job.shorter_side,
-            job.coding,
+            job.form,
+            job.measured,
         )
 
 
 def _write_index(path: str, job: Job, journal: Journal) -> dict:
     """Write the .idx from the finished journal; return the side file's dict."""
     offsets, undecodable, start = [], [], 0
-    counts, content = np.zeros(len(job.classes), np.int64), hashlib.sha256()
+    counts, levels, content = np.zeros(len(job.classes), np.int64), np.zeros(3 * 256, np.int64), hashlib.sha256()
     for entry in journal.entries():
         offsets += [(i, start + offset) for i, offset in entry['records']]
         start += entry['bytes']
         undecodable += entry['undecodable']
         np.add.at(counts, job.labels[[i for i, _ in entry['records']]], 1)
+        levels += np.array(entry.get('levels', 0))
         content.update(bytes.fromhex(entry['sha256']))
     recordio.write_index(path, offsets)
     return {
@@ -140,13 +147,21 @@ def _write_index(path: str, job: Job, journal: Journal) -> dict:
         'verified': job.official,
         'classes': job.classes,
         'labels': counts.tolist(),
-        'shorter_side': job.shorter_side,
-        'coding': job.coding,
+        **_described(job.form),
         'content_sha256': content.hexdigest(),
         'rec_bytes': start,
         'idx_sha256': file_digest(path, 'sha256'),
         'undecodable': undecodable,
+        **(_mean_and_std(levels.reshape(3, 256)) if job.measured else {}),
+        **job.source,
     }
+
+
+def _mean_and_std(counts: np.ndarray) -> dict:
+    """Of the channels R, G, B, by the number of pixels of each level 0–255, (3, 256) int."""
+    levels, pixels = np.arange(256), np.maximum(counts.sum(axis=1), 1)
+    mean, square = counts @ levels / pixels, counts @ levels**2 / pixels
+    return {'mean': mean.round(3).tolist(), 'std': np.sqrt(square - mean**2).round(3).tolist()}
 
 
 def _report_undecodable(prefix: str, names: list[str]) -> None:

@@ -6,7 +6,9 @@ import struct
 from typing import Any, NamedTuple
 import warnings
 
-from PIL import Image
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
 
 # How an image is stored: Pillow's options.
 CODINGS: dict[str, dict[str, Any]] = {
@@ -14,10 +16,24 @@ CODINGS: dict[str, dict[str, Any]] = {
     'png': {'format': 'PNG', 'compress_level': 3},
 }
 
-FORMATS = ('JPEG', 'PNG')  # one of the official files, n02105855_2933.JPEG, is a PNG
+FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP')  # one of ImageNet's official files, n02105855_2933.JPEG, is a PNG
 LONGEST = 65500  # pixels; libjpeg stores no longer side
 # What Pillow raises for a damaged file.
 UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+
+
+class Form(NamedTuple):
+    """How an image is stored.
+
+    shorter_side: in pixels; the longer one is rounded to the nearest pixel. coding: a key of CODINGS. square: whether
+    only the middle square is kept, and OpenCV resizes, by area where it shrinks and bicubically where it enlarges.
+    upright: whether the image is turned as its Exif says.
+    """
+
+    shorter_side: int
+    coding: str
+    square: bool = False
+    upright: bool = False
 
 
 class Original(NamedTuple):
@@ -51,28 +67,50 @@ def target_size(size: tuple[int, int], shorter_side: int) -> tuple[int, int]:
     return width, height
 
 
-def convert(content: bytes, shorter_side: int, coding: str) -> bytes | None:
-    """The bytes of an image file → the bytes to store; None if the image cannot be decoded whole.
+def decode(content: bytes, form: Form) -> Image.Image | None:
+    """The image that is stored of an image file, in RGB; None if it cannot be decoded whole.
 
-    Gray and CMYK images become RGB. An image of another size is resized by Pillow's bilinear filter, which averages
-    where it shrinks. Nothing but pixels is stored: no color profile, no comment.
+    Gray and CMYK images become RGB. Without `square`, an image of another size is resized by Pillow's bilinear filter,
+    which averages where it shrinks.
 
     Args:
-        content: of a JPEG or PNG file.
-        shorter_side: of the stored image, in pixels.
-        coding: a key of CODINGS.
+        content: of a file in one of FORMATS.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # some official files have damaged Exif
-            image = Image.open(io.BytesIO(content), formats=FORMATS).convert('RGB')
+            image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
+            image = (_upright(image) if form.upright else image).convert('RGB')
     except UNDECODABLE:
         return None
-    size = target_size(image.size, shorter_side)
+    size = target_size(image.size, form.shorter_side)
     if max(size) > LONGEST:
         return None
+    if form.square:
+        return _square(image, size, form.shorter_side)
+    return image if size == image.size else image.resize(size, Image.Resampling.BILINEAR)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """As its Exif says; an image with damaged Exif stays as it is."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except UNDECODABLE:
+        return image
+
+
+def _square(image: Image.Image, size: tuple[int, int], side: int) -> Image.Image:
+    """The middle square of an image that is resized to `size` first; where a margin is odd, it is rounded down."""
+    pixels = np.asarray(image)
     if size != image.size:
-        image = image.resize(size, Image.Resampling.BILINEAR)
+        shrinks = side < min(image.size)
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    left, top = ((length - side) // 2 for length in size)
+    return Image.fromarray(pixels[top : top + side, left : left + side])
+
+
+def encode(image: Image.Image, coding: str) -> bytes:
+    """The bytes to store: nothing but pixels, no color profile, no comment."""
     image.info.clear()
     stored = io.BytesIO()
     image.save(stored, **CODINGS[coding])

@@ -11,11 +11,13 @@ import signal
 import sys
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from common.errors import UserError
-from common.files import file_digest
+from common.files import file_digest, printable
 from common.mxnet import mx, physical_cores
 from data import recordio
-from data.packing.convert import Original, convert
+from data.packing.convert import Form, Original, decode, encode
 from data.packing.journal import no_room
 
 PATIENCE = 5  # seconds after which the parent looks whether its workers are alive
@@ -29,27 +31,31 @@ class Chunk(NamedTuple):
     first: int
     originals: list[Original]
     labels: list[int]
-    shorter_side: int
-    coding: str
+    form: Form
+    measured: bool
 
 
 def write_chunk(chunk: Chunk) -> tuple[str, dict]:
     """Write a chunk's records to its file; return the file's path and the chunk's entry in the journal."""
-    undecodable = []
+    undecodable, levels = [], np.zeros(3 * 256, np.int64)
     with recordio.writer(chunk.path, os.devnull, no_room(chunk.path)) as record:
         for i, (original, label) in enumerate(zip(chunk.originals, chunk.labels), chunk.first):
             _leave_with_parent()
-            content = convert(original.read(), chunk.shorter_side, chunk.coding)
-            if content:
-                record.write_idx(i, mx.recordio.pack(mx.recordio.IRHeader(0, float(label), i, 0), content))
-            else:
-                undecodable.append(original.name)
+            image = decode(original.read(), chunk.form)
+            if not image:
+                undecodable.append(printable(original.name))
+                continue
+            if chunk.measured:
+                levels += image.histogram()
+            header = mx.recordio.IRHeader(0, float(label), i, 0)
+            record.write_idx(i, mx.recordio.pack(header, encode(image, chunk.form.coding)))
     return chunk.path, {
         'chunk': chunk.number,
         'bytes': os.path.getsize(chunk.path),
         'records': list(record.idx.items()),
         'undecodable': undecodable,
         'sha256': file_digest(chunk.path, 'sha256'),
+        **({'levels': levels.tolist()} if chunk.measured else {}),
     }
 
 

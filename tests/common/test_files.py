@@ -43,3 +43,8 @@ def test_a_failure_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     with pytest.raises(OSError, match='no space left'):
         files.write_atomically(str(path), 'after')
     assert path.read_text() == 'before'
+
+
+def test_a_name_that_is_not_utf_8_can_be_printed():
+    assert files.printable(os.fsdecode(b'caf\xe9')) == 'caf\\xe9' and files.printable('café 東京') == 'café 東京'
+    files.printable(os.fsdecode(b'\xff')).encode()

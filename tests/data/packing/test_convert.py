@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from data.packing.convert import Original, convert, target_size
-from tests.data.small_imagenet import picture, tar
+from data.packing.convert import Form, Original, decode, encode, target_size
+from tests.data.small_imagenet import encoded, picture, tar
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,15 @@ def test_pixels_are_resampled_once(random, size, expected):
     assert jpeg.shape == (expected[1], expected[0], 3) and np.abs(jpeg - np.array(original, float)).mean() < 3
 
 
+def convert(content, form):
+    """The bytes that are stored of an image's file."""
+    image = decode(content, form)
+    return image and encode(image, form.coding)
+
+
 def stored(content, shorter_side=256, coding='png'):
     """The pixels of what is stored of an image's file."""
-    return np.array(Image.open(io.BytesIO(convert(content, shorter_side, coding))))
+    return np.array(Image.open(io.BytesIO(convert(content, Form(shorter_side, coding)))))
 
 
 ORIENTATION = b'Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06' + bytes(6)
@@ -60,10 +66,45 @@ def test_odd_images_become_rgb_and_nothing_but_pixels_is_stored(random, options)
     expected = Image.open(io.BytesIO(content)).convert('RGB').resize((341, 256), Image.BILINEAR)
     np.testing.assert_array_equal(stored(content), np.array(expected))
     for coding in ('png', 'jpeg95'):
-        result = convert(content, 256, coding)
+        result = convert(content, Form(256, coding))
         assert not any(mark in result for mark in (b'xxxxxx', b'yyyyyy', b'eXIf', b'Exif'))
     if 'exif' in options:
         assert Image.open(io.BytesIO(content)).getexif()[0x112] == 6  # would turn the image
+
+
+@pytest.mark.parametrize('format', ['PNG', 'BMP', 'WEBP', 'JPEG'])
+def test_every_format_gives_pillows_pixels(random, format):
+    content = picture(random, 40, 30, format=format, **({'lossless': True} if format == 'WEBP' else {}))
+    image = decode(content, Form(30, 'png'))
+    np.testing.assert_array_equal(np.array(image), np.array(Image.open(io.BytesIO(content))))
+
+
+def test_an_image_is_turned_only_where_it_is_asked_for(random):
+    content = picture(random, 40, 30, exif=ORIENTATION)
+    pixels = np.array(Image.open(io.BytesIO(content)))
+    np.testing.assert_array_equal(np.array(decode(content, Form(30, 'png'))), pixels)
+    np.testing.assert_array_equal(np.array(decode(content, Form(30, 'png', upright=True))), np.rot90(pixels, -1))
+    broken = picture(random, 40, 30, exif=b'Exif\0\0MM\0*\xff\xff\xff\xff')
+    assert decode(broken, Form(30, 'png', upright=True)).size == (40, 30)
+
+
+@pytest.mark.parametrize('size', [(128, 64), (64, 100), (32, 32), (33, 32)])
+def test_a_square_is_the_middle_of_the_image_shrunk_by_area(random, size):
+    pixels = random.randint(0, 256, (*size[::-1], 3)).astype(np.uint8)
+    scale = min(size) // 32
+    means = pixels.astype(float)
+    if scale > 1:  # by two: each pixel is the mean of four
+        means = (means[::2, ::2] + means[1::2, ::2] + means[::2, 1::2] + means[1::2, 1::2]) / 4
+    top, left = ((length - 32) // 2 for length in means.shape[:2])
+    found = decode(encoded(Image.fromarray(pixels), format='PNG'), Form(32, 'png', square=True))
+    np.testing.assert_allclose(np.array(found), means[top : top + 32, left : left + 32], atol=0.51)
+
+
+def test_a_square_of_a_smaller_image_is_enlarged_bicubically():
+    """Between two halves of one gray each, only a cubic kernel overshoots."""
+    pixels = np.repeat(np.repeat(np.array([[60] * 4 + [180] * 4], np.uint8), 8, axis=0)[..., None], 3, axis=2)
+    found = np.array(decode(encoded(Image.fromarray(pixels), format='PNG'), Form(32, 'png', square=True)))
+    assert found.shape == (32, 32, 3) and found.max() > 180 and found.min() < 60 and found[0, 0, 0] == 60
 
 
 @pytest.mark.parametrize(
@@ -78,7 +119,7 @@ def test_odd_images_become_rgb_and_nothing_but_pixels_is_stored(random, options)
     ],
 )
 def test_what_cannot_be_decoded_or_stored_is_none(random, make):
-    assert convert(make(random), 256, 'png') is None
+    assert convert(make(random), Form(256, 'png')) is None
 
 
 def test_an_original_is_a_file_or_a_part_of_a_tar(tmp_path):

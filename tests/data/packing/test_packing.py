@@ -19,6 +19,7 @@ from common.errors import UserError
 from common.mxnet import mx
 from data import packing, recordio
 from data.packing import Job, Original, pack, workers
+from data.packing.convert import Form
 from data.packing.journal import Journal
 from tests.conftest import ROOT
 from tests.data.small_imagenet import contents, cut, encoded, records, write
@@ -37,7 +38,7 @@ def make_job(folder, random, count=20, side=8):
             encoded(Image.fromarray(random.randint(0, 256, (side, side, 3)).astype(np.uint8)), format='PNG'),
         )
     originals = [Original(f'{i:02d}.JPEG', 'n1', str(folder)) for i in range(count)]
-    return Job(originals, np.arange(count) % 3, ['a', 'b', 'c'], False, side, 'png')
+    return Job(originals, np.arange(count) % 3, ['a', 'b', 'c'], False, Form(side, 'png'))
 
 
 @pytest.fixture
@@ -112,6 +113,7 @@ def test_the_files_are_those_that_mxnet_writes_in_one_go(job, whole, tmp_path):
 KILLED = """
 import os, pickle, signal, sys
 from data import packing
+from data.packing.convert import Form
 from data.packing.journal import Journal
 def append_and_die(self, path, entry, append=Journal.append):
     append(self, path, entry)
@@ -213,8 +215,9 @@ def test_what_is_whole_is_kept(unfinished, job, whole, monkeypatch, damage, left
     'change',
     [
         {'classes': ['a', 'b', 'd']},
-        {'shorter_side': 9},
-        {'coding': 'jpeg95'},
+        {'form': Form(9, 'png')},
+        {'form': Form(8, 'jpeg95')},
+        {'form': Form(8, 'png', upright=True)},
         {'labels': np.zeros(20, int)},
         {'originals': [Original('elsewhere.JPEG', 'n1', '.')] * 20},
     ],
@@ -275,3 +278,13 @@ def test_images_none_of_which_can_be_decoded_are_an_error_and_leave_nothing(job,
     with pytest.raises(UserError, match='none of the 20 images for x can be decoded, such as 00.JPEG'):
         pack(prefix, job, 0)
     assert not made(prefix)
+
+
+def test_mean_and_deviation_are_those_of_the_images_that_can_be_decoded(job, prefix):
+    os.truncate(os.path.join(job.originals[3].where, job.originals[3].name), 50)
+    images = [np.array(Image.open(io.BytesIO(original.read()))) for original in job.originals[:3] + job.originals[4:]]
+    pixels = np.stack(images).reshape(-1, 3).astype(float)
+    about = pack(prefix, job._replace(measured=True, source={'source_sha256': 'x'}), 0)
+    np.testing.assert_allclose(about['mean'], pixels.mean(axis=0), atol=6e-4)
+    np.testing.assert_allclose(about['std'], pixels.std(axis=0), atol=6e-4)
+    assert about['undecodable'] == ['03.JPEG'] and about['source_sha256'] == 'x'
