@@ -1,9 +1,14 @@
-"""Digests and atomic writing of files."""
+"""Digests, atomic writing, flushing and locks, on file systems that may know neither of the last two."""
 
+import errno
+import fcntl
 import hashlib
 import os
+import sys
 
 BLOCK = 1 << 20  # bytes
+NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}  # some NFS, Lustre and FUSE mounts
+NO_SYNC = {errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP, errno.ENOSYS}  # some FUSE and network mounts
 
 
 def file_digest(path: str, algorithm: str) -> str:
@@ -20,7 +25,7 @@ def write_atomically(path: str, text: str) -> None:
     with open(f'{path}.tmp', 'w', newline='', encoding='utf-8') as file:
         file.write(text)
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno())
     os.replace(f'{path}.tmp', path)
 
 
@@ -28,9 +33,39 @@ def fsync(path: str) -> None:
     """Flush a file or folder to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        sync(handle)
     finally:
         os.close(handle)
+
+
+def sync(handle: int) -> None:
+    """Flush an open file or folder to the disk, where the file system can do that on demand."""
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
+
+
+def lock(handle: int, path: str, otherwise: str, wait: bool = False) -> None:
+    """Lock an open file or folder for this process alone, until it is closed.
+
+    On a file system without locks, one line says what is not protected.
+
+    Args:
+        path: its name, for that line.
+        otherwise: what the user has to take care of then.
+        wait: for another process that has it.
+
+    Raises:
+        BlockingIOError: another process has it, and `wait` is false.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        print(f'note: the file system of {path} has no locks ({error.strerror}): {otherwise}', file=sys.stderr)
 
 
 def printable(name: str) -> str:

@@ -9,12 +9,12 @@ ImageNet does not fit into memory: `load_imagenet` leaves its images in the Reco
 from collections.abc import Callable, Iterator, Sequence
 import contextlib
 from dataclasses import dataclass
-import fcntl
 import functools
 import os
 from typing import ClassVar, NamedTuple
 
 from common.errors import UserError
+from common.files import lock
 import common.mxnet  # noqa: F401  before anything of the environment: it says what to do where that is missing
 from common.sharding import Shard
 from data import cifar, digits, imagenet, recordio, records, svhn
@@ -208,7 +208,7 @@ def _one_at_a_time(folder: str) -> Iterator[None]:
         raise UserError(f'{folder} is not a folder: name another with --data-dir') from None
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        lock(handle, folder, 'let one process alone prepare the images there', wait=True)
         yield
     finally:
         os.close(handle)

@@ -8,7 +8,7 @@ import requests
 from tqdm import tqdm
 
 from common.errors import UserError
-from common.files import file_digest
+from common.files import file_digest, sync
 
 CHUNK = 1 << 20
 TIMEOUT = 60  # seconds without a byte
@@ -80,7 +80,7 @@ def download(archive: Archive, folder: str) -> str:
         with open(path + '.part', 'ab') as part:
             _fetch(archive, part)
             part.flush()
-            os.fsync(part.fileno())
+            sync(part.fileno())
             wrong = _difference(part.name, archive)
             if wrong:
                 part.truncate(0)

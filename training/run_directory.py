@@ -7,7 +7,6 @@ in the line format of MXNet's own training scripts, which count epochs from 0.
 
 from collections.abc import Iterable
 import csv
-import fcntl
 import json
 import logging
 import os
@@ -19,7 +18,7 @@ import weakref
 from tqdm import tqdm
 
 from common.errors import UserError
-from common.files import write_atomically
+from common.files import lock, write_atomically
 from common.output import printable
 from training import checkpoint, options
 
@@ -184,7 +183,7 @@ class RunDirectory:
             os.makedirs(self.path, exist_ok=True)
             handle = os.open(self.path, os.O_RDONLY)
             weakref.finalize(self, os.close, handle)
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(handle, self.path, 'nothing keeps a second process from training there')
         except BlockingIOError:
             raise UserError(f'another process is training in {self.path}') from None
         except OSError as error:

@@ -8,14 +8,13 @@ bytes reach the disk before its line does, so after any interruption the work go
 from collections.abc import Iterator
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import shutil
 from typing import IO
 
 from common.errors import UserError
-from common.files import BLOCK
+from common.files import BLOCK, lock, sync
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -31,7 +30,7 @@ class Journal:
         self._lines = _open(temporary + '.jsonl', 'a+b')
         self._rec = _open(temporary + '.rec', 'ab')
         try:
-            fcntl.flock(self._lines, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._lines.fileno(), self._lines.name, 'let one process alone prepare these images')
         except BlockingIOError as error:
             self.close()
             rec = temporary.removesuffix('.unfinished') + '.rec'
@@ -114,7 +113,7 @@ def _open(path: str, mode: str) -> IO[bytes]:
 
 def _sync(file: IO[bytes]) -> None:
     file.flush()
-    os.fsync(file.fileno())
+    sync(file.fileno())
 
 
 def _line(entry: dict) -> bytes:

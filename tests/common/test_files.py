@@ -1,10 +1,12 @@
 """Digests and atomic writing."""
 
+import errno
 import os
 
 import pytest
 
 from common import files
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -48,3 +50,61 @@ def test_a_failure_leaves_the_file_as_it_was(tmp_path, monkeypatch):
 def test_a_name_that_is_not_utf_8_can_be_printed():
     assert files.printable(os.fsdecode(b'caf\xe9')) == 'caf\\xe9' and files.printable('café 東京') == 'café 東京'
     files.printable(os.fsdecode(b'\xff')).encode()
+
+
+@pytest.mark.parametrize('number', [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+@pytest.mark.parametrize('wait', [False, True])
+def test_without_locks_one_line_says_what_is_not_protected(tmp_path, monkeypatch, capsys, number, wait):
+    def fail(handle, operation):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(files.fcntl, 'flock', fail)
+    files.lock(0, 'logs/run', 'train once', wait)
+    out, err = capsys.readouterr()
+    assert out == '' and err.count('\n') == 1
+    assert err.startswith('note: the file system of logs/run has no locks (') and err.endswith('): train once\n')
+
+
+def test_any_other_failure_of_a_lock_is_raised(tmp_path, monkeypatch, capsys):
+    with open(tmp_path / 'file', 'w') as first, open(tmp_path / 'file') as second:
+        files.lock(first.fileno(), 'file', '')
+        with pytest.raises(BlockingIOError):
+            files.lock(second.fileno(), 'file', '')
+    with pytest.raises(OSError, match='Bad file descriptor'):
+        files.lock(10**6, 'file', '')
+    assert capsys.readouterr() == ('', '')
+
+
+@pytest.mark.parametrize('number', [errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_that_cannot_flush_is_written_to_all_the_same(tmp_path, monkeypatch, number):
+    def fail(handle):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(files.os, 'fsync', fail)
+    files.write_atomically(str(tmp_path / 'file'), 'text')
+    files.fsync(str(tmp_path))
+    assert (tmp_path / 'file').read_text() == 'text'
+
+
+@pytest.mark.parametrize('number', [errno.EIO, errno.ENOSPC, errno.EDQUOT])
+def test_what_did_not_reach_the_disk_is_an_error(tmp_path, monkeypatch, number):
+    def fail(handle):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(files.os, 'fsync', fail)
+    with pytest.raises(OSError) as raised:
+        files.fsync(str(tmp_path))
+    assert raised.value.errno == number
+
+
+def test_everything_that_locks_or_flushes_does_it_here():
+    for folder, _, names in os.walk(ROOT):
+        inside = os.path.relpath(folder, ROOT).split(os.sep)[0]
+        if inside.startswith('.') and inside != '.' or inside == 'tests':
+            continue
+        for name in names:
+            path = os.path.join(folder, name)
+            if name.endswith('.py') and path != files.__file__:
+                with open(path, encoding='utf-8') as file:
+                    text = file.read()
+                assert 'os.fsync(' not in text and 'fcntl.flock(' not in text, path
