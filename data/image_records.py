@@ -12,14 +12,13 @@ with its own seeds an image's random numbers follow from the place in a batch. I
 import collections
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-import os
 import threading
 
 import cv2
 import numpy as np
 
 from common.errors import UserError
-from common.mxnet import mx, share_of_cores
+from common.mxnet import share_of_cores
 from common.sharding import Shard
 from data import recordio
 from data.augmentation import AUGMENTATIONS, SIZE, Augmented, center
@@ -31,7 +30,7 @@ TOGETHER = 4  # images that a thread takes at a time
 Batch = tuple[np.ndarray, np.ndarray]
 
 
-def _decode(content: bytes) -> np.ndarray | None:
+def _decode(content: memoryview) -> np.ndarray | None:
     """(height, width, 3) uint8 BGR, or None."""
     try:
         return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -40,12 +39,12 @@ def _decode(content: bytes) -> np.ndarray | None:
 
 
 class Reader:
-    """The records of PREFIX.rec, which any thread can read."""
+    """Decodes and augments the records of PREFIX.rec, in any thread. about: the side file's dict."""
 
-    def __init__(self, prefix: str):
-        self.prefix, self._own = prefix, threading.local()
-        self._offsets = recordio.read_index(prefix)
-        self.ids = np.array(sorted(self._offsets))
+    def __init__(self, prefix: str, about: dict):
+        self._records, self._own = recordio.Records(prefix, about), threading.local()
+        self._shorter_side = about['shorter_side']
+        self.ids = self._records.ids
         cv2.setNumThreads(1)  # each image has a thread already
 
     def read(self, record: int, augment: Callable[..., Augmented], seeds: list[int], out: np.ndarray) -> float:
@@ -57,27 +56,21 @@ class Reader:
             seeds: of the random numbers that it gets.
             out: (3, 224, 224) float32.
         """
-        own = self._of_this_thread()
-        own.random.seed(seeds)
-        header, content = mx.recordio.unpack(own.file.read_idx(record))
+        random = self._random_of_this_thread()
+        random.seed(seeds)
+        label, content = self._records.read(record)
         image = _decode(content)
-        if image is None:
-            raise UserError(
-                f'{self.prefix}.rec is damaged, or the disk that it is on: delete it, and it is made again '
-                f'(record {record} cannot be decoded)'
-            )
-        image, table = augment(image, own.random)
-        assert image.shape == (SIZE, SIZE, 3), f'record {record} is smaller than {SIZE} pixels'
+        if image is None or min(image.shape[:2]) != self._shorter_side:
+            raise self._records.damage(record, 'it cannot be decoded, or has another size')
+        image, table = augment(image, random)
         for plane, levels, channel in zip(cv2.split(image)[::-1], table, out):
             cv2.LUT(plane, levels, dst=channel)
-        return header.label
+        return label
 
-    def _of_this_thread(self) -> threading.local:
-        if not hasattr(self._own, 'file'):
-            self._own.file = mx.recordio.MXIndexedRecordIO(os.devnull, self.prefix + '.rec', 'r')
-            self._own.file.idx = self._offsets  # one for all threads: ImageNet's is long
+    def _random_of_this_thread(self) -> np.random.RandomState:
+        if not hasattr(self._own, 'random'):
             self._own.random = np.random.RandomState()
-        return self._own
+        return self._own.random
 
     def batches(self, plan: Iterable[list[int]], augment: Callable[..., Augmented], *seeds: int) -> Iterator[Batch]:
         """Yield (data (n, 3, 224, 224) float32, labels (n,) float32) for each list of records in `plan`.
@@ -86,7 +79,7 @@ class Reader:
         later batches.
 
         Raises:
-            UserError: an image cannot be decoded.
+            UserError: a record is damaged.
         """
 
         def read(records: list[int], outs: np.ndarray) -> list[float]:
@@ -124,7 +117,7 @@ class TrainRecords:
 
     Args:
         prefix: of the RecordIO files.
-        records: how many images they have.
+        about: the side file's dict.
         batch_size: images a step, over all devices.
         seed: of order and augmentation.
         shard: the devices whose share of each batch is wanted.
@@ -137,7 +130,7 @@ class TrainRecords:
     def __init__(
         self,
         prefix: str,
-        records: int,
+        about: dict,
         batch_size: int,
         seed: int,
         shard: Shard = Shard(),  # noqa: B008
@@ -149,10 +142,10 @@ class TrainRecords:
             raise UserError(
                 f'--batch-size {batch_size} cannot be split evenly over {shard.total} devices: choose a multiple'
             )
-        self.steps = records // batch_size
+        self.steps = about['records'] // batch_size
         if not self.steps:
-            raise UserError(f'{records} images are too few for a batch of {batch_size}')
-        self.reader = Reader(prefix)
+            raise UserError(f'{about["records"]} images are too few for a batch of {batch_size}')
+        self.reader = Reader(prefix, about)
 
     @property
     def images_per_epoch(self) -> int:
@@ -176,12 +169,12 @@ class TrainRecords:
             yield [(data[device], labels[device]) for device in devices], self.batch_size
 
 
-def evaluation_batches(prefix: str, batch_size: int) -> Iterator[Batch]:
+def evaluation_batches(prefix: str, about: dict, batch_size: int) -> Iterator[Batch]:
     """Yield (data (b, 3, 224, 224) float32, labels (b,)), the center crops of a split's images, each once, in order.
 
     The memory of `data` is used again for later batches.
     """
-    reader = Reader(prefix)
+    reader = Reader(prefix, about)
     plan = (reader.ids[first : first + batch_size].tolist() for first in range(0, len(reader.ids), batch_size))
     return reader.batches(plan, center)
 
@@ -203,10 +196,8 @@ class ImageRecords:
         augmentation: str = 'paper',
     ) -> TrainRecords:
         """The training split's batches for the devices in `shard`."""
-        return TrainRecords(
-            self.prefixes['train'], self.about['train']['records'], batch_size, seed, shard, augmentation
-        )
+        return TrainRecords(self.prefixes['train'], self.about['train'], batch_size, seed, shard, augmentation)
 
     def evaluation_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
         """Yield (data, labels) over a split's center crops, every image once."""
-        return evaluation_batches(self.prefixes[split], batch_size)
+        return evaluation_batches(self.prefixes[split], self.about[split], batch_size)

@@ -22,7 +22,8 @@ from common.errors import UserError
 from data import recordio
 from data.download import refuse
 from data.imagenet_files import DEVKIT, find_images
-from data.packing import Job, pack
+from data.packing import CHUNK, Job, pack
+from data.packing.checksums import add_checksums
 from data.packing.convert import Form
 
 SHUFFLE_SEED = 2016
@@ -75,7 +76,7 @@ def prepare(
         UserError: the source cannot be used, or with `verify` is not the official one.
     """
     prefixes = {name: os.path.join(folder, 'imagenet-' + name) for name in splits}
-    about = {name: recordio.check(prefix) or {} for name, prefix in prefixes.items()}
+    about = {name: _check(prefix) for name, prefix in prefixes.items()}
     if verify and not all(entry['verified'] for entry in about.values() if entry):
         raise UserError(
             f'the RecordIO files in {folder} were made from unverified files: pass --no-verify to use '
@@ -86,6 +87,14 @@ def prepare(
             print(f'{prefixes[name]}.rec does not match: making it again', flush=True)
         about[name] = pack(prefixes[name], job, processes)
     return about
+
+
+def _check(prefix: str) -> dict:
+    """The side file's dict, empty if the files must be made."""
+    about = recordio.check(prefix)
+    if about and not recordio.has_checksums(prefix, about):
+        about = add_checksums(prefix, about, CHUNK)
+    return about or {}
 
 
 def _jobs(folder: str, about: dict[str, dict], verify: bool) -> dict[str, Job]:

@@ -4,7 +4,7 @@ The order of the records does not depend on the order of the source: images are 
 once with a fixed seed. So the official archive and a repacked copy give the same file.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 import hashlib
 import os
 
@@ -73,25 +73,23 @@ def read(*prefixes: str) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         Images (n, 3, height, width) uint8 RGB, the only large array, and labels (n,) int64.
+
+    Raises:
+        UserError: a record is not what its side file says.
     """
-    count = sum(recordio.read_about(prefix)['records'] for prefix in prefixes)
+    splits = [recordio.Records(prefix, recordio.read_about(prefix)) for prefix in prefixes]
+    count = sum(len(split.ids) for split in splits)
     images, labels = np.empty((count, 3, 0, 0), np.uint8), np.empty(count, np.int64)
+    places = ((split, record) for split in splits for record in split.ids.tolist())
     title = ' and '.join(map(os.path.basename, prefixes))
-    bar = tqdm(_decoded(prefixes), title, count, unit=' images', disable=None, leave=False)
-    for i, (label, image) in enumerate(bar):
+    for i, (split, record) in enumerate(tqdm(places, title, count, unit=' images', disable=None, leave=False)):
+        labels[i], png = split.read(record)
+        image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+        if image is None:
+            raise split.damage(record, 'it cannot be decoded')
         if i == 0:  # all have the size of the first
             images = np.empty((count, 3) + image.shape[:2], np.uint8)
-        images[i], labels[i] = image[..., ::-1].transpose(2, 0, 1), label
+        if image.shape[:2] != images.shape[2:]:
+            raise split.damage(record, 'an image of another size')
+        images[i] = image[..., ::-1].transpose(2, 0, 1)
     return images, labels
-
-
-def _decoded(prefixes: Iterable[str]) -> Iterator[tuple[float, np.ndarray]]:
-    """Yield (label, image (height, width, 3) BGR)."""
-    for prefix in prefixes:
-        record = mx.recordio.MXRecordIO(prefix + '.rec', 'r')
-        for content in iter(record.read, None):
-            header, png = mx.recordio.unpack(content)
-            image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
-            assert image is not None, f'{prefix}.rec was checked'
-            yield header.label, image
-        record.close()

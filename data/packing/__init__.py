@@ -59,7 +59,7 @@ def pack(prefix: str, job: Job, processes: int | None = None) -> dict:
             raise
         finally:
             _remove_chunk_files(temporary)
-        about = _write_index(temporary + '.idx', job, journal)
+        about = _write_index(temporary, job, journal)
         if not about['records']:
             recordio.discard(temporary)
             raise UserError(
@@ -129,19 +129,20 @@ def _chunks(temporary: str, job: Job, done: int) -> Iterator[workers.Chunk]:
         )
 
 
-def _write_index(path: str, job: Job, journal: Journal) -> dict:
-    """Write the .idx from the finished journal; return the side file's dict."""
-    offsets, undecodable, start = [], [], 0
+def _write_index(temporary: str, job: Job, journal: Journal) -> dict:
+    """Write the .idx and the .crc from the finished journal; return the side file's dict."""
+    offsets, checksums, undecodable, start = [], [], [], 0
     counts, levels, content = np.zeros(len(job.classes), np.int64), np.zeros(3 * 256, np.int64), hashlib.sha256()
     for entry in journal.entries():
         offsets += [(i, start + offset) for i, offset in entry['records']]
         start += entry['bytes']
+        checksums += entry.get('checksums', [])  # earlier versions wrote none
         undecodable += entry['undecodable']
         np.add.at(counts, job.labels[[i for i, _ in entry['records']]], 1)
         levels += np.array(entry.get('levels', 0))
         content.update(bytes.fromhex(entry['sha256']))
-    recordio.write_index(path, offsets)
-    return {
+    recordio.write_index(temporary + '.idx', offsets)
+    about = {
         'format': recordio.FORMAT,
         'records': len(offsets),
         'verified': job.official,
@@ -150,11 +151,14 @@ def _write_index(path: str, job: Job, journal: Journal) -> dict:
         **_described(job.form),
         'content_sha256': content.hexdigest(),
         'rec_bytes': start,
-        'idx_sha256': file_digest(path, 'sha256'),
+        'idx_sha256': file_digest(temporary + '.idx', 'sha256'),
         'undecodable': undecodable,
         **(_mean_and_std(levels.reshape(3, 256)) if job.measured else {}),
         **job.source,
     }
+    if len(checksums) == len(offsets):
+        about['crc_sha256'] = recordio.write_checksums(temporary, checksums)
+    return about
 
 
 def _mean_and_std(counts: np.ndarray) -> dict:

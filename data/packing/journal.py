@@ -2,7 +2,8 @@
 
 The journal's first line says what is being made. Every other line describes a chunk of records that is whole in the
 .rec: its number, its length in bytes, its records' ids and offsets, its undecodable images and its SHA-256. A chunk's
-bytes reach the disk before its line does, so after any interruption the work goes on behind the last whole chunk.
+bytes reach the disk before its line does, so after any interruption the work goes on behind the last whole chunk. A
+line ends with its own CRC-32.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import json
 import os
 import shutil
 from typing import IO
+import zlib
 
 from common.errors import UserError
 from common.files import BLOCK, lock, sync
@@ -42,7 +44,7 @@ class Journal:
         None are kept of a split with another header.
         """
         self._lines.seek(0)
-        if self._lines.readline() != _line(header):
+        if _parse(self._lines.readline()) != header:
             self._lines.truncate(0)
             self._rec.truncate(0)
             self._lines.write(_line(header))
@@ -51,7 +53,7 @@ class Journal:
         size, end, done, total = os.path.getsize(self._rec.name), self._lines.tell(), 0, 0
         for line in self._lines:
             entry = _parse(line)
-            if not entry or entry['chunk'] != done or total + entry['bytes'] > size:
+            if not entry or entry.get('chunk') != done or total + entry['bytes'] > size:
                 break
             done, total, end = done + 1, total + entry['bytes'], end + len(line)
         self._lines.truncate(end)
@@ -71,7 +73,7 @@ class Journal:
         """Yield the chunks' lines, which are all whole."""
         self._lines.seek(0)
         self._lines.readline()
-        yield from map(json.loads, self._lines)
+        yield from filter(None, map(_parse, self._lines))
 
     def close(self) -> None:
         """Close the files, and let other processes at them."""
@@ -117,12 +119,17 @@ def _sync(file: IO[bytes]) -> None:
 
 
 def _line(entry: dict) -> bytes:
-    return (json.dumps(entry) + '\n').encode()
+    text = json.dumps(entry).encode()
+    return b'%s\t%08x\n' % (text, zlib.crc32(text))
 
 
 def _parse(line: bytes) -> dict | None:
-    """None for a line that was not written to its end."""
+    """None for a line that was not written to its end, or that is altered. Earlier versions wrote no checksum."""
+    text, _, checksum = line.partition(b'\t')
+    if not line.endswith(b'\n') or checksum not in (b'', b'%08x\n' % zlib.crc32(text)):
+        return None
     try:
-        return json.loads(line) if line.endswith(b'\n') else None
+        entry = json.loads(text)
     except ValueError:
         return None
+    return entry if isinstance(entry, dict) else None

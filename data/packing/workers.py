@@ -56,6 +56,7 @@ def write_chunk(chunk: Chunk) -> tuple[str, dict]:
         'undecodable': undecodable,
         'sha256': file_digest(chunk.path, 'sha256'),
         **({'levels': levels.tolist()} if chunk.measured else {}),
+        'checksums': recordio.checksums(chunk.path, list(record.idx.values())),
     }
 
 

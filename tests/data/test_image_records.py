@@ -15,6 +15,7 @@ from data.augmentation import MEAN, STD
 from data.image_records import ImageRecords, TrainRecords, evaluation_batches
 
 RECORDS = 45
+ABOUT = {'records': RECORDS, 'labels': [1] * RECORDS, 'shorter_side': 256}
 
 
 @pytest.fixture(scope='module')
@@ -48,7 +49,7 @@ def write_records(path, images):
 
 def read(prefix, epoch, first=0, count=1, total=1, batch=8, seed=1, start=0):
     """An epoch as [(labels, data) of each device] of each step."""
-    train = TrainRecords(prefix, RECORDS, batch, seed, Shard(first, count, total))
+    train = TrainRecords(prefix, ABOUT, batch, seed, Shard(first, count, total))
     return [[(tuple(labels), data.copy()) for data, labels in parts] for parts, _ in train.epoch(epoch, start)]
 
 
@@ -88,7 +89,7 @@ def test_what_nobody_wants_any_more_is_not_decoded(prefix, monkeypatch):
 
     monkeypatch.setattr(image_records.cv2, 'imdecode', slow)
     monkeypatch.setattr(image_records, 'share_of_cores', lambda: 1)
-    epoch = TrainRecords(prefix, RECORDS, 4, 1).epoch(1)
+    epoch = TrainRecords(prefix, ABOUT, 4, 1).epoch(1)
     next(epoch)
     epoch.close()
     assert len(decoded) <= 8  # two batches more were asked for; one of them may have been begun
@@ -128,7 +129,7 @@ def test_an_image_left_out_of_an_epoch_comes_in_others(prefix):
 @pytest.mark.parametrize('batch_size', [1, 7, 15, 45, 100])
 def test_an_evaluation_has_every_center_crop_once(prefix, originals, batch_size):
     for _ in range(2):
-        batches = [(data.copy(), labels) for data, labels in evaluation_batches(prefix, batch_size)]
+        batches = [(data.copy(), labels) for data, labels in evaluation_batches(prefix, ABOUT, batch_size)]
         assert np.concatenate([labels for _, labels in batches]).tolist() == list(range(RECORDS))
         data = np.concatenate([data for data, _ in batches])
     for image, ours in zip(originals, data):
@@ -138,7 +139,6 @@ def test_an_evaluation_has_every_center_crop_once(prefix, originals, batch_size)
 
 
 def test_a_damaged_image_is_one_error(prefix, tmp_path):
-    """Where the record's own header is damaged MXNet aborts the process, which nobody can catch."""
     damaged = str(tmp_path / 'x')
     for kind in ('.rec', '.idx'):
         shutil.copy(prefix + kind, damaged + kind)
@@ -146,7 +146,7 @@ def test_a_damaged_image_is_one_error(prefix, tmp_path):
         file.seek(40)  # behind the first record's headers: its PNG's signature
         file.write(bytes(100))
     with pytest.raises(UserError, match='x.rec is damaged'):
-        list(evaluation_batches(damaged, 8))
+        list(evaluation_batches(damaged, ABOUT, 8))
     with pytest.raises(UserError, match='x.rec is damaged'):
         read(damaged, 1)
 
@@ -161,7 +161,8 @@ def test_a_data_set_has_batches_with_the_augmentation_that_is_asked_for(tmp_path
         augmentation,
         lambda image, random: asked.append(image.shape) or augment(image, random),
     )
-    dataset = ImageRecords({'train': path, 'val': path}, {'train': {'records': 8, 'classes': ['a', 'b']}})
+    about = {'records': 8, 'labels': [1] * 8, 'classes': ['a', 'b'], 'shorter_side': 480}
+    dataset = ImageRecords({'train': path, 'val': path}, {'train': about, 'val': about})
     assert dataset.classes == ('a', 'b')
     batches = dataset.train_batches(4, 1, Shard(1, 1, 2), augmentation)
     (((part, _),), whole), *_ = batches.epoch(1)
@@ -172,6 +173,6 @@ def test_a_data_set_has_batches_with_the_augmentation_that_is_asked_for(tmp_path
 
 def test_batches_that_do_not_come_out_even_are_one_error(prefix):
     with pytest.raises(UserError, match='--batch-size 10 cannot be split evenly over 4 devices'):
-        TrainRecords(prefix, RECORDS, 10, 1, Shard(0, 4, 4))
+        TrainRecords(prefix, ABOUT, 10, 1, Shard(0, 4, 4))
     with pytest.raises(UserError, match='45 images are too few for a batch of 256'):
-        TrainRecords(prefix, RECORDS, 256, 1)
+        TrainRecords(prefix, ABOUT, 256, 1)

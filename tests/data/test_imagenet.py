@@ -26,9 +26,11 @@ def all_contents(folder):
     """{name: bytes} of the prepared files; there is nothing else of theirs."""
     found = contents(folder)
     assert sorted(found) == [
+        'imagenet-train.crc',
         'imagenet-train.idx',
         'imagenet-train.json',
         'imagenet-train.rec',
+        'imagenet-val.crc',
         'imagenet-val.idx',
         'imagenet-val.json',
         'imagenet-val.rec',

@@ -38,11 +38,26 @@ def test_whole_chunks_are_kept(unfinished, tmp_path):
     assert (tmp_path / 'x.unfinished.rec').read_bytes() == b'abcdefghij'
 
 
+def test_an_altered_line_ends_what_is_kept(unfinished, tmp_path):
+    text = (tmp_path / 'x.unfinished.jsonl').read_bytes()
+    (tmp_path / 'x.unfinished.jsonl').write_bytes(text.replace(b'"bytes": 5', b'"bytes": 4'))
+    with contextlib.closing(Journal(unfinished)) as opened:
+        assert opened.resume(HEADER) == 1
+    assert (tmp_path / 'x.unfinished.rec').read_bytes() == b'abc'
+
+
+def test_lines_of_earlier_versions_had_no_checksum(unfinished, tmp_path):
+    lines = (tmp_path / 'x.unfinished.jsonl').read_text().splitlines()
+    (tmp_path / 'x.unfinished.jsonl').write_text(''.join(line.split('\t')[0] + '\n' for line in lines))
+    with contextlib.closing(Journal(unfinished)) as opened:
+        assert opened.resume(HEADER) == 2
+
+
 def test_another_header_starts_over(unfinished, tmp_path):
     with contextlib.closing(Journal(unfinished)) as opened:
         assert opened.resume({**HEADER, 'images': 7}) == 0
     assert (tmp_path / 'x.unfinished.rec').read_bytes() == b''
-    assert json.loads((tmp_path / 'x.unfinished.jsonl').read_text()) == {**HEADER, 'images': 7}
+    assert json.loads((tmp_path / 'x.unfinished.jsonl').read_text().split('\t')[0]) == {**HEADER, 'images': 7}
 
 
 def test_it_is_open_for_one_process_alone(unfinished):

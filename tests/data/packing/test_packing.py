@@ -2,7 +2,6 @@
 
 import glob
 import io
-import json
 import multiprocessing
 import os
 import pickle
@@ -52,7 +51,7 @@ def whole(job, tmp_path):
     os.mkdir(str(tmp_path / 'whole'))
     pack(str(tmp_path / 'whole' / 'x'), job, 0)
     found = contents(tmp_path / 'whole', '')
-    assert sorted(found) == ['x.idx', 'x.json', 'x.rec']
+    assert sorted(found) == ['x.crc', 'x.idx', 'x.json', 'x.rec']
     return found
 
 
@@ -268,8 +267,7 @@ def test_undecodable_images_are_named_and_left_out(job, prefix, capsys):
     assert f'x: 3 images cannot be decoded and are left out, 01.JPEG, 03.JPEG, 07.JPEG; {prefix}.json has' in (
         capsys.readouterr().out
     )
-    with open(prefix + '.json') as file:
-        assert json.load(file) == about
+    assert recordio.read_about(prefix) == about
 
 
 def test_images_none_of_which_can_be_decoded_are_an_error_and_leave_nothing(job, prefix):
