@@ -5,6 +5,7 @@
     python eval.py logs/cifar10/dfn-mr-14/epochs8-seed1 --per-class
     python eval.py logs/cifar10/ensemble-26/seed1 --drop-one --without RRR     # Tables 2 and 3, Figure 5
     python eval.py --ensemble --save logs/cifar10/component-26/*-seed1         # Table 2, without weight sharing
+    python eval.py logs/cifar10/dfn-mr-14/epochs8-seed1 --wrong wrong.png --predictions predictions.npz
     python eval.py --symbol net-symbol.json --params net-0400.params --dataset cifar10
 
 The result does not depend on the batch size or the number of devices. Images are never augmented. An ensemble predicts
@@ -14,6 +15,7 @@ by the mean of its members' softmax outputs; its loss is the mean of their losse
 import argparse
 from collections.abc import Sequence
 import math
+import os
 import statistics
 import sys
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,17 +23,20 @@ from typing import TYPE_CHECKING, NamedTuple
 from common.cli import Parser, positive_int, run
 from common.errors import UserError
 import data
+from data import Dataset, ImageRecords
 from paper import ensembles
 from symbols.analysis.graph import output_kinds
 from symbols.analysis.summary import parameter_shapes, statistics_shapes
 from symbols.ensemble import COMPONENTS
 from training import checkpoint, devices, options, run_directory
 from training.evaluation import Evaluation, evaluate, member_names
+from training.predictions import Disagreement, Mistake, Mistakes, Predictions, disagreement
 from training.replicas import JointPredictor
 
 if TYPE_CHECKING:  # numpy comes after `common`, which says what to do where packages are missing
     import numpy as np
 
+SHOWN_MISTAKES = 25
 WIDEST_TABLE = 20  # classes; with more, a line for each class instead of the whole confusion table
 
 
@@ -47,6 +52,15 @@ def parser() -> Parser:
     )
     parser.add_argument('--per-class', action='store_true', help='print which class is taken for which')
     parser.add_argument('--batch-size', type=positive_int, default=100, help='images at a time, over all devices')
+    files = parser.add_argument_group('files to write, for one run or one ensemble')
+    files.add_argument(
+        '--predictions',
+        metavar='FILE.npz',
+        help='labels, probabilities, and those of each member of an ensemble, in the order of the records in the '
+        '.rec file',
+    )
+    files.add_argument('--wrong', metavar='FILE.png', help='a picture of the surest mistakes')
+    files.add_argument('--confusion', metavar='FILE.png', help='a picture of the confusion table')
     ensemble = parser.add_argument_group('ensembles')
     ensemble.add_argument(
         '--ensemble',
@@ -198,11 +212,15 @@ class Reporter:
             print(f'note: these are not the test images of {title}', file=sys.stderr)
         for model in models:
             check_model(model, dataset.image_shape, len(dataset.classes))
+        predictions, mistakes = Predictions(), Mistakes(SHOWN_MISTAKES)
+        watch = [predictions.add] if self.args.predictions or len(names) > 1 else []
+        watch += [mistakes.add] if self.args.wrong else []
         found = evaluate(
             JointPredictor(models, self.contexts, dataset.image_shape),
             dataset.evaluation_batches(split, self.args.batch_size),
             dataset.about[split]['records'],
             subsets,
+            watch,
         )
         tally, errors = found.tally, Errors.of(found)
         top5 = f'top-5 error {tally.error5:.2f} %, ' if dataset.has_top5 else ''
@@ -213,8 +231,16 @@ class Reporter:
             flush=True,
         )
         self._print_parts(names, Errors.texts([errors]))
+        if len(names) > 1:
+            print(disagreement_line(disagreement(predictions.members, predictions.labels)))
         if self.args.per_class:
             print('\n'.join(confusion_table(found.confusion, dataset.classes)))
+        if self.args.predictions:
+            predictions.save(self.args.predictions, names, dataset.classes)
+        if self.args.wrong:
+            draw_mistakes(self.args.wrong, mistakes.found, dataset)
+        if self.args.confusion:
+            draw_confusion(self.args.confusion, found.confusion, dataset.classes)
         return errors
 
     def report_seeds(self, run_dirs: Sequence[str]) -> int:
@@ -295,6 +321,38 @@ def print_members(names: Sequence[str], texts: Errors, drop_one: bool) -> None:
     print(f'{"overall":{width}}  {texts.overall:>15}')
 
 
+def disagreement_line(found: Disagreement) -> str:
+    """What is printed below the members of an ensemble."""
+    parts = [(found.error, 'where they disagree'), (found.error_agreed, 'where they agree')]
+    errors = ', '.join(f'{error:.2f} % {where}' for error, where in parts if not math.isnan(error))
+    return (
+        f'members disagree on {found.images:.2f} % of the images, two of them on {found.pairs:.2f} % on average; '
+        f'error {errors}'
+    )
+
+
+def draw_mistakes(path: str, mistakes: Sequence[Mistake], dataset: Dataset | ImageRecords) -> None:
+    """Write a picture of mistakes: each image with its class, what it was taken for, and how surely."""
+    from paper.figures import images  # here, because it takes a while
+
+    if not mistakes:
+        print(f'there is no mistake to draw in {path}')
+        return
+    pixels, classes = dataset.normalization.pixels, dataset.classes
+    captions = [
+        f'{classes[one.label]} (record {one.record})\n{classes[one.predicted]} {100 * one.probability:.1f} %'
+        for one in mistakes
+    ]
+    images.write(images.grid([pixels(one.data) for one in mistakes], captions), path)
+
+
+def draw_confusion(path: str, confusion: 'np.ndarray', classes: Sequence[str]) -> None:
+    """Write a picture of a confusion table."""
+    from paper.figures import images  # here, because it takes a while
+
+    images.write(images.confusion(confusion, classes), path)
+
+
 def confusion_table(confusion: 'np.ndarray', names: Sequence[str]) -> list[str]:
     """The confusion table as lines: a row for each class, a column for what its images were taken for."""
     errors = [100 * (1 - row[label] / max(1, row.sum())) for label, row in enumerate(confusion)]
@@ -333,6 +391,13 @@ def main() -> None:
     files = [args.symbol, args.params, args.dataset]
     if bool(args.runs) == any(files) or (any(files) and not all(files)):
         raise UserError('name either run directories, or --symbol, --params and --dataset, all three')
+    outputs = [path for path in (args.predictions, args.wrong, args.confusion) if path]
+    several = args.runs and not args.ensemble and len(run_directory.find_runs(args.runs)) > 1
+    if outputs and several:
+        raise UserError(f'{outputs[0]} is for one run, or for one ensemble: name one, or add --ensemble')
+    for path in outputs:
+        if not os.path.isdir(os.path.dirname(path) or '.'):
+            raise UserError(f'there is no folder for {path}: make it first')
     reporter = Reporter(args)
     if args.ensemble:
         if not args.runs:

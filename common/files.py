@@ -1,5 +1,7 @@
 """Digests, atomic writing, flushing and locks, on file systems that may know neither of the last two."""
 
+from collections.abc import Iterator
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -27,6 +29,19 @@ def write_atomically(path: str, text: str) -> None:
         file.flush()
         sync(file.fileno())
     os.replace(f'{path}.tmp', path)
+
+
+@contextlib.contextmanager
+def replacing(path: str) -> Iterator[str]:
+    """Yield a name to write to; what is written there takes the place of `path` as a whole or not at all."""
+    temporary = f'{path}.tmp'
+    try:
+        yield temporary
+        fsync(temporary)
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(temporary)
 
 
 def fsync(path: str) -> None:

@@ -101,7 +101,7 @@ class Dataset:
         return TrainBatches(
             *self.splits['train'],
             batch_size,
-            self._normalization(),
+            self.normalization,
             seed,
             self.source.pad,
             self.source.mirror,
@@ -111,9 +111,11 @@ class Dataset:
 
     def evaluation_batches(self, split: str, batch_size: int) -> Iterator[Arrays]:
         """Yield (data, labels) over a split as it is, every image once."""
-        return evaluation_batches(*self.splits[split], batch_size, self._normalization())
+        return evaluation_batches(*self.splits[split], batch_size, self.normalization)
 
-    def _normalization(self) -> Normalization:
+    @property
+    def normalization(self) -> Normalization:
+        """From pixels to what the networks are given, and back."""
         return Normalization(self.source.mean, self.source.std)
 
 

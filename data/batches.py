@@ -31,6 +31,12 @@ class Normalization:
             out[:, channel] = cv2.LUT(images[:, channel].reshape(n, height * width), table).reshape(n, height, width)
         return out
 
+    def pixels(self, data: np.ndarray) -> np.ndarray:
+        """What the levels were: data (3, h, w) → (h, w, 3) uint8 RGB."""
+        low, high = self._table[:, 0], self._table[:, 255]
+        levels = 255 * (data - low[:, None, None]) / (high - low)[:, None, None]
+        return np.rint(levels).clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
+
     def black(self) -> np.ndarray:
         """What the level 0 becomes in each channel, (3,) float32."""
         return self._table[:, 0]

@@ -21,7 +21,8 @@ from common.errors import UserError
 from common.mxnet import share_of_cores
 from common.sharding import Shard
 from data import recordio
-from data.augmentation import AUGMENTATIONS, SIZE, Augmented, center
+from data.augmentation import AUGMENTATIONS, MEAN, SIZE, STD, Augmented, center
+from data.batches import Normalization
 
 IMAGE_SHAPE = (3, SIZE, SIZE)
 AHEAD = 2  # batches that are prepared before they are asked for
@@ -187,6 +188,11 @@ class ImageRecords:
     def __init__(self, prefixes: dict[str, str], about: dict[str, dict]):
         self.prefixes, self.about = prefixes, about
         self.classes = tuple(next(iter(about.values()))['classes'])
+
+    @property
+    def normalization(self) -> Normalization:
+        """From pixels to what the networks are given, and back."""
+        return Normalization(MEAN, STD)
 
     def train_batches(
         self,

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 
+from matplotlib import pyplot as plt
 import numpy as np
 import pytest
 
@@ -434,6 +435,24 @@ def test_what_cannot_be_evaluated_together_is_one_line(mistake, runs, tmp_path, 
     assert expected.format(**where) in mistake(
         evaluation.main, 'eval.py', *(word.format(**where) for word in arguments)
     )
+
+
+def test_files_to_look_at(mistake, runs, tmp_path):
+    paths = {name: str(tmp_path / name) for name in ('predictions.npz', 'wrong.png', 'confusion.png')}
+    words = [word for name, path in paths.items() for word in (f'--{name.split(".")[0]}', path)]
+    _, out, _ = in_process(evaluation.main, 'eval.py', runs.path(ENSEMBLE), *words, check=0)
+    with np.load(paths['predictions.npz']) as file:
+        assert sorted(file['labels']) == sorted(runs.labels)
+        wrong = file['probabilities'].argmax(axis=1) != file['labels']
+        assert f'test error {100 * wrong.mean():.2f} %' in out
+        split = np.ptp(file['members'].argmax(axis=2), axis=0) > 0
+    assert f'members disagree on {100 * split.mean():.2f} % of the images' in out
+    assert min(plt.imread(paths[name]).std() for name in ('wrong.png', 'confusion.png')) > 0.05
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(paths)
+    plain = runs.path(PLAIN.format(1)), runs.path(PLAIN.format(2))
+    assert 'is for one run, or for one ensemble' in mistake(evaluation.main, 'eval.py', *plain, *words)
+    nowhere = ['--wrong', str(tmp_path / 'no' / 'wrong.png')]
+    assert 'there is no folder for' in mistake(evaluation.main, 'eval.py', plain[0], *nowhere)
 
 
 @pytest.mark.slow

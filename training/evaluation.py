@@ -1,12 +1,16 @@
 """Loss and error of a network or an ensemble over a data set; every image counts exactly once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from common.mxnet import mx
+
+# Is shown each batch: data (n, channels, height, width), each member's probabilities (n, classes), labels (n,). The
+# memory of the data is used again for later batches.
+Watch = Callable[[np.ndarray, Sequence[np.ndarray], np.ndarray], None]
 
 SMALLEST = np.finfo(np.float32).tiny  # gives a probability that underflowed a loss of 87 instead of infinity
 
@@ -92,7 +96,11 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    predictor, batches: Iterable, images: int | None = None, subsets: Sequence[Sequence[int]] = ()
+    predictor,
+    batches: Iterable,
+    images: int | None = None,
+    subsets: Sequence[Sequence[int]] = (),
+    watch: Sequence[Watch] = (),
 ) -> Evaluation:
     """Run a network over batches (data, labels) of any sizes.
 
@@ -100,6 +108,7 @@ def evaluate(
         predictor: has predict(data), as Predictor.
         images: their number, for the progress bar.
         subsets: indices of members, to be tallied together.
+        watch: is shown every batch.
 
     Raises:
         RuntimeError: there were more or fewer images than `images`.
@@ -119,6 +128,8 @@ def evaluate(
                 without[index].add(members[:index] + members[index + 1 :], labels)
             for of_subset, subset in zip(some, subsets):
                 of_subset.add([members[index] for index in subset], labels)
+            for show in watch:
+                show(data, members, labels)
             bar.update(len(labels))
     if images not in (None, tally.seen):
         raise RuntimeError(f'{tally.seen} images were evaluated instead of {images}')
