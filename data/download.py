@@ -6,12 +6,14 @@ from typing import IO, NamedTuple
 
 import requests
 from tqdm import tqdm
+import urllib3
 
 from common.errors import UserError
 from common.files import file_digest, sync
 
 CHUNK = 1 << 20
 TIMEOUT = 60  # seconds without a byte
+SLOWEST = 1000  # bytes a second
 PAUSE = 2  # seconds before a broken connection is taken up again
 
 
@@ -36,12 +38,19 @@ def fetch(archive: Archive, folder: str) -> tuple[str, str | None]:
         The file's path, and what is wrong with it in words; None if it is the official file.
     """
     path = os.path.join(folder, archive.name)
-    if not os.path.exists(path):
+    if not os.path.lexists(path):
         return download(archive, folder), None
+    require_file(path)
     found = _difference(path, archive)
     return path, found and (
         f'{path} is truncated or altered ({found}): delete it to fetch it again, or use it as it is with --no-verify'
     )
+
+
+def require_file(path: str) -> None:
+    """Raise a UserError for what is there and no file: reading a pipe or a device might never end."""
+    if os.path.lexists(path) and not os.path.isfile(path):
+        raise UserError(f'{path} is not a file, or a link to nowhere: put the right one there, or remove it')
 
 
 def refuse(problem: str | None, verify: bool) -> None:
@@ -73,38 +82,70 @@ def download(archive: Archive, folder: str) -> str:
         UserError: the file cannot be fetched, or what the server has is not the official file.
     """
     path = os.path.join(folder, archive.name)
-    if os.path.exists(path):
+    if os.path.lexists(path):
         return path
     os.makedirs(folder, exist_ok=True)
+    require_file(path + '.part')
     try:
         with open(path + '.part', 'ab') as part:
-            _fetch(archive, part)
-            part.flush()
-            sync(part.fileno())
-            wrong = _difference(part.name, archive)
-            if wrong:
-                part.truncate(0)
-                raise UserError(
-                    f'{archive.url} is not the official file: {wrong}; try again later, or put the right file at {path}'
-                )
+            _fetch_whole(archive, part)
         os.replace(path + '.part', path)
+    except OSError as error:  # not the network's
+        raise UserError(
+            f'{path} cannot be written ({error.strerror or error}): make room or name another folder with --data-dir, '
+            'and the same command goes on from here'
+        ) from error
     finally:
         if os.path.exists(path + '.part') and not os.path.getsize(path + '.part'):
             os.remove(path + '.part')
     return path
 
 
+def _fetch_whole(archive: Archive, part: IO[bytes]) -> None:
+    """Make the open file `part` the official file. What is wrong in its end is fetched again from its beginning, once.
+
+    The beginning may be of an earlier call, or of a page that asks for a password.
+    """
+    for last in (False, True):
+        _fetch(archive, part)
+        part.flush()
+        sync(part.fileno())
+        wrong = _difference(part.name, archive)
+        if not wrong:
+            return
+        _clear(part)
+        if not last:
+            print(f'{archive.url} is not the official file ({wrong}): fetching it again', flush=True)
+    raise UserError(
+        f'{archive.url} is not the official file: {wrong}; try again later, or put the right file at '
+        f'{part.name.removesuffix(".part")}'
+    )
+
+
+def _clear(part: IO[bytes]) -> None:
+    part.seek(0)
+    part.truncate()
+
+
+class _Refusal(Exception):
+    """An answer, or a connection, that is of no use."""
+
+
 def _fetch(archive: Archive, part: IO[bytes]) -> None:
     """Append to the open file `part` until it is as long as the archive; give up when nothing more comes."""
+    if part.tell() > archive.size:
+        _clear(part)
     idle = 0
     while part.tell() < archive.size:
         before = part.tell()
         try:
             _fetch_rest(archive, part)
-            error = 'the connection ended early'
-        except requests.RequestException as exception:
-            error = _reason(exception)
-        idle = 0 if part.tell() > before else idle + 1
+            error, useless = 'the connection ended early', False
+        except _Refusal as refusal:
+            error, useless = str(refusal), True
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as exception:
+            error, useless = _reason(exception), False
+        idle = 0 if part.tell() > before and not useless else idle + 1
         if idle == 2:
             folder = os.path.dirname(part.name) or '.'
             raise UserError(
@@ -115,26 +156,56 @@ def _fetch(archive: Archive, part: IO[bytes]) -> None:
             time.sleep(PAUSE)
 
 
-def _reason(error: requests.RequestException) -> str:
-    """An error of requests in a few words; its own text wraps the texts of three libraries."""
+def _reason(error: Exception) -> str:
+    """An error of the network in a few words; its own text wraps the texts of three libraries."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f'HTTP status {error.response.status_code}'
-    return 'no answer' if isinstance(error, requests.Timeout) else 'no connection'
+    if isinstance(error, urllib3.exceptions.ProtocolError):
+        return 'the connection ended early'
+    timeout = isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError)
+    return 'no answer' if timeout else 'no connection'
 
 
 def _fetch_rest(archive: Archive, part: IO[bytes]) -> None:
-    """One request for the bytes that are missing; a server that ignores the range starts over."""
+    """One request for the bytes that are missing, and no more; a server that ignores the range starts over."""
     have = part.tell()
-    # The bytes as they lie on the server: a transfer encoding would not fit the offset.
+    # The bytes as they lie on the server: an encoding would not fit the offset.
     headers = {'Accept-Encoding': 'identity'}
     if have:
         headers['Range'] = f'bytes={have}-'
     with requests.get(archive.url, headers=headers, stream=True, timeout=TIMEOUT) as response:
         response.raise_for_status()
-        if have and response.status_code != 206:
-            part.truncate(0)
-            have = 0
-        with tqdm(total=archive.size, initial=have, unit='B', unit_scale=True, desc=archive.name, disable=None) as bar:
-            for block in response.iter_content(CHUNK):
+        start = have if response.status_code == 206 else 0
+        _refuse_answer(response, start, archive.size)
+        if start != have:
+            _clear(part)
+        with tqdm(total=archive.size, initial=start, unit='B', unit_scale=True, desc=archive.name, disable=None) as bar:
+            begun, recent = time.monotonic(), 0
+            while part.tell() < archive.size:
+                block = response.raw.read1(min(CHUNK, archive.size - part.tell()))
+                if not block:
+                    return
                 part.write(block)
                 bar.update(len(block))
+                recent += len(block)
+                if time.monotonic() - begun > TIMEOUT:
+                    if recent < SLOWEST * TIMEOUT:
+                        raise _Refusal(f'fewer than {SLOWEST:,} bytes a second')
+                    begun, recent = time.monotonic(), 0
+
+
+def _refuse_answer(response: requests.Response, start: int, size: int) -> None:
+    """Refuse an answer that says itself that it is not the archive from byte `start` to its end, at `size`."""
+    headers = response.headers
+    if response.status_code not in (200, 206):
+        raise _Refusal(f'HTTP status {response.status_code}')
+    encoding, kind = headers.get('Content-Encoding', 'identity'), headers.get('Content-Type', '')
+    if encoding.lower() != 'identity':
+        raise _Refusal(f'its content is encoded as {encoding}')
+    if kind.lower().startswith(('text/html', 'application/xhtml')):
+        raise _Refusal('a web page, perhaps one that asks for a password')
+    length = headers.get('Content-Length', '')
+    if length.isdecimal() and start + int(length) != size:
+        raise _Refusal(f'{start + int(length):,} bytes instead of {size:,}')
+    if response.status_code == 206 and not headers.get('Content-Range', '').startswith(f'bytes {start}-'):
+        raise _Refusal('another part of the file than was asked for')

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -156,3 +157,21 @@ def official_folder(name):
     if not os.environ.get('DFN_DATA') or not os.path.exists(folder):
         pytest.skip(f'no {name} in the folder that DFN_DATA names')
     return folder
+
+
+@pytest.fixture
+def full_disk():
+    """A context in which no file can be longer than so many bytes; it stands for a full disk."""
+
+    @contextlib.contextmanager
+    def limited(size):
+        before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))
+            signal.signal(signal.SIGXFSZ, handler)
+
+    return limited

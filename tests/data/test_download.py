@@ -29,6 +29,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = CONTENT[offset:]
         self.send_response(206 if offset else 200)
         self.send_header('Content-Length', str(len(body)))
+        if offset:
+            self.send_header('Content-Range', f'bytes {offset}-{len(CONTENT) - 1}/{len(CONTENT)}')
         self.end_headers()
         breaks = self.path == '/dead' or self.path in ('/breaks', '/no-ranges') and self.seen[self.path, start] == 1
         self.wfile.write(body[:1_200_000] if breaks and offset < 2_000_000 else body)
@@ -85,13 +87,14 @@ def test_a_wrong_checksum_leaves_nothing_that_looks_whole(server, tmp_path):
     wrong = Archive('whole', server, len(CONTENT), '0' * 32)
     with pytest.raises(UserError, match='is not the official file: MD5 .* instead of 000'):
         download(wrong, str(tmp_path))
+    assert Handler.seen == {('/whole', ''): 2}
     assert not (tmp_path / 'whole').exists()
     assert not (tmp_path / 'whole.part').exists()  # the next call starts over
     assert read(download(archive(server, 'whole'), str(tmp_path))) == CONTENT
 
 
 def test_a_wrong_length_is_said(server, tmp_path):
-    with pytest.raises(UserError, match='3,000,000 bytes instead of 2,999,999'):
+    with pytest.raises(UserError, match='cannot fetch .*3,000,000 bytes instead of 2,999,999'):
         download(archive(server, 'whole', CONTENT[:-1]), str(tmp_path))
 
 
