@@ -2,6 +2,7 @@
 
     python reproduce.py table4                                     # prints them, one a run, without those that are done
     python reproduce.py table4 | xargs -d '\\n' -P 2 -I RUN sh -c RUN     # or a line for each task of an array job
+    python reproduce.py table4 --slurm >table4.sh                  # an array script: sbatch table4.sh
     python reproduce.py figure12 --run                             # runs them one after another, and resumes
     python reproduce.py table4 --estimate --cpus 1                 # hours of each run, by the speed of this machine
     python reproduce.py table4 --epochs 8 --cpus 1 --only cifar10/resnet-26 cifar10/dfn-mr-14     # a little of it
@@ -43,6 +44,11 @@ def parser() -> Parser:
         action='store_true',
         help='estimate the hours of each run from a few steps of its network on these devices',
     )
+    parser.add_argument(
+        '--slurm',
+        action='store_true',
+        help='print the commands as a script for an array job of SLURM; submitted again, it resumes what was cut off',
+    )
     parser.add_argument('--epochs', type=positive_int, help="the schedule of the runs (default: the paper's)")
     parser.add_argument('--seeds', type=seeds, metavar='K,K,…', help="seeds (default: as many as the paper's, from 1)")
     parser.add_argument(
@@ -75,13 +81,48 @@ def seeds(text: str) -> list[int]:
     return [positive_int(word) for word in text.split(',')]
 
 
-def show(todo: Sequence[Command], args: argparse.Namespace) -> None:
-    """Print what is not done: a line for each run, or one for each pack, which runs it by this script."""
+SLURM = """\
+#!/bin/sh
+#SBATCH --job-name=dfn-{target}
+#SBATCH --array=1-{tasks}
+#SBATCH --ntasks=1
+#SBATCH {devices}
+#SBATCH --signal=B:TERM@300
+#SBATCH --requeue
+# Submit it from the project's folder, with --time, --partition and the like as your cluster wants them. Five minutes
+# before the time is up, a run saves and ends; submitted again, the script resumes it.
+set -e
+command=$(sed -n "${{SLURM_ARRAY_TASK_ID}}p" <<'RUNS'
+{lines}
+RUNS
+)
+[ -f .venv/bin/activate ] && . .venv/bin/activate
+eval "exec $command"
+"""
+
+
+def lines_of(todo: Sequence[Command], args: argparse.Namespace) -> list[str]:
+    """What is not done: a line for each run, or one for each pack, which runs it by this script."""
     own = shlex.join(['python', 'reproduce.py', args.target, '--run', *_given(args)])
+    lines = []
     for number, pack in enumerate(packs(todo, args.per_gpu), 1):
         pending = [command for command in pack if not command.has_ended]
         if pending:
-            print(pending[0].line() if args.per_gpu == 1 else f'{own} --pack {number}')
+            lines.append(pending[0].line() if args.per_gpu == 1 else f'{own} --pack {number}')
+    return lines
+
+
+def slurm_script(todo: Sequence[Command], args: argparse.Namespace) -> str:
+    """An array job with a task for each line.
+
+    SLURM sends SIGTERM to the script's shell alone (`B:`), which the command has replaced by `exec`.
+    """
+    lines = lines_of(todo, args)
+    if args.cpus:
+        wanted = f'--cpus-per-task={args.cpus}'
+    else:
+        wanted = f'--gpus={max(len(gpus_of(command.experiment, args).split(",")) for command in todo)}'
+    return SLURM.format(target=args.target, tasks=len(lines), devices=wanted, lines='\n'.join(lines))
 
 
 def _given(args):
@@ -158,6 +199,8 @@ def check(args: argparse.Namespace) -> None:
     """Raise UserError for what would make every command fail."""
     if args.run and args.estimate:
         raise UserError('choose one of --run and --estimate')
+    if args.slurm and (args.run or args.estimate):
+        raise UserError('--slurm prints a script: leave out --run and --estimate')
     if args.pack and not args.run:
         raise UserError('--pack is for --run')
     if os.path.exists(args.log_dir):
@@ -189,10 +232,13 @@ def main() -> int:
         return 0
     if args.run:
         return run_all(todo, after, args)
-    show(todo, args)
+    if args.slurm and pending:
+        print(slurm_script(todo, args), end='')
+    else:
+        print(*lines_of(todo, args), sep='\n', end='\n' if pending else '')
     evaluations = to_evaluate(after)
     for command in evaluations:
-        print(command.line())
+        print(command.line(), file=sys.stderr if args.slurm else sys.stdout)
     if pending and len(after) > len(evaluations):
         print('then the same command again, for what is evaluated of these runs together', file=sys.stderr)
     elif not pending and not evaluations:

@@ -25,6 +25,7 @@ from training.schedule import SCHEDULES
 from training.stop import StopRequest
 
 LOG_EVERY = 100  # steps
+WARM_UP, TIMED = 5, 15  # steps of this process before those by which it tells how long the run will take
 BAR = '{desc} |{bar}| {percentage:3.0f}% {rate_fmt}{postfix}'  # fits 80 columns
 FAIL = 50  # percent; a final test error above it is a "fail", as in the paper
 
@@ -116,6 +117,7 @@ class Trainer:
         )
         self.replicas.check_batches(batches.images_per_epoch, args.batch_size)
         self.optimizer = NesterovSGD(self.replicas, args.momentum, args.weight_decay, loss_scale)
+        self._steps_here, self._warm = 0, 0.0
         self.directory = RunDirectory(run.directory, config) if self.collectives.rank == 0 else NoRunDirectory(config)
         self.log = self.directory.logger
 
@@ -306,6 +308,7 @@ class Trainer:
             refresh=False,
         )
         bar.update(images)
+        self._announce_duration(images)
         if progress.step % LOG_EVERY == 0:
             self.log.debug(
                 'Epoch[%d] Batch [%d]\tSpeed: %.2f samples/sec\taccuracy=%f\tcross-entropy=%f',
@@ -316,12 +319,31 @@ class Trainer:
                 tally.mean_loss,
             )
 
+    def _announce_duration(self, images):
+        """Say once how long the run will take; the first steps are slow, and are not counted."""
+        self._steps_here += 1
+        if self._steps_here == WARM_UP:
+            self._warm = time.monotonic()
+        elif self._steps_here == WARM_UP + TIMED:
+            speed = images * TIMED / (time.monotonic() - self._warm)
+            left = self.batches.images_per_epoch * (self.epochs - self.progress.epoch) - self.progress.tally.seen
+            self.log.info(f'{duration(left / speed)} to go on this machine, at {speed:,.0f} images/s')
+
     def _seconds_left(self):
         """Of the whole run, by the last epoch, or in the first epoch by the pace so far."""
         progress = self.progress
         share = progress.tally.seen / self.batches.images_per_epoch
         epoch = progress.rows[-1]['seconds'] if progress.rows else progress.seconds / share
         return epoch * (self.epochs - progress.epoch - share)
+
+
+def duration(seconds: float) -> str:
+    """A rough duration in words: about 11 h."""
+    if seconds < 90:
+        return 'about a minute' if seconds > 30 else 'less than a minute'
+    if seconds < 5400:
+        return f'about {seconds / 60:.0f} min'
+    return f'about {seconds / 3600:.{1 if seconds < 36000 else 0}f} h'
 
 
 def _without_long_lists(about):

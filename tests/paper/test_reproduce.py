@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -48,6 +49,30 @@ def test_the_commands_of_a_figure_are_those_of_its_runs(printed):
         for net in ('resnet --depth 101', 'dfn-mr --depth 44')
     ]
     assert 'python plot.py figure 7 draws it' in printed('figure7')[1]
+
+
+@pytest.mark.parametrize('shell', ['sh', 'bash'])
+def test_a_task_of_a_slurm_job_becomes_its_command(printed, tmp_path, shell):
+    logs = str(tmp_path / "it's here")
+    words = ('table4', '--epochs', 1, '--seeds', '3,4', '--only', 'cifar10/resnet-26', '--log-dir', logs)
+    lines, _ = printed(*words, '--slurm')
+    assert '#SBATCH --array=1-2' in lines and '#SBATCH --gpus=2' in lines
+    script, python = tmp_path / 'job.sh', tmp_path / 'bin' / 'python'
+    script.write_text('\n'.join(lines))
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\necho $$; for word; do echo "$word"; done\n')  # tells its process and its words
+    python.chmod(0o755)
+    task = subprocess.Popen(
+        [shell, script],
+        env={'PATH': f'{python.parent}:{os.environ["PATH"]}', 'SLURM_ARRAY_TASK_ID': '2'},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    process, *given = task.communicate()[0].splitlines()
+    assert int(process) == task.pid  # SLURM's signal reaches the command itself
+    commands_ = [shlex.split(line)[1:] for line in printed(*words)[0]]
+    assert given == commands_[1] and given[-1] == logs
 
 
 def of_dfn_mr(lines):

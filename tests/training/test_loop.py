@@ -373,3 +373,26 @@ def test_a_terminal_shows_a_progress_bar(tmp_path, monkeypatch):
 def test_without_a_terminal_there_is_no_bar(tmp_path, capsys):
     fit(tmp_path)
     assert capsys.readouterr().err == ''
+
+
+@pytest.mark.parametrize(
+    'seconds, expected',
+    [
+        (20, 'less than a minute'),
+        (60, 'about a minute'),
+        (1800, 'about 30 min'),
+        (7200, 'about 2.0 h'),
+        (40000, 'about 11 h'),
+    ],
+)
+def test_a_duration_in_words(seconds, expected):
+    assert loop.duration(seconds) == expected
+
+
+def test_a_run_tells_once_how_long_it_will_take(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, 'WARM_UP', 1)
+    monkeypatch.setattr(loop, 'TIMED', 4)
+    fit(tmp_path, '--epochs', 3)
+    with open(os.path.join(only_run(tmp_path), 'train.log')) as file:
+        lines = [line for line in file if 'to go on this machine' in line]
+    assert len(lines) == 1 and re.search(r'less than a minute to go on this machine, at [\d,]+ images/s', lines[0])
