@@ -28,7 +28,7 @@ from paper import ensembles
 from symbols.analysis.graph import output_kinds
 from symbols.analysis.summary import parameter_shapes, statistics_shapes
 from symbols.ensemble import COMPONENTS
-from training import checkpoint, devices, options, run_directory
+from training import checkpoint, devices, options, run_directory, symbol_file
 from training.evaluation import Evaluation, evaluate, member_names
 from training.predictions import Disagreement, Mistake, Mistakes, Predictions, disagreement
 from training.replicas import JointPredictor
@@ -139,6 +139,7 @@ def best_of(run_dir: str, found: Sequence[str]) -> str:
 def check_model(model: checkpoint.Model, image_shape: tuple, classes: int) -> None:
     """Raise UserError unless the weights belong to the symbol, and its outputs are softmaxes over `classes` classes."""
     symbol, parameters, statistics_ = model
+    symbol_file.check_cost(symbol, image_shape)
     _, shapes, _ = symbol.infer_shape_partial(data=(1, *image_shape))
     if not output_kinds(symbol) <= {'SoftmaxOutput', 'softmax'} or set(shapes) != {(1, classes)}:
         raise UserError(
@@ -152,6 +153,9 @@ def check_model(model: checkpoint.Model, image_shape: tuple, classes: int) -> No
         for name, shape in expected.items():
             if name not in there or there[name].shape != shape:
                 raise UserError(f'the weights do not belong to the network: it needs {name} of shape {shape}')
+        for name in there:
+            if name not in expected:
+                raise UserError(f'the weights do not belong to the network: it has no {name}')
 
 
 class Errors(NamedTuple):

@@ -19,6 +19,7 @@ import shutil
 from common.errors import UserError
 from common.files import file_digest, fsync
 from common.mxnet import mx
+from training import arrays_file, symbol_file
 from training.optimizer import NesterovSGD
 from training.replicas import Replicas, mean_statistics
 
@@ -122,24 +123,21 @@ def load_model(folder: str) -> Model:
     return load_files(f'{prefix}-symbol.json', f'{prefix}-{epoch:04}.params')
 
 
-def load_files(symbol_file: str, params_file: str) -> Model:
+def load_files(symbol_path: str, params_path: str) -> Model:
     """A network from MXNet's two files.
 
     Raises:
         UserError: a file is missing or cannot be read.
     """
-    for path in (symbol_file, params_file):
+    for path in (symbol_path, params_path):
         if not os.path.isfile(path):
             raise UserError(f'there is no file {path}')
-    try:
-        symbol, arrays = mx.sym.load(symbol_file), mx.nd.load(params_file)
-    except (mx.MXNetError, ValueError) as error:
-        raise UserError(f'{symbol_file} and {params_file} cannot be read: truncated, or not files of MXNet') from error
+    symbol, arrays = symbol_file.load(symbol_path), arrays_file.load(params_path)
     parts: dict[str, dict] = {'arg': {}, 'aux': {}}
-    for name, value in arrays.items() if isinstance(arrays, dict) else [('', None)]:
+    for name, value in arrays.items():
         kind, _, name = name.partition(':')
         if kind not in parts:
-            raise UserError(f'{params_file} is not a checkpoint of a symbol: its arrays are not named arg:… and aux:…')
+            raise UserError(f'{params_path} is not a checkpoint of a symbol: its arrays are not named arg:… and aux:…')
         parts[kind][name] = value
     return symbol, parts['arg'], parts['aux']
 
@@ -172,7 +170,7 @@ def restore(folder: str, replicas: Replicas, optimizer: NesterovSGD) -> dict | N
     if replicas.collectives.rank == 0:
         progress = load_progress(folder)
         _, parameters, _ = load_model(folder)
-        arrays = mx.nd.load(os.path.join(folder, 'momentum.params'))
+        arrays = arrays_file.load(os.path.join(folder, 'momentum.params'))
         state = {
             'learning_rate': progress['rate'],
             'buffers': {name: arrays[f'momentum:{name}'] for name in parameters},
