@@ -3,6 +3,7 @@
 python plot.py curves logs/cifar10/resnet-110 logs/cifar10/dfn-mr-56         # in the form of Figure 12
 python plot.py network --net dfn-mr --depth 14                               # in the form of Figure 7
 python plot.py network --net resnet dfn-il dfn-mr --depth 26 14 14           # side by side
+python plot.py network --net resnet dfn-mr --depth 50 44 --dataset imagenet  # in the form of Figure 9
 python plot.py network --net dfn-f3 tandem ensemble --depth 14               # in the form of Figure 1
 python plot.py depths --net resnet dfn1 dfn2 --depth 50 --dataset imagenet   # in the form of Figure 11
 python plot.py figure 2                                                      # any figure of the paper, 1 to 12
@@ -18,6 +19,7 @@ from paper import results
 from paper.experiments import BARS, FIGURES
 from paper.figures import curves, depths, network, numbered, save
 import symbols
+from symbols import imagenet
 from symbols.analysis.paths import COUNTS, DATASETS, NETS, paths_of
 from symbols.options import add_options
 
@@ -30,11 +32,21 @@ def draw_curves(args):
 def draw_network(args):
     """Networks side by side."""
     networks = _networks(args)
-    named = [
-        (symbols.title(net, depth, **arguments), symbols.get_symbol(net, depth, **arguments))
-        for net, depth, arguments in networks
-    ]
-    return network.draw(named), args.out or _default_stem(networks)
+    if args.dataset == 'imagenet':
+        for net, depth, arguments in networks:
+            imagenet.find(net, depth)
+            if arguments:
+                raise UserError(f'no network for ImageNet has --{next(iter(arguments))}')
+        named = [(imagenet.title(net, depth), imagenet.get_symbol(net, depth)) for net, depth, _ in networks]
+    elif not {net for net, *_ in networks} <= set(symbols.NETWORKS):
+        raise UserError('dfn1 and dfn2 are networks for ImageNet alone: add --dataset imagenet')
+    else:
+        named = [
+            (symbols.title(net, depth, **arguments), symbols.get_symbol(net, depth, **arguments))
+            for net, depth, arguments in networks
+        ]
+    blocks = args.dataset == 'imagenet'  # a bottleneck is one box
+    return network.draw(named, blocks), args.out or _default_stem(networks)
 
 
 def draw_depths(args):
@@ -101,12 +113,11 @@ def parser() -> Parser:
     command.set_defaults(draw=draw_curves)
 
     command = commands.add_parser('network', help='the convolutions, FC and fusions of networks')
-    _add_networks(command, list(symbols.NETWORKS))
+    _add_networks(command)
     command.set_defaults(draw=draw_network)
 
     command = commands.add_parser('depths', help='how deep the component networks of networks are')
-    _add_networks(command, NETS)
-    command.add_argument('--dataset', choices=DATASETS, default='cifar10', help='the data set of the networks')
+    _add_networks(command)
     command.add_argument(
         '--count',
         choices=list(COUNTS),
@@ -140,9 +151,10 @@ def parser() -> Parser:
     return parser
 
 
-def _add_networks(command, nets):
-    command.add_argument('--net', nargs='+', required=True, choices=nets, help='the networks')
+def _add_networks(command):
+    command.add_argument('--net', nargs='+', required=True, choices=NETS, help='the networks')
     command.add_argument('--depth', nargs='+', required=True, type=int, help='one depth for all, or one for each')
+    command.add_argument('--dataset', choices=DATASETS, default='cifar10', help='the data set of the networks')
     add_options(command, *symbols.ARGUMENTS)
 
 

@@ -1,6 +1,7 @@
 """What the paper's networks consist of:
 
 python -m symbols summary --net dfn-mr --depth 56                     # parameters, multiply-adds, depth
+python -m symbols summary --net dfn-mr --depth 44 --dataset imagenet
 python -m symbols paths --net dfn-f3 --depth 14                       # component networks and their depths
 python -m symbols paths --net dfn-mr --depth 44 --dataset imagenet
 """
@@ -10,7 +11,9 @@ from itertools import zip_longest
 import math
 
 from common.cli import Parser, positive_int, run
+from common.errors import UserError
 import symbols
+from symbols import imagenet
 from symbols.analysis.paths import COUNTS, DATASETS, NETS, moments, paths_of
 from symbols.analysis.summary import summarize
 from symbols.ensemble import COMPONENTS
@@ -33,12 +36,20 @@ def number(count: int, exact: bool = False) -> str:
 def print_summary(args: Namespace) -> None:
     """Print parameters, multiply-adds, depth and ensemble size."""
     arguments = symbols.arguments_of(vars(args))
-    cost = summarize(symbols.get_symbol(args.net, args.depth, args.classes, args.widen, **arguments))
-    _, paths = paths_of(args.net, args.depth, **arguments)
+    _, paths = paths_of(args.net, args.depth, args.dataset, **arguments)
+    if args.dataset == 'imagenet':
+        if args.widen > 1:
+            raise UserError('no network for ImageNet has --widen')
+        classes, shape = args.classes or 1000, imagenet.IMAGE_SHAPE
+        symbol = imagenet.get_symbol(args.net, args.depth, classes)
+    else:
+        classes, shape = args.classes or 10, symbols.IMAGE_SHAPE
+        symbol = symbols.get_symbol(args.net, args.depth, classes, args.widen, **arguments)
+    cost = summarize(symbol, shape)
     wide = f', {args.widen} times wider' if args.widen > 1 else ''
-    print(f'network        {args.net} {args.depth}{wide}, {args.classes} classes')
+    print(f'network        {args.net} {args.depth}{wide}, {classes} classes')
     print(f'parameters     {cost.parameters:,}')
-    print(f'multiply-adds  {cost.multiply_adds:,} an image of 32×32')
+    print(f'multiply-adds  {cost.multiply_adds:,} an image of {shape[1]}×{shape[2]}')
     print(f'depth          {cost.depth}')
     print(f'ensemble size  {number(sum(paths.nominal))}')
 
@@ -87,9 +98,11 @@ def parser() -> Parser:
     parser = Parser(prog='python -m symbols', description=__doc__)
     commands = parser.add_subparsers(dest='command', metavar='summary|paths', required=True)
     command = commands.add_parser('summary', help='parameters, multiply-adds, depth, ensemble size')
-    add_options(command, 'net', 'depth', required=True)
+    add_options(command, 'net', required=True, choices=NETS)
+    add_options(command, 'depth', required=True)
+    command.add_argument('--dataset', choices=DATASETS, default='cifar10', help='whose networks')
     add_options(command, 'widen', *symbols.ARGUMENTS)
-    command.add_argument('--classes', type=positive_int, default=10, help='number of classes')
+    command.add_argument('--classes', type=positive_int, help='number of classes (default: 10, for ImageNet 1,000)')
     command.set_defaults(print=print_summary)
     command = commands.add_parser(
         'paths',

@@ -70,6 +70,16 @@ def test_runs_without_an_epoch_have_no_curve(mistake, seeds, tmp_path):
 # Networks
 
 
+def test_networks_for_imagenet_are_drawn_with_a_box_for_each_bottleneck(mistake, tmp_path):
+    words = ('network', '--net', 'resnet', 'dfn-mr', '--depth', 50, 44)
+    _, svg, _ = draw(*words, '--dataset', 'imagenet', '--out', tmp_path / 'n')
+    assert svg.count('<!-- B, 1024 -->') == 5 + 2 * 7 and svg.count('<!-- B, 1024, /2 -->') == 1 + 2
+    assert 'there is no resnet 26' in mistake(
+        plot.main, 'plot.py', 'network', '--net', 'resnet', '--depth', 26, '--dataset', 'imagenet'
+    )
+    assert 'add --dataset imagenet' in mistake(plot.main, 'plot.py', 'network', '--net', 'dfn1', '--depth', 50)
+
+
 def test_networks_are_drawn_side_by_side(mistake, tmp_path):
     png, svg, _ = draw('network', '--net', 'resnet', 'dfn-mr', '--depth', 26, 14, '--out', tmp_path / 'n')
     assert os.path.getsize(png) > 10000 and 'ResNet 26' in svg and 'DFN-MR 14' in svg

@@ -37,6 +37,13 @@ def test_summary_prints_the_size(out, net, depth, parameters, ensemble):
     assert values['depth'] == str(depth) and values['network'] == f'{net} {depth}, 10 classes'
 
 
+def test_summary_of_a_network_for_imagenet(out, mistake):
+    text = out('summary', '--net', 'dfn-mr', '--depth', 44, '--dataset', 'imagenet')
+    assert 'dfn-mr 44, 1000 classes' in text and '43,338,024' in text and '224×224' in text
+    words = ('symbols', 'summary', '--net', 'dfn-mr', '--depth', 44, '--dataset', 'imagenet')
+    assert 'no network for ImageNet has --widen' in mistake(script.main, *words, '--widen', 2)
+
+
 def test_summary_of_a_wide_network_with_other_classes(out):
     text = out('summary', '--net', 'dfn-mr', '--depth', 32, '--widen', 4, '--classes', 100)
     assert 'dfn-mr 32, 4 times wider, 100 classes' in text and '14,874,532' in text
