@@ -37,11 +37,9 @@ def test_summary_prints_the_size(out, net, depth, parameters, ensemble):
     assert values['depth'] == str(depth) and values['network'] == f'{net} {depth}, 10 classes'
 
 
-def test_summary_of_a_network_for_imagenet(out, mistake):
+def test_summary_of_a_network_for_imagenet(out):
     text = out('summary', '--net', 'dfn-mr', '--depth', 44, '--dataset', 'imagenet')
     assert 'dfn-mr 44, 1000 classes' in text and '43,338,024' in text and '224×224' in text
-    words = ('symbols', 'summary', '--net', 'dfn-mr', '--depth', 44, '--dataset', 'imagenet')
-    assert 'no network for ImageNet has --widen' in mistake(script.main, *words, '--widen', 2)
 
 
 def test_summary_of_a_wide_network_with_other_classes(out):
@@ -73,5 +71,7 @@ def test_paths_prints_the_three_counts_where_they_differ(out):
 
 
 def test_mistakes_are_one_line(mistake):
+    words = ('symbols', 'summary', '--net', 'dfn-mr', '--depth', 44, '--dataset', 'imagenet')
+    assert 'no network for ImageNet has --widen' in mistake(script.main, *words, '--widen', 2)
     assert 'the nearest are 14 and 20' in mistake(script.main, 'symbols', 'summary', '--net', 'plain', '--depth', 15)
     assert 'add --dataset imagenet' in mistake(script.main, 'symbols', 'paths', '--net', 'dfn1', '--depth', 50)
