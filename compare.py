@@ -19,6 +19,8 @@ the note with their letter says what differs.
 Errors in brackets are not tested, nor are those for which the paper prints no deviation.
 """
 
+import sys
+
 from common.cli import Parser, run
 from common.errors import UserError
 import paper
@@ -58,6 +60,15 @@ def main():
         print(report.write(args.out or 'figures/report.html', args.log_dir))
     else:
         print(FORMATS[args.format or 'text'](table(int(args.what), args.log_dir)))
+        note_own_images(args.log_dir)
+
+
+def note_own_images(log_dir: str) -> None:
+    """Say on standard error which runs no table has, because they are on the user's own images."""
+    names = results.own_images(log_dir)
+    if names:
+        note = f"note: {log_dir} has runs on images of one's own, which no table of the paper shows: {', '.join(names)}"
+        print(note, file=sys.stderr)
 
 
 if __name__ == '__main__':

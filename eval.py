@@ -196,22 +196,20 @@ class Reporter:
         title: str,
         models: Sequence[checkpoint.Model],
         names: Sequence[str],
-        dataset_name: str,
-        folder: str | None,
-        images: str | None = None,
+        config: dict,
     ) -> Errors:
         """Print the error of the models together and, where there are several outputs, of each.
 
         Args:
             names: of the outputs.
-            dataset_name, folder: the data set and its folder.
-            images: SHA-256 of the images that the run was tested on.
+            config: of the run; what it says of the data set counts.
         """
         if len(names) == 1 and (self.args.drop_one or self.args.without):
             raise UserError(f'{title} has one output: --drop-one and --without are for ensembles')
         subsets = ensembles.all_but(self.args.without, names)
-        dataset = self._dataset(dataset_name, self.args.data_dir or folder)
+        dataset = self._dataset(config)
         split = self.args.split or dataset.test_split
+        images = ensembles.test_images(config)
         if self.args.split is None and images not in (None, dataset.about[split]['content_sha256']):
             print(f'note: these are not the test images of {title}', file=sys.stderr)
         for model in models:
@@ -255,17 +253,8 @@ class Reporter:
             if not loaded:
                 print(f'{run_dir}: no checkpoint yet')
                 continue
-            names, own = member_names(loaded.model[0]), loaded.config['options']
-            errors.append(
-                self.report(
-                    loaded.title,
-                    [loaded.model],
-                    names,
-                    own['dataset'],
-                    own['data_dir'],
-                    ensembles.test_images(loaded.config),
-                )
-            )
+            names = member_names(loaded.model[0])
+            errors.append(self.report(loaded.title, [loaded.model], names, loaded.config))
             finished += loaded.is_finished
         if len(run_dirs) == finished > 1:
             texts = Errors.texts(errors)
@@ -294,9 +283,7 @@ class Reporter:
             f'ensemble of {len(runs)} runs',
             [member.model for member in runs.values()],
             ensembles.member_names(configs),
-            first['options']['dataset'],
-            first['options']['data_dir'],
-            ensembles.test_images(first),
+            first,
         )
         if path:
             ensembles.save(path, configs, float(errors.overall))
@@ -308,12 +295,14 @@ class Reporter:
         for without, text in zip(self.args.without, texts.subsets):
             print(f'without {without}: test error {text} %')
 
-    def _dataset(self, name, folder):
-        if (name, folder) not in self._datasets:
-            self._datasets[name, folder] = data.load_for_evaluation(
-                name, folder, self.args.split, verify=not self.args.no_verify
+    def _dataset(self, config):
+        own, about = config['options'], config.get('dataset', {})
+        key = repr([own['dataset'], own['data_dir'], own.get('size'), about.get('classes'), about.get('mean')])
+        if key not in self._datasets:
+            self._datasets[key] = data.load_for_run(
+                config, self.args.data_dir, self.args.split, verify=not self.args.no_verify
             )
-        return self._datasets[name, folder]
+        return self._datasets[key]
 
 
 def print_members(names: Sequence[str], texts: Errors, drop_one: bool) -> None:
@@ -417,7 +406,8 @@ def main() -> None:
             raise UserError('there is nothing to evaluate yet')
     else:
         model = checkpoint.load_files(args.symbol, args.params)
-        reporter.report(args.params, [model], member_names(model[0]), args.dataset, None)
+        config = {'options': {'dataset': args.dataset, 'data_dir': None}}
+        reporter.report(args.params, [model], member_names(model[0]), config)
 
 
 if __name__ == '__main__':

@@ -29,7 +29,7 @@ def parser() -> Parser:
     """The command line; every default is the paper's."""
     return options.parser(
         __doc__,
-        (*symbols.OPTIONS, 'dataset', 'pad_value'),
+        (*symbols.OPTIONS, 'dataset', 'pad_value', 'no_verify'),
         CIFAR,
         dataset=dict(choices=DATASETS),
         data_dir=dict(

@@ -29,7 +29,7 @@ def parser() -> Parser:
     """The command line; every default is the paper's."""
     return options.parser(
         __doc__,
-        ('augmentation',),
+        ('augmentation', 'no_verify'),
         IMAGENET,
         net=dict(choices=imagenet.NAMES),
         depth=dict(help='its depth: resnet 50 or 101, dfn-mr 44, dfn1 and dfn2 50'),

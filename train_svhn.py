@@ -26,7 +26,7 @@ def parser() -> Parser:
     """The command line; every default is the paper's."""
     return options.parser(
         __doc__,
-        (*symbols.OPTIONS, 'split'),
+        (*symbols.OPTIONS, 'split', 'no_verify'),
         SVHN,
         data_dir=dict(
             help='folder of train_32x32.mat, extra_32x32.mat and test_32x32.mat; missing files are fetched '

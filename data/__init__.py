@@ -3,7 +3,8 @@
     dataset = data.load('cifar10', 'datasets/cifar10')
     dataset.splits['train']          # (images (50000, 3, 32, 32) uint8 RGB, labels (50000,))
 
-ImageNet does not fit into memory: `load_imagenet` leaves its images in the RecordIO files.
+ImageNet does not fit into memory: `load_imagenet` leaves its images in the RecordIO files. `load_images` takes the
+user's own images, as either of the two.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,15 +18,17 @@ from common.errors import UserError
 from common.files import lock
 import common.mxnet  # noqa: F401  before anything of the environment: it says what to do where that is missing
 from common.sharding import Shard
-from data import cifar, digits, imagenet, recordio, records, svhn
+from data import cifar, digits, imagenet, own_images, recordio, records, svhn
+from data.augmentation import Traits
 from data.batches import Arrays, Normalization, TrainBatches, evaluation_batches
-from data.image_records import ImageRecords
+from data.image_records import IMAGE_SHAPE, ImageRecords
 
 
 class Source(NamedTuple):
     """A line of the table of data sets. mean, std: of the training images' channels R, G, B, 0–255."""
 
-    read: Callable  # (folder, verify) → ({split: (images (n, h, w, 3) uint8 RGB, labels)}, whether official)
+    # (folder, verify) → ({split: (images (n, h, w, 3) uint8 RGB, labels)}, whether official)
+    read: Callable | None
     classes: tuple[str, ...]  # in the order of the labels
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -63,19 +66,23 @@ SOURCES = {
 
 
 NAMES = tuple(SOURCES) + ('imagenet',)
+TOP5_FROM = 5  # classes of the user's own images; with more, top-5 errors are told
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set in memory. splits: {split: (images, labels)}; about: {split: its side file's dict}."""
+    """A data set in memory.
+
+    splits: {split: (images, labels)}. about: {split: its side file's dict}. test_split: which errors are of.
+    has_top5: whether errors of the five most probable classes are told; the paper has them of ImageNet alone.
+    """
 
     name: str
     source: Source
     splits: dict[str, Arrays]
     about: dict[str, dict]
-    # what the paper's tables show of it
-    test_split: ClassVar[str] = 'test'
-    has_top5: ClassVar[bool] = False
+    test_split: str = 'test'
+    has_top5: bool = False
     # images a device evaluates at a time; no result depends on it
     test_batch: ClassVar[int] = 100
 
@@ -89,6 +96,11 @@ class Dataset:
     def classes(self) -> tuple[str, ...]:
         """Their names, in the order of the labels."""
         return self.source.classes
+
+    @property
+    def traits(self) -> Traits:
+        """Mean and deviation of the channels, and whether images are mirrored."""
+        return Traits(self.source.mean, self.source.std, self.source.mirror)
 
     def train_batches(
         self,
@@ -178,6 +190,40 @@ def load_imagenet(
     return ImageRecords({split: os.path.join(folder, 'imagenet-' + split) for split in about}, about)
 
 
+def load_images(
+    name: str,
+    folder: str,
+    layout: own_images.Layout,
+    mirror: bool = True,
+    splits: Sequence[str] = ('train', 'val'),
+    classes: Sequence[str] | None = None,
+    traits: Traits | None = None,
+) -> Dataset | ImageRecords:
+    """The user's own images from `folder`, packed first where they are not; see data/own_images.py.
+
+    Args:
+        name: what the data set is called.
+        layout: the size of the images, and the share to validate with.
+        mirror: whether half of the training images are mirrored.
+        splits: which to load.
+        classes, traits: of a trained network, which count instead of the folder's.
+    """
+    if not os.path.isdir(folder):
+        raise UserError(f'there is no folder {folder}')
+    with _one_at_a_time(folder):
+        about = own_images.prepare(folder, layout, splits, classes)
+    if not traits:
+        traits = Traits(tuple(about['train']['mean']), tuple(about['train']['std']), mirror)
+    prefixes = {split: layout.prefix(folder, split) for split in about}
+    names = tuple(next(iter(about.values()))['classes'])
+    if layout.size == IMAGE_SHAPE[-1]:
+        return ImageRecords(prefixes, about, name, traits, len(names) > TOP5_FROM)
+    source = Source(None, names, traits.mean, traits.std, mirror=traits.mirror)
+    return Dataset(
+        name, source, {split: records.read(prefixes[split]) for split in about}, about, 'val', len(names) > TOP5_FROM
+    )
+
+
 def load_for_evaluation(
     name: str, folder: str | None = None, split: str | None = None, verify: bool = True
 ) -> Dataset | ImageRecords:
@@ -191,6 +237,38 @@ def load_for_evaluation(
     if split and not dataset.about.get(split, {}).get('records'):
         raise UserError(f'{name} in {folder or default_folder(name)} has no images for --split {split}')
     return dataset
+
+
+def load_for_run(
+    config: dict, folder: str | None = None, split: str | None = None, verify: bool = True
+) -> Dataset | ImageRecords:
+    """Load what a run is evaluated on, as load_for_evaluation does.
+
+    Args:
+        config: the run's config.json.
+        folder: of the data set, where it is not the run's.
+    """
+    own = config['options']
+    folder = folder or own['data_dir']
+    if 'size' not in own:
+        return load_for_evaluation(own['dataset'], folder, split, verify)
+    if split not in (None, ImageRecords.test_split):
+        raise UserError(f'{own["dataset"]} has no images for --split {split}')
+    return _load_images_of(config, folder)
+
+
+def _load_images_of(config: dict, folder: str) -> Dataset | ImageRecords:
+    """The validation images of the user's own, with the classes and the normalization of a run."""
+    own, about = config['options'], config['dataset']
+    fraction = None if folder != own['data_dir'] and own_images.has_val(folder) else own['val_fraction']
+    return load_images(
+        own['dataset'],
+        folder,
+        own_images.Layout(own['size'], fraction, own['split_seed']),
+        splits=['val'],
+        classes=about['classes'],
+        traits=Traits(tuple(about['mean']), tuple(about['std'])),
+    )
 
 
 def _check(prefixes: dict[str, str]) -> dict[str, dict]:
@@ -225,6 +303,7 @@ def _announce(prefixes: dict[str, str], about: dict[str, dict]) -> None:
 
 
 def _make_records(source: Source, folder: str, prefixes: dict[str, str], verify: bool) -> dict[str, dict]:
+    assert source.read, 'images of the user are not made here'
     arrays, official = source.read(folder, verify)
     about = {}
     for split, prefix in prefixes.items():

@@ -1,7 +1,8 @@
-"""What is done to a training image of ImageNet: a random crop, a mirror and a change of colors.
+"""What is done to a training image of 224×224: a random crop, a mirror and a change of colors.
 
 An augmentation takes an image of shorter side 480, (height, width, 3) uint8 BGR, and a RandomState. It returns the
-crop, (224, 224, 3) uint8 BGR, and a table (3, 256) float32 of what each level 0–255 of R, G and B becomes.
+crop, (224, 224, 3) uint8 BGR, and a table (3, 256) float32 of what each level 0–255 of R, G and B becomes. Its third
+argument, the Traits of the images, is ImageNet's by default.
 
 `paper` does what ResNet's paper [8] says. `code-2016` and `code-2018` do what MXNet's ImageRecordIter did with the
 options of the authors' scripts (zlmzju/fusenet): their training went through src/io/image_aug_default.cc and
@@ -26,14 +27,28 @@ Three things cannot be compared, because MXNet 1.9.1 and the fork differ in them
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 Augmented = tuple[np.ndarray, np.ndarray]
 
+
+class Traits(NamedTuple):
+    """What an augmentation has to know of the images: their channels' mean and std (R, G, B, 0–255), and the mirror.
+
+    mirror: whether a mirrored image is one of the same class.
+    """
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    mirror: bool = True
+
+
 SIZE = 224  # of a crop, in pixels
 MEAN, STD = (123.370, 112.757, 99.406), (68.998, 66.093, 68.292)  # R, G, B, 0–255, of images of shorter side 480
+IMAGENET = Traits(MEAN, STD)
 LEVELS = np.arange(256.0)
 
 # AlexNet's lighting: eigenvalues and eigenvectors of the covariance of R, G, B, for pixels of 0–1. The eigenvalues
@@ -46,7 +61,7 @@ CANVAS = 256  # pixels; the authors' min_img_size
 LIMITS = (180, 255, 255)  # of hue, lightness, saturation in MXNet; OpenCV's hues end at 179, and 180 is 0 again
 
 
-def paper(image: np.ndarray, random: np.random.RandomState) -> Augmented:
+def paper(image: np.ndarray, random: np.random.RandomState, traits: Traits = IMAGENET) -> Augmented:
     """As [8]: shorter side 256 to 480, a crop of 224, mirror, AlexNet's colors (a shift of each channel).
 
     The image is not scaled but the crop, which has 224 to 420 pixels a side. As it shrinks by at most 480/256 = 1.875,
@@ -54,11 +69,11 @@ def paper(image: np.ndarray, random: np.random.RandomState) -> Augmented:
     """
     side = round(SIZE * min(image.shape[:2]) / random.randint(256, 481))
     top, left = (random.randint(length - side + 1) for length in image.shape[:2])
-    crop = _mirrored(cv2.resize(image[top : top + side, left : left + side], (SIZE, SIZE)), random)
-    return crop, levels(shift=VECTORS @ (VALUES * random.normal(0, 0.1, 3)))
+    crop = _mirrored(cv2.resize(image[top : top + side, left : left + side], (SIZE, SIZE)), random, traits)
+    return crop, levels(shift=VECTORS @ (VALUES * random.normal(0, 0.1, 3)), traits=traits)
 
 
-def code_2016(image: np.ndarray, random: np.random.RandomState) -> Augmented:
+def code_2016(image: np.ndarray, random: np.random.RandomState, traits: Traits = IMAGENET) -> Augmented:
     """The authors' code of 2016: aspect ratio ±25 %, crops of 196 to 480 pixels, contrast ±20 %, illumination ±10.
 
     A crop shrinks by at most 480/224 = 2.14, together with the change of the aspect ratio by 2.5.
@@ -66,26 +81,28 @@ def code_2016(image: np.ndarray, random: np.random.RandomState) -> Augmented:
     side = random.randint(196, 481)
     crop = stretched_crop(image, 1, random.uniform(0.75, 1.25), side, random)
     crop = cv2.resize(crop, (SIZE, SIZE), interpolation=interpolation(side))
-    return _mirrored(crop, random), levels(gain=random.uniform(0.8, 1.2), shift=random.uniform(-10, 10))
+    return _mirrored(crop, random, traits), levels(
+        gain=random.uniform(0.8, 1.2), shift=random.uniform(-10, 10), traits=traits
+    )
 
 
-def code_2018(image: np.ndarray, random: np.random.RandomState) -> Augmented:
+def code_2018(image: np.ndarray, random: np.random.RandomState, traits: Traits = IMAGENET) -> Augmented:
     """Their code of 2018: scale 0.533 to 1, aspect ratio ±25 %, hue ±36, lightness and saturation ±50 (OpenCV's HLS).
 
     An image shrinks by at most 1/0.533 = 1.88, together with the change of the aspect ratio by 2.19.
     """
     crop = stretched_crop(image, random.uniform(0.533, 1), random.uniform(0.75, 1.25), SIZE, random)
     hue, lightness, saturation = (int(random.uniform(-most, most)) for most in (36, 50, 50))
-    return _mirrored(shift_colors(crop, hue, lightness, saturation), random), levels()
+    return _mirrored(shift_colors(crop, hue, lightness, saturation), random, traits), levels(traits=traits)
 
 
-def center(image: np.ndarray, _: np.random.RandomState) -> Augmented:
+def center(image: np.ndarray, _: np.random.RandomState, traits: Traits = IMAGENET) -> Augmented:
     """The middle 224×224, for evaluation; where a side is odd, the corner is rounded down."""
     top, left = ((length - SIZE) // 2 for length in image.shape[:2])
-    return image[top : top + SIZE, left : left + SIZE], levels()
+    return image[top : top + SIZE, left : left + SIZE], levels(traits=traits)
 
 
-AUGMENTATIONS: dict[str, Callable[[np.ndarray, np.random.RandomState], Augmented]] = {
+AUGMENTATIONS: dict[str, Callable[..., Augmented]] = {
     'paper': paper,
     'code-2016': code_2016,
     'code-2018': code_2018,
@@ -138,11 +155,11 @@ def shift_colors(image: np.ndarray, hue: int, lightness: int, saturation: int) -
     return cv2.cvtColor(image, cv2.COLOR_HLS2BGR)
 
 
-def levels(gain: float = 1, shift: float | np.ndarray = 0) -> np.ndarray:
+def levels(gain: float = 1, shift: float | np.ndarray = 0, traits: Traits = IMAGENET) -> np.ndarray:
     """(3, 256) float32: what the levels of R, G, B become: less the mean, times gain, plus shift, over the std."""
-    changed = (LEVELS - np.array(MEAN)[:, None]) * gain + np.reshape(shift, (-1, 1))
-    return (changed / np.array(STD)[:, None]).astype(np.float32)
+    changed = (LEVELS - np.array(traits.mean)[:, None]) * gain + np.reshape(shift, (-1, 1))
+    return (changed / np.array(traits.std)[:, None]).astype(np.float32)
 
 
-def _mirrored(image: np.ndarray, random: np.random.RandomState) -> np.ndarray:
-    return cv2.flip(image, 1) if random.randint(2) else image
+def _mirrored(image: np.ndarray, random: np.random.RandomState, traits: Traits) -> np.ndarray:
+    return cv2.flip(image, 1) if random.randint(2) and traits.mirror else image

@@ -12,6 +12,7 @@ with its own seeds an image's random numbers follow from the place in a batch. I
 import collections
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+import functools
 import threading
 
 import cv2
@@ -21,7 +22,7 @@ from common.errors import UserError
 from common.mxnet import share_of_cores
 from common.sharding import Shard
 from data import recordio
-from data.augmentation import AUGMENTATIONS, MEAN, SIZE, STD, Augmented, center
+from data.augmentation import AUGMENTATIONS, IMAGENET, SIZE, Augmented, Traits, center
 from data.batches import Normalization
 
 IMAGE_SHAPE = (3, SIZE, SIZE)
@@ -123,6 +124,7 @@ class TrainRecords:
         seed: of order and augmentation.
         shard: the devices whose share of each batch is wanted.
         augmentation: a name of AUGMENTATIONS.
+        traits: of the images.
 
     Raises:
         UserError: the batches do not come out even.
@@ -136,9 +138,10 @@ class TrainRecords:
         seed: int,
         shard: Shard = Shard(),  # noqa: B008
         augmentation: str = 'paper',
+        traits: Traits = IMAGENET,
     ):
         self.seed, self.shard, self.batch_size = seed, shard, batch_size
-        self.augment = AUGMENTATIONS[augmentation]
+        self.augment = functools.partial(AUGMENTATIONS[augmentation], traits=traits)
         if batch_size % shard.total:
             raise UserError(
                 f'--batch-size {batch_size} cannot be split evenly over {shard.total} devices: choose a multiple'
@@ -170,29 +173,36 @@ class TrainRecords:
             yield [(data[device], labels[device]) for device in devices], self.batch_size
 
 
-def evaluation_batches(prefix: str, about: dict, batch_size: int) -> Iterator[Batch]:
+def evaluation_batches(prefix: str, about: dict, batch_size: int, traits: Traits = IMAGENET) -> Iterator[Batch]:
     """Yield (data (b, 3, 224, 224) float32, labels (b,)), the center crops of a split's images, each once, in order.
 
     The memory of `data` is used again for later batches.
     """
     reader = Reader(prefix, about)
     plan = (reader.ids[first : first + batch_size].tolist() for first in range(0, len(reader.ids), batch_size))
-    return reader.batches(plan, center)
+    return reader.batches(plan, functools.partial(center, traits=traits))
 
 
 class ImageRecords:
     """ImageNet, or what is prepared like it: RecordIO files {split: prefix} and {split: their side file's dict}."""
 
-    name, image_shape, test_split, has_top5, test_batch = 'imagenet', IMAGE_SHAPE, 'val', True, 32
+    image_shape, test_split, test_batch = IMAGE_SHAPE, 'val', 32
 
-    def __init__(self, prefixes: dict[str, str], about: dict[str, dict]):
-        self.prefixes, self.about = prefixes, about
+    def __init__(
+        self,
+        prefixes: dict[str, str],
+        about: dict[str, dict],
+        name: str = 'imagenet',
+        traits: Traits = IMAGENET,
+        has_top5: bool = True,
+    ):
+        self.prefixes, self.about, self.name, self.traits, self.has_top5 = prefixes, about, name, traits, has_top5
         self.classes = tuple(next(iter(about.values()))['classes'])
 
     @property
     def normalization(self) -> Normalization:
         """From pixels to what the networks are given, and back."""
-        return Normalization(MEAN, STD)
+        return Normalization(self.traits.mean, self.traits.std)
 
     def train_batches(
         self,
@@ -202,8 +212,10 @@ class ImageRecords:
         augmentation: str = 'paper',
     ) -> TrainRecords:
         """The training split's batches for the devices in `shard`."""
-        return TrainRecords(self.prefixes['train'], self.about['train'], batch_size, seed, shard, augmentation)
+        return TrainRecords(
+            self.prefixes['train'], self.about['train'], batch_size, seed, shard, augmentation, self.traits
+        )
 
     def evaluation_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
         """Yield (data, labels) over a split's center crops, every image once."""
-        return evaluation_batches(self.prefixes[split], self.about[split], batch_size)
+        return evaluation_batches(self.prefixes[split], self.about[split], batch_size, self.traits)

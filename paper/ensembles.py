@@ -38,10 +38,10 @@ def check(runs: Mapping[str, tuple]) -> None:
             raise UserError(f'{run_dir} is an ensemble itself: name runs with one output')
 
 
-def test_images(config: dict) -> str:
-    """The SHA-256 of the images that a run was tested on."""
-    dataset = config['dataset']
-    return dataset['splits'][dataset.get('tested_on', 'test')]['content_sha256']
+def test_images(config: dict) -> str | None:
+    """The SHA-256 of the images that a run was tested on; None where it says nothing of its data set."""
+    dataset = config.get('dataset')
+    return dataset and dataset['splits'][dataset.get('tested_on', 'test')]['content_sha256']
 
 
 def member_names(configs: dict[str, dict]) -> list[str]:

@@ -8,6 +8,7 @@ compare.py, plot.py, reproduce.py and the report read the logs through this modu
 
 from collections.abc import Callable, Sequence
 import functools
+import glob
 import json
 import os
 import re
@@ -49,6 +50,16 @@ def check(log_dir: str) -> None:
     """Raise UserError where there is no such folder."""
     if not os.path.isdir(log_dir):
         raise UserError(f'--log-dir {log_dir}: there is no such folder')
+
+
+def own_images(log_dir: str) -> list[str]:
+    """The names of the user's own data sets that have runs in a log directory."""
+    names = []
+    for name in sorted(os.listdir(log_dir)):
+        found = glob.glob(os.path.join(glob.escape(os.path.join(log_dir, name)), '*', '*', 'config.json'))
+        if found and 'size' in read_config(os.path.dirname(found[0]))['options']:
+            names.append(name)
+    return names
 
 
 def defaults_of(experiment: Experiment) -> dict:

@@ -108,6 +108,9 @@ class Trainer:
                 'name': dataset.name,
                 'splits': _without_long_lists(dataset.about),
                 'tested_on': dataset.test_split,
+                'classes': dataset.classes,
+                'mean': dataset.traits.mean,
+                'std': dataset.traits.std,
             },
         }
         self._check_images(config)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from common.cli import Parser, fraction, positive_float, positive_int, seed
 from common.errors import UserError
+from data import own_images
 from distributed.collectives import KINDS
 from symbols.ensemble import components_label
 from symbols.layers import DTYPES
@@ -59,6 +60,19 @@ OPTIONS = {option.name: option for option in (
     Option('depth', 'network', KEYWORDS['depth'], in_tables=CELL),
     Option('widen', 'network', KEYWORDS['widen'], in_tables=CELL, special=True),
     Option('dataset', 'data', dict(help='what to train on'), in_tables=CELL, special=True),
+    Option('size', 'data', dict(
+        type=int, choices=own_images.SIZES, default=32,
+        help='of the images: 32 for the networks of CIFAR and SVHN, 224 for those of ImageNet'),
+        label='size', in_tables=CELL, special=True),
+    Option('val_fraction', 'data', dict(
+        type=fraction, metavar='SHARE',
+        help='share of the training images of each class to test on, where the folder has no validation images'),
+        label='val', in_tables=NOTE, special=True),
+    Option('split_seed', 'data', dict(type=seed, default=0, help='seed of the draw of --val-fraction'),
+           label='splitseed', in_tables=NOTE, special=True),
+    Option('no_flip', 'data', dict(
+        action='store_true', help='mirror no image: for letters, digits, signs and the like'),
+        label='noflip', show=lambda _: '', in_tables=NOTE, special=True),
     Option('path', 'network', KEYWORDS['path'], label='path', in_tables=CELL, special=True),
     Option('components', 'network', KEYWORDS['components'], label='components', show=components_label, in_tables=CELL,
            special=True),
@@ -80,7 +94,7 @@ OPTIONS = {option.name: option for option in (
         label='', in_tables=NOTE, special=True),
     Option('data_dir', 'data', {}, resumable=True),
     Option('no_verify', 'data', dict(action='store_true', help='use files that are not the official ones'),
-           resumable=True),
+           resumable=True, special=True),
     Option('batch_size', 'training', dict(
         type=positive_int, default=64, help='images a step, over all devices of all workers'),
         label='batch', in_tables=NOTE),

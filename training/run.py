@@ -1,6 +1,7 @@
 """A run of a training script: its options, devices and workers, and what its directory holds already."""
 
 import argparse
+from collections.abc import Callable
 import os
 import platform
 import shlex
@@ -53,15 +54,19 @@ class Run(NamedTuple):
         return 0 if outcome['status'] == 'finished' else 1
 
 
-def open_run(parser: Parser) -> Run:
+def open_run(parser: Parser, complete: Callable[[argparse.Namespace], None] = lambda args: None) -> Run:
     """Read the command line, join the job, and look what the run directory holds. Changes nothing on the disk.
 
     With --no-verify a finished run is not recognized here: its images may have changed, and have to be read first.
+
+    Args:
+        complete: gives values to options that follow from others.
 
     Raises:
         UserError: an option is wrong, or the directory holds another run.
     """
     args = parser.parse_args()
+    complete(args)
     options.check(args)
     contexts = devices.contexts(args.gpus, args.cpus)
     directory = options.run_directory(vars(args), vars(parser.parse_args([])))

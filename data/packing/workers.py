@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from common.errors import UserError
-from common.files import file_digest, printable
+from common.files import file_digest
 from common.mxnet import mx, physical_cores
+from common.output import printable
 from data import recordio
 from data.packing.convert import Form, Original, decode, encode
 from data.packing.journal import no_room

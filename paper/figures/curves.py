@@ -49,7 +49,8 @@ def _read(run_dir):
 def _title(run_dir):
     """Network, data set, and options off the default: `DFN-MR 14 on cifar10 (epochs8)`."""
     options = read_config(run_dir)['options']
-    networks = imagenet if options['dataset'] == 'imagenet' else symbols
+    large = options['dataset'] == 'imagenet' or options.get('size') == imagenet.IMAGE_SHAPE[-1]
+    networks = imagenet if large else symbols
     title = networks.title(options['net'], options['depth'])
     if options.get('widen', 1) > 1:
         title += f', {options["widen"]}× wide'

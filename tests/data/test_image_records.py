@@ -159,7 +159,7 @@ def test_a_data_set_has_batches_with_the_augmentation_that_is_asked_for(tmp_path
     monkeypatch.setitem(
         image_records.AUGMENTATIONS,
         augmentation,
-        lambda image, random: asked.append(image.shape) or augment(image, random),
+        lambda image, *more, **traits: asked.append(image.shape) or augment(image, *more, **traits),
     )
     about = {'records': 8, 'labels': [1] * 8, 'classes': ['a', 'b'], 'shorter_side': 480}
     dataset = ImageRecords({'train': path, 'val': path}, {'train': about, 'val': about})

@@ -6,6 +6,7 @@ from unittest import mock
 import numpy as np
 
 from common.mxnet import mx
+from data.augmentation import Traits
 import symbols
 from training import options
 from training.loop import Trainer
@@ -33,6 +34,7 @@ class Noise:
     """
 
     name, test_split, test_batch, image_shape = 'noise', 'test', 4, IMAGE_SHAPE
+    classes, traits = tuple('0123456789'), Traits((0.0,) * 3, (1.0,) * 3)
 
     def __init__(self, before=lambda epoch, step: None, has_top5=False, content='0' * 64):
         random = np.random.RandomState(0)
@@ -72,7 +74,7 @@ class Noise:
 
 def parser():
     """The command line of a script that trains on noise."""
-    return options.parser('Train on noise.', symbols.OPTIONS, RECIPE)
+    return options.parser('Train on noise.', (*symbols.OPTIONS, 'no_verify'), RECIPE)
 
 
 def open_noise(log_dir, *words):

@@ -14,14 +14,16 @@ import symbols
 from tests.conftest import ROOT
 import train_cifar
 import train_imagenet
+import train_images
 import train_svhn
 from training import devices, options
 from training.options import CELL, NOTE, OPTIONS
 
 SCRIPTS = {
-    train_cifar: {*symbols.OPTIONS, 'dataset', 'pad_value'},
-    train_svhn: {*symbols.OPTIONS, 'split'},
-    train_imagenet: {'augmentation'},
+    train_cifar: {*symbols.OPTIONS, 'dataset', 'pad_value', 'no_verify'},
+    train_svhn: {*symbols.OPTIONS, 'split', 'no_verify'},
+    train_imagenet: {'augmentation', 'no_verify'},
+    train_images: {*symbols.OPTIONS, *train_images.OPTIONS},
 }
 COMMITTED = glob.glob(os.path.join(ROOT, 'logs', '**', 'config.json'), recursive=True)
 

@@ -1,0 +1,182 @@
+"""The user's own images: what becomes of folders, which images are held out, what is noticed, and mistakes."""
+
+import io
+import os
+import shutil
+
+import numpy as np
+from PIL import Image
+import pytest
+
+from common.errors import UserError
+import data
+from data.augmentation import Traits
+from data.own_images import Layout, prepare
+from tests.data.small_folders import CLASSES, SHOWN, picture, write_folders
+from tests.data.small_imagenet import records, write
+
+SMALL = Layout(32)
+PAIR = {'cat': '.png', 'dog': '.png'}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return str(tmp_path / 'pets')
+
+
+def make(folder, layout=SMALL, **options):
+    return prepare(folder, layout, **{'processes': 0, **options})
+
+
+def fails(folder, expected, layout=SMALL, **options):
+    """prepare() says what is wrong in a line, and leaves nothing."""
+    with pytest.raises(UserError) as error:
+        make(folder, layout, **options)
+    assert expected in str(error.value) and '\n' not in str(error.value)
+    assert not [name for name in os.listdir(folder) if name.startswith('images')]
+
+
+def test_every_image_has_its_class_and_its_pixels(folder, random):
+    """Against Pillow: an image of shorter side 32 is cut, not resized."""
+    written = write_folders(folder, random, side=(41, 32))
+    about = make(folder)
+    names = sorted(CLASSES, key=lambda name: name.encode(errors='surrogatepass'))
+    assert about['train']['classes'] == about['val']['classes'] == SHOWN
+    for split, count in (('train', 20), ('val', 8)):
+        found = records(os.path.join(folder, f'images32-{split}'))
+        expected = sorted(written[split], key=os.fsencode)
+        if split == 'train':
+            expected = [expected[i] for i in np.random.RandomState(2016).permutation(20)]
+        assert len(found) == count == about[split]['records']
+        for (_, label, image), path in zip(found, expected):
+            assert names[int(label)] == os.path.dirname(path)
+            original = Image.open(io.BytesIO(written[split][path])).convert('RGB')
+            np.testing.assert_array_equal(image, np.array(original)[:, 4:36])
+    pixels = np.stack([image for _, _, image in records(os.path.join(folder, 'images32-train'))]).reshape(-1, 3)
+    np.testing.assert_allclose(about['train']['mean'], pixels.mean(axis=0, dtype=float), atol=6e-4)
+    np.testing.assert_allclose(about['train']['std'], pixels.std(axis=0, dtype=float), atol=6e-4)
+
+
+def test_large_images_are_stored_as_imagenets(folder, random):
+    write_folders(folder, random, 2, 1, PAIR, side=(300, 260))
+    about = make(folder, Layout(224))
+    assert [(about[split]['shorter_side'], about[split]['coding']) for split in about] == [
+        (480, 'jpeg95'),
+        (256, 'png'),
+    ]
+    ((_, _, image), _) = records(os.path.join(folder, 'images224-val'))
+    with open(os.path.join(folder, 'val', 'cat', '0.png'), 'rb') as file:
+        expected = Image.open(io.BytesIO(file.read())).resize((295, 256), Image.BILINEAR)
+    np.testing.assert_array_equal(image, np.array(expected))
+
+    dataset = data.load_images('pets', folder, Layout(224), mirror=False)
+    assert dataset.classes == ('cat', 'dog') and not dataset.has_top5 and dataset.name == 'pets'
+    ((crops, labels),) = dataset.evaluation_batches('val', 5)
+    normalized = (np.array(expected)[16:240, 35:259] - np.array(about['train']['mean'])) / about['train']['std']
+    np.testing.assert_allclose(crops[0], normalized.transpose(2, 0, 1), atol=1e-5)
+    assert labels.tolist() == [0, 1]
+
+
+def test_what_has_changed_is_made_again_and_nothing_else(folder, random, capsys):
+    write_folders(folder, random, classes=PAIR)
+    first = make(folder)
+    shutil.copytree(folder, folder + '-copy')
+    shutil.rmtree(os.path.join(folder + '-copy', 'train'))
+    shutil.rmtree(os.path.join(folder + '-copy', 'val'))
+    assert make(folder) == first == make(folder + '-copy')  # the source may be gone
+    assert 'changed' not in capsys.readouterr().out
+
+    write(os.path.join(folder, 'val', 'dog', 'new.png'), picture(random))
+    second = make(folder)
+    assert second['train'] == first['train'] and second['val']['records'] == 5
+    assert 'the images have changed: making' in capsys.readouterr().out
+
+    write(os.path.join(folder, 'train', 'dog', '0.png'), picture(random, side=(50, 50)))
+    assert make(folder)['train']['content_sha256'] != first['train']['content_sha256']
+
+
+def test_a_share_of_every_class_is_held_out(folder, random):
+    written = write_folders(folder, random, 10, 0, PAIR)
+    write(os.path.join(folder, 'train', 'dog', 'more.png'), picture(random))
+    about = make(folder, Layout(32, 0.3))
+    assert about['train']['labels'] == [7, 8] and about['val']['labels'] == [3, 3]
+    trained, tested = (
+        {image.tobytes() for _, _, image in records(os.path.join(folder, f'images32-val0.3-split0-{split}'))}
+        for split in ('train', 'val')
+    )
+    assert len(trained) == 15 and len(tested) == 6 and not trained & tested and len(written['train']) == 20
+    again = make(folder, Layout(32, 0.3))
+    other = make(folder, Layout(32, 0.3, split_seed=1))
+    assert again == about and other['val']['content_sha256'] != about['val']['content_sha256']
+
+
+def test_images_that_cannot_be_decoded_are_left_out_and_named(folder, random, capsys):
+    write_folders(folder, random, classes=PAIR)
+    write(os.path.join(folder, 'train', 'cat', '1.png'), b'no image')
+    os.symlink('nowhere', os.path.join(folder, 'train', 'dog', os.fsdecode(b'\xff.jpg')))
+    about = make(folder)
+    assert about['train']['labels'] == [4, 5]
+    assert sorted(about['train']['undecodable']) == ['cat/1.png', 'dog/\\udcff.jpg']
+    assert 'images32-train: 2 images cannot be decoded and are left out' in capsys.readouterr().out
+
+
+def test_a_network_is_evaluated_on_other_folders_by_its_own_classes_and_normalization(folder, random):
+    write_folders(folder, random, 0, 3, {'dog': '.png'})
+    traits = Traits((1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
+    dataset = data.load_images('pets', folder, SMALL, splits=['val'], classes=['ape', 'cat', 'dog'], traits=traits)
+    ((images, labels),) = dataset.evaluation_batches('val', 9)
+    pixels = dataset.splits['val'][0]
+    np.testing.assert_allclose(images[:, 1], (pixels[:, 1] - 2.0) / 5, rtol=1e-6)
+    assert labels.tolist() == [2, 2, 2] and dataset.test_split == 'val'
+
+
+def remove(*path):
+    return lambda folder, random: shutil.rmtree(os.path.join(folder, *path))
+
+
+def move_up(folder, random):
+    """Images that are in no folder."""
+    os.rename(os.path.join(folder, 'train', 'cat'), os.path.join(folder, 'all'))
+    remove('train')(folder, random)
+    os.rename(os.path.join(folder, 'all'), os.path.join(folder, 'train'))
+
+
+def empty(*path):
+    def change(folder, random):
+        remove(*path)(folder, random)
+        write(os.path.join(folder, *path, 'notes.txt'), b'')
+        write(os.path.join(folder, *path, '.hidden.png'), b'')
+
+    return change
+
+
+@pytest.mark.parametrize(
+    'change, layout, expected',
+    [
+        (remove('train'), SMALL, 'has neither train/<class>/* nor train.rec'),
+        (remove('val'), SMALL, 'a share of the training images with --val-fraction'),
+        (remove('train', 'dog'), SMALL, 'has one class, cat'),
+        (empty('train', 'dog'), SMALL, 'train/dog has no image (JPEG, PNG, WebP or BMP)'),
+        (move_up, SMALL, 'train has no folders: put the images of each class into a folder of its own'),
+        (
+            lambda folder, random: os.rename(os.path.join(folder, 'val', 'dog'), os.path.join(folder, 'val', 'wolf')),
+            SMALL,
+            'have wolf, which the training images do not have',
+        ),
+        (lambda folder, random: None, Layout(32, 0.2), 'has validation images, in val: leave out --val-fraction'),
+        (remove('val'), Layout(32, 0.95), 'has 5 images of cat, of which --val-fraction 0.95 leaves none to train on'),
+    ],
+)
+def test_a_mistake_is_one_error_and_leaves_nothing(folder, random, change, layout, expected):
+    write_folders(folder, random, classes=PAIR)
+    change(folder, random)
+    fails(folder, expected, layout)
+
+
+def test_a_class_none_of_whose_images_can_be_decoded_is_an_error(folder, random):
+    write_folders(folder, random, 2, 1, PAIR)
+    for i in range(2):
+        write(os.path.join(folder, 'train', 'dog', f'{i}.png'), b'')
+    for _ in range(2):
+        with pytest.raises(UserError, match='none of the training images of dog can be decoded'):
+            make(folder)
