@@ -5,6 +5,7 @@
 # make bench         speed and memory beside PyTorch and GluonCV, under 40 minutes; `make bench GPUS=0` on a GPU
 # make test-slow     the tests that take longer
 # make test-pythons  start-up, a training step and an evaluation under every Python from 3.10 to 3.13 that is found
+# make extras        what `export.py` needs beside the environment: onnx, onnxruntime, safetensors and PyTorch
 # make lint          ruff (rules and format) and mypy; `make format` applies what ruff can mend
 # make lock          compile requirements/*.in into the pinned, hashed sets; `make lock UPGRADE=1` takes newer versions
 
@@ -20,7 +21,7 @@ SET = $(if $(GPU)$(wildcard $(VENV)/requirements.txt),requirements.txt,requireme
 # The stamp has the set's name, so that another set makes the environment anew.
 STAMP = $(VENV)/$(notdir $(SET))
 
-.PHONY: bench clean demo format lint lock report test test-slow test-pythons .venv
+.PHONY: bench clean demo extras format lint lock report test test-slow test-pythons .venv
 
 .venv: $(STAMP)
 
@@ -54,7 +55,7 @@ test-slow: .venv
 test-pythons: demo
 	sh tests/pythons.sh logs/$(DEMO)
 
-.venv-bench/bench.txt: requirements/bench.txt
+.venv-bench/bench.txt: requirements/bench.txt requirements/torch.txt
 	rm -rf .venv-bench
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/bench.txt
@@ -62,6 +63,14 @@ test-pythons: demo
 
 bench: .venv .venv-bench/bench.txt
 	$(RUN) -m benchmarks $(if $(GPUS),--gpus $(GPUS))
+
+# PyTorch is not locked; it takes what is there.
+$(VENV)/extras.txt: requirements/interop.txt requirements/torch.txt $(STAMP)
+	$(INSTALL) requirements/interop.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements/torch.txt
+	touch $@
+
+extras: $(VENV)/extras.txt
 
 # The tools of the targets below are installed beside what they check.
 $(VENV)/dev.txt: requirements/dev.txt $(STAMP)
@@ -87,6 +96,7 @@ lock: $(VENV)/dev.txt
 	$(COMPILE) --overrides requirements/overrides.txt --no-emit-package mxnet \
 		requirements/base.in requirements/cpu.in --output-file requirements/base.txt >/dev/null
 	$(COMPILE) --constraints requirements/base.txt requirements/dev.in --output-file requirements/dev.txt >/dev/null
+	$(COMPILE) --constraints requirements/base.txt requirements/interop.in --output-file requirements/interop.txt >/dev/null
 	$(call COMPILE_MXNET,requirements/cpu.in,base.txt) requirements/cpu.txt
 	$(call COMPILE_MXNET,requirements/gpu.in,requirements/base.txt) requirements.txt
 

@@ -7,8 +7,8 @@ from simplejpeg import decode_jpeg
 import torch
 from torch.nn.functional import cross_entropy
 
-from benchmarks import torch_networks
 from benchmarks.remote import mean_seconds, peak_memory, serve
+from interop import names, torch_networks
 
 DTYPES = {'float32': None, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
@@ -36,7 +36,7 @@ class TorchNetwork:
         self.device = torch.device('cpu' if gpus is None else f'cuda:{gpus}')
         torch.backends.cudnn.benchmark = True
         torch.manual_seed(0)
-        self.module = self.put(torch_networks.build(net, depth, imagenet))
+        self.module = self.put(torch_networks.build(net, depth, imagenet=imagenet))
         self.data = self.put(torch.randn((batch, 3, 224, 224) if imagenet else (batch, 3, 32, 32)))
         self.labels = torch.zeros(batch, dtype=torch.long, device=self.device)
         self.dtype = DTYPES[dtype]
@@ -59,7 +59,9 @@ class TorchNetwork:
         with np.load(path) as file:
             arrays = dict(file)
         images, expected = arrays.pop('data'), arrays.pop('probabilities')
-        torch_networks.load_weights(self.module, arrays)
+        weights = {names.to_torch(name): torch.from_numpy(value) for name, value in arrays.items()}
+        assert set(weights) == {name for name, _ in self.module.named_parameters()}, 'different parameters'
+        self.module.load_state_dict(weights, strict=False)  # the running statistics stay
         with torch.no_grad():
             found = self.module.train()(self.put(torch.from_numpy(images))).softmax(1)
         return float(np.abs(found.cpu().numpy() - expected).max())

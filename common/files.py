@@ -86,3 +86,16 @@ def lock(handle: int, path: str, otherwise: str, wait: bool = False) -> None:
 def printable(name: str) -> str:
     """The name of a file; bytes that are not UTF-8 as \\xff."""
     return os.fsencode(name).decode(errors='backslashreplace')
+
+
+@contextlib.contextmanager
+def writing(path: str) -> Iterator[str]:
+    """Yield another path to write a file to; it takes its name at the end, and goes where that fails."""
+    temporary = f'{path}.tmp'
+    try:
+        yield temporary
+        fsync(temporary)
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(temporary)

@@ -117,6 +117,9 @@ OPTIONS = {option.name: option for option in (
         type=positive_float, default=4, metavar='FACTOR',
         help="factor on each image's loss in float16, so that small gradients are not lost"),
         label='scale', before=4, in_tables=NOTE, only_with=('dtype', 'float16')),
+    # No script has it; export.py --to run sets it.
+    Option('framework', 'training', dict(default='mxnet', help='what trained the network'),
+           label='', before='mxnet', in_tables=NOTE, special=True),
     Option('mirror', 'training', dict(
         action='store_true',
         help='less memory on the CPU for networks with branches, a quarter less with 32×32 images: some activations '

@@ -88,6 +88,7 @@ def test_a_config_is_completed_by_the_values_of_its_time():
         'lr': 0.2,
         'dtype': 'float32',
         'loss_scale': 4,
+        'framework': 'mxnet',
         'mirror': False,
         'tensorboard': False,
         'schedule': 'fractions',

@@ -1,0 +1,149 @@
+"""A trained network as a .safetensors file for PyTorch, and such a file as a run.
+
+torch_networks.load reads what `write` writes, and torch_networks.save writes what `to_run` reads. Neither takes PyTorch
+here.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import sys
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from common.errors import UserError
+from common.files import file_digest, fsync, write_atomically, writing
+from common.mxnet import mx
+import data
+from interop import names
+from interop.trained import ARGUMENTS, Trained, check_arrays, image_shape
+from paper import recipes
+import symbols
+from symbols import imagenet
+from symbols.analysis.summary import count_parameters
+from training import checkpoint, options, run_directory
+
+NOT_WEIGHTS = '.num_batches_tracked'  # in PyTorch's state_dict alone
+
+
+def write(trained: Trained, path: str) -> None:
+    """Write weights and running statistics under their names in PyTorch, and the facts as metadata."""
+    arrays = {names.to_torch(name): np.ascontiguousarray(value) for name, value in trained.arrays.items()}
+    with writing(path) as temporary:
+        save_file(arrays, temporary, {'facts': json.dumps(trained.facts)})
+
+
+def read(path: str) -> Trained:
+    """The network of a .safetensors file.
+
+    Raises:
+        UserError: it is damaged, or holds no network of the paper.
+    """
+    try:
+        with safe_open(path, framework='numpy') as file:
+            facts = json.loads((file.metadata() or {}).get('facts', '{}'))
+            there = {name: file.get_tensor(name) for name in file.keys() if not name.endswith(NOT_WEIGHTS)}
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise UserError(f'{path} cannot be read: {error}') from None
+    symbol = _symbol(path, facts)
+    try:
+        arrays = {names.to_mxnet(name): value for name, value in there.items()}
+    except ValueError as error:
+        raise UserError(f'{path}: {error}') from None
+    check_arrays(path, symbol, image_shape(facts), arrays)
+    for name, value in arrays.items():
+        if value.dtype != np.float32 or not np.isfinite(value).all():
+            raise UserError(f'{path}: {name} has to be finite float32: save the weights with `.float()`')
+    statistics = {name: arrays.pop(name) for name in symbol.list_auxiliary_states()}
+    return Trained(symbol, arrays, statistics, facts)
+
+
+def _symbol(path, facts):
+    try:
+        given = {name: facts[name] for name in ARGUMENTS if facts.get(name) is not None}
+        if facts['dataset'] not in data.NAMES:
+            raise UserError(f'there is no data set {facts["dataset"]}: choose one of {", ".join(data.NAMES)}')
+        if not 0 <= _epoch(facts) <= facts['epochs']:
+            raise UserError(f'epoch {_epoch(facts)} of {facts["epochs"]} is none')
+        if given.pop('imagenet'):
+            given.pop('widen', None)
+            return imagenet.get_symbol(**given)
+        return symbols.get_symbol(**given)
+    except UserError as error:
+        raise UserError(f'{path}: {error}') from None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f'{path} does not say what it is ({error}): save it with interop/torch_networks.py, '
+            "save(net, path, dataset='cifar10', epochs=400)"
+        ) from None
+
+
+def _epoch(facts):
+    """The epoch that the weights are from; unless it is known, the last."""
+    return facts.get('epoch', facts['epochs'])
+
+
+def to_run(source: str, target: str) -> None:
+    """Make a run directory, which must not be there yet, of the network in a .safetensors file.
+
+    Its options are the paper's but for what the facts say. Its `framework` is pytorch, by which tables tell it from the
+    paper's runs; `imported` says which file it came from. Its metrics.csv has the facts' `metrics`, if there are any:
+    a dict for each epoch with columns of metrics.csv.
+    """
+    trained, temporary = read(source), f'{os.path.normpath(target)}.tmp'
+    epoch = _epoch(trained.facts)
+    shutil.rmtree(temporary, ignore_errors=True)
+    folder = os.path.join(temporary, checkpoint.folder_name(epoch, 0))
+    try:
+        os.makedirs(folder)
+        trained.symbol.save(os.path.join(folder, 'model-symbol.json'))
+        weights = os.path.join(folder, f'model-{epoch:04}.params')
+        mx.nd.save(
+            weights,
+            {
+                **{f'arg:{name}': mx.nd.array(value) for name, value in trained.parameters.items()},
+                **{f'aux:{name}': mx.nd.array(value) for name, value in trained.statistics.items()},
+            },
+        )
+        fsync(weights)
+        _write_metrics(temporary, trained.facts)
+        write_atomically(
+            os.path.join(temporary, 'config.json'), json.dumps(_config(source, target, trained), indent=1) + '\n'
+        )
+        os.rename(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_metrics(folder, facts):
+    rows = facts.get('metrics')
+    if rows:
+        columns = [*run_directory.COLUMNS, *(name for name in rows[0] if name not in run_directory.COLUMNS)]
+        lines = [','.join(columns)] + [','.join(str(row.get(name, '')) for name in columns) for row in rows]
+        write_atomically(os.path.join(folder, 'metrics.csv'), '\n'.join(lines) + '\n')
+
+
+def _config(source, target, trained):
+    facts = trained.facts
+    recipe = {**{name: options.default(name) for name in options.OPTIONS}, **recipes.of_dataset(facts['dataset'])}
+    own = {name: value for name, value in facts.items() if name in options.OPTIONS}
+    # Which images they were, nobody has recorded.
+    splits = {'train': {'content_sha256': '', 'verified': True}, 'test': {'content_sha256': None, 'verified': True}}
+    rows = facts.get('metrics') or [{}]
+    ended = {'status': 'finished', 'epochs': facts['epochs'], 'test_error': rows[-1].get('test_error'), 'fail': False}
+    return {
+        'command': shlex.join(['python', *sys.argv]),
+        'options': {**recipe, **own, 'framework': 'pytorch'},
+        'environment': {'devices': [f'pytorch({i})' for i in range(facts.get('devices', 1))], 'workers': 1},
+        'outcome': ended if _epoch(facts) == facts['epochs'] else None,
+        'parameters': count_parameters(trained.symbol, image_shape(facts)),
+        'imported': {
+            'file': os.path.basename(source),
+            'sha256': file_digest(source, 'sha256'),
+            'facts': {name: value for name, value in facts.items() if name != 'metrics'},
+        },
+        'dataset': {'name': facts['dataset'], 'splits': splits, 'tested_on': 'test'},
+    }

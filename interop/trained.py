@@ -1,0 +1,87 @@
+"""A trained network of a run, with all that other frameworks have to know of it."""
+
+import os
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from common.errors import UserError
+from common.files import file_digest
+from common.mxnet import mx
+import data
+from data import augmentation
+import symbols
+from symbols import imagenet
+from symbols.analysis.summary import parameter_shapes, statistics_shapes
+from training import checkpoint, run_directory
+
+#: What `symbols.get_symbol` and torch_networks.build are called with.
+ARGUMENTS = ('net', 'depth', 'num_classes', 'widen', 'imagenet', 'bn_momentum', *symbols.ARGUMENTS)
+
+
+class Trained(NamedTuple):
+    """A network, its weights and running statistics {name: float32 array}, and what is known of them.
+
+    facts: {name: value as in JSON}: ARGUMENTS, the data set, its classes, mean and std of R, G, B in 0–255, the epoch,
+        and the SHA-256 of MXNet's file.
+    """
+
+    symbol: mx.sym.Symbol
+    parameters: dict[str, np.ndarray]
+    statistics: dict[str, np.ndarray]
+    facts: dict[str, Any]
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Weights and running statistics together."""
+        return {**self.parameters, **self.statistics}
+
+
+def image_shape(facts: dict) -> tuple[int, int, int]:
+    """(channels, height, width) of a network's images."""
+    return imagenet.IMAGE_SHAPE if facts['imagenet'] else symbols.IMAGE_SHAPE
+
+
+def read(run_dir: str) -> Trained:
+    """The network of a run's newest checkpoint.
+
+    Raises:
+        UserError: there is no run, no checkpoint, or they do not belong together.
+    """
+    config, found = run_directory.read_config(run_dir), checkpoint.find(run_dir)
+    if not found:
+        raise UserError(f'{run_dir} has no checkpoint yet')
+    symbol, *arrays = checkpoint.load_model(found[-1])
+    parameters, statistics = ({name: value.asnumpy() for name, value in part.items()} for part in arrays)
+    own, (epoch, _) = config['options'], checkpoint.position(found[-1])
+    shape = image_shape({'imagenet': own['dataset'] == 'imagenet'})
+    check_arrays(run_dir, symbol, shape, {**parameters, **statistics})
+    facts = {
+        **{name: own[name] for name in ARGUMENTS if own.get(name) is not None},
+        'num_classes': len(parameters['fc_bias']),
+        'widen': own.get('widen', 1),
+        'imagenet': own['dataset'] == 'imagenet',
+        **_data_set(own['dataset']),
+        'epoch': epoch,
+        'epochs': own['epochs'],
+        'weights_sha256': file_digest(os.path.join(found[-1], f'model-{epoch:04}.params'), 'sha256'),
+    }
+    return Trained(symbol, parameters, statistics, facts)
+
+
+def _data_set(name):
+    if name == 'imagenet':
+        return {'dataset': name, 'mean': augmentation.MEAN, 'std': augmentation.STD}
+    source = data.SOURCES[name]
+    return {'dataset': name, 'classes': source.classes, 'mean': source.mean, 'std': source.std}
+
+
+def check_arrays(where: str, symbol: mx.sym.Symbol, shape: tuple, arrays: dict) -> None:
+    """Raise UserError unless these are the symbol's weights and running statistics."""
+    expected = {**parameter_shapes(symbol, shape), **statistics_shapes(symbol, shape)}
+    for name in {**expected, **arrays}:
+        there, wanted = arrays[name].shape if name in arrays else 'missing', expected.get(name, 'not expected')
+        if there != wanted:
+            raise UserError(
+                f'{where}: the weights do not belong to the network: {name} is {there}, the network: {wanted}'
+            )

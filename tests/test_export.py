@@ -1,0 +1,218 @@
+"""export.py as a user calls it."""
+
+import filecmp
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from common.mxnet import mx
+import eval
+import export
+from tests.conftest import in_process, official_folder
+from training import checkpoint, run_directory
+
+RUNS = {
+    name: f'logs/cifar10/{name}/epochs8-seed1'
+    for name in ('dfn-mr-14', 'resnet-26', 'plain-26', 'dfn-il-14', 'dfn-f3-14', 'ensemble-14')
+}
+RUNS['component-14'] = 'logs/cifar10/component-14/pathRLR-epochs8-seed1'
+RUN = RUNS['dfn-mr-14']
+
+
+def needs(*packages):
+    """Skip a test where packages of `make extras` are missing."""
+    for package in packages:
+        pytest.importorskip(package)
+
+
+@pytest.fixture
+def few_images(monkeypatch, tmp_path):
+    """A folder with the first 200 official test images, and a few for training."""
+    source, target = official_folder('cifar-10-batches-bin'), tmp_path / 'data' / 'cifar-10-batches-bin'
+    target.mkdir(parents=True)
+    for name in [f'data_batch_{i}.bin' for i in range(1, 6)] + ['test_batch.bin']:
+        with open(os.path.join(source, name), 'rb') as file:
+            (target / name).write_bytes(file.read(200 * 3073 if name == 'test_batch.bin' else 3073))
+    return tmp_path / 'data'
+
+
+def lines_of_check(out):
+    """(file, equal, of, difference) of each line that --check prints."""
+    found = []
+    for line in out.splitlines():
+        if ': ' in line:
+            path, text = line.split(': ')
+            words = text.replace(',', '').split()
+            found.append((path, int(words[0]), int(words[2]), float(words[-1])))
+    return found
+
+
+def check_all(run, folder, tmp_path, *words):
+    """Export a run in all formats with --check, and assert that all images are predicted alike."""
+    needs('onnx', 'onnxruntime', 'torch', 'safetensors')
+    targets = ['--to', 'onnx', tmp_path / 'a.onnx', '--to', 'torch', tmp_path / 'a.st', '--to', 'gluon', tmp_path / 'a']
+    _, out, _ = in_process(export.main, 'export.py', run, *targets, '--check', '--data-dir', folder, *words, check=0)
+    found = lines_of_check(out)
+    assert [path for path, *_ in found] == [str(tmp_path / name) for name in ('a.onnx', 'a.st', 'a')]
+    for _, equal, images, difference in found:
+        assert equal == images and 0 < difference < 1e-5
+    return found
+
+
+@pytest.mark.parametrize('name', ['dfn-mr-14', 'ensemble-14'])
+def test_all_formats_predict_as_the_run_does(name, few_images, tmp_path):
+    found = check_all(RUNS[name], few_images, tmp_path, '--no-verify', '--with-preprocessing')
+    assert found[0][2] == 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', RUNS)
+def test_all_formats_predict_all_test_images_as_the_run_does(name, tmp_path):
+    official_folder('cifar-10-batches-bin')
+    found = check_all(RUNS[name], os.environ['DFN_DATA'], tmp_path, '--with-preprocessing')
+    assert found[0][2] == 10000
+
+
+@pytest.mark.parametrize('name', ['dfn-mr-14', 'ensemble-14', 'component-14'])
+def test_weights_come_back_from_pytorch_bit_for_bit(name, tmp_path):
+    needs('torch', 'safetensors')
+    from interop import torch_networks
+
+    file, run = tmp_path / 'a.safetensors', tmp_path / 'pytorch-seed1'
+    in_process(export.main, 'export.py', RUNS[name], '--to', 'torch', file, check=0)
+    torch_networks.save(torch_networks.load(file), tmp_path / 'b.safetensors')
+    in_process(export.main, 'export.py', tmp_path / 'b.safetensors', '--to', 'run', run, check=0)
+    symbol, *ours = checkpoint.load_model(f'{RUNS[name]}/checkpoint-0008')
+    again, *theirs = checkpoint.load_model(str(run / 'checkpoint-0008'))
+    for one, other in zip(ours, theirs):
+        assert set(one) == set(other)
+        for array in one:
+            assert one[array].asnumpy().tobytes() == other[array].asnumpy().tobytes(), array
+    assert symbol.list_arguments() == again.list_arguments() and symbol.list_outputs() == again.list_outputs()
+    config = run_directory.read_config(str(run))
+    assert config['options']['framework'] == 'pytorch' and config['imported']['file'] == 'b.safetensors'
+
+
+def test_eval_judges_a_run_from_pytorch(few_images, tmp_path):
+    needs('safetensors')
+    file, run = tmp_path / 'a.safetensors', tmp_path / 'pytorch-seed1'
+    in_process(export.main, 'export.py', RUN, '--to', 'torch', file, check=0)
+    in_process(export.main, 'export.py', file, '--to', 'run', run, check=0)
+    lines = [
+        in_process(eval.main, 'eval.py', one, '--data-dir', few_images, '--no-verify', check=0) for one in (RUN, run)
+    ]
+    ours, theirs = (
+        [line for line in out.splitlines() if 'test error' in line][0].split(': ')[1] for _, out, _ in lines
+    )
+    assert ours == theirs
+
+
+WRONG = [
+    (['nowhere', '--to', 'gluon', 'a'], 'not a run directory'),
+    (['logs/samples/digits/dfn-mr-14/epochs15-seed1', '--to', 'gluon', 'a'], 'no checkpoint'),
+    ([RUN, '--to', 'caffe', 'a'], 'choose one of onnx, torch, gluon, run'),
+    ([RUN, '--to', 'gluon', 'nowhere/a'], 'no folder nowhere'),
+    ([RUN, '--to', 'gluon', 'there'], 'is there already'),
+    ([RUN, '--to', 'gluon', 'a', '--with-preprocessing'], 'for --to onnx'),
+    ([RUN, '--to', 'run', 'a', '--check'], 'stands alone'),
+    ([RUN], 'required: --to'),
+]
+
+
+@pytest.mark.parametrize('words, message', WRONG, ids=[message for _, message in WRONG])
+def test_mistakes(words, message, mistake, tmp_path):
+    (tmp_path / 'there-symbol.json').write_text('')
+    words = [str(tmp_path / word) if word in ('a', 'there') else word for word in words]
+    assert message in mistake(export.main, 'export.py', *words)
+    assert [path.name for path in tmp_path.iterdir()] == ['there-symbol.json']
+
+
+def test_a_missing_package_is_one_line(mistake, monkeypatch, tmp_path):
+    monkeypatch.setattr(export.importlib.util, 'find_spec', lambda name: None)
+    assert 'needs the package onnx: `make extras`' in mistake(
+        export.main, 'export.py', RUN, '--to', 'onnx', tmp_path / 'a'
+    )
+
+
+def test_force_replaces_files_but_no_run(mistake, tmp_path):
+    needs('safetensors')
+    file = tmp_path / 'a.safetensors'
+    file.write_text('old')
+    in_process(export.main, 'export.py', RUN, '--to', 'torch', file, '--force', check=0)
+    in_process(export.main, 'export.py', file, '--to', 'run', tmp_path / 'run', check=0)
+    assert 'is there already' in mistake(export.main, 'export.py', file, '--to', 'run', tmp_path / 'run', '--force')
+
+
+def damaged(kind, path):
+    """A file for --to run that is no network of the paper in a certain way."""
+    from safetensors import safe_open
+    from safetensors.numpy import save_file
+
+    with safe_open(path, framework='numpy') as file:
+        facts = json.loads(file.metadata()['facts'])
+        arrays = {name: file.get_tensor(name) for name in file.keys()}
+    if kind == 'truncated':
+        path.write_bytes(path.read_bytes()[:-1])
+        return
+    if kind == 'a depth too large':
+        facts['depth'] = 20
+    elif kind == 'no facts':
+        facts = {}
+    elif kind == 'facts of another type':
+        facts = {**facts, 'depth': 'fourteen'}
+    elif kind == 'an epoch that is none':
+        facts['epochs'] = -1
+    elif kind == 'an unknown data set':
+        facts['dataset'] = 'mnist'
+    elif kind == 'an unknown name':
+        arrays['head.weight'] = arrays.pop('fc.weight')
+    elif kind == 'half precision':
+        arrays['fc.weight'] = arrays['fc.weight'].astype(np.float16)
+    elif kind == 'nan':
+        arrays['fc.weight'][0, 0] = np.nan
+    save_file(arrays, path, {'facts': json.dumps(facts)})
+
+
+@pytest.mark.parametrize(
+    'kind',
+    [
+        'truncated',
+        'a depth too large',
+        'no facts',
+        'facts of another type',
+        'an epoch that is none',
+        'an unknown data set',
+        'an unknown name',
+        'half precision',
+        'nan',
+    ],
+)
+def test_files_that_are_no_network(kind, mistake, tmp_path):
+    needs('safetensors')
+    file = tmp_path / 'a.safetensors'
+    in_process(export.main, 'export.py', RUN, '--to', 'torch', file, check=0)
+    damaged(kind, file)
+    mistake(export.main, 'export.py', file, '--to', 'run', tmp_path / 'run')
+    assert [path.name for path in tmp_path.iterdir()] == ['a.safetensors']
+
+
+def test_weights_that_do_not_belong_to_the_symbol(mistake, tmp_path):
+    run = tmp_path / 'run'
+    shutil.copytree(RUN, run)
+    file = str(run / 'checkpoint-0008' / 'model-0008.params')
+    arrays = mx.nd.load(file)
+    arrays['arg:fc_weight'] = arrays['arg:fc_weight'][:5]
+    mx.nd.save(file, arrays)
+    assert 'fc_weight' in mistake(export.main, 'export.py', run, '--to', 'gluon', tmp_path / 'a')
+
+
+def test_what_is_written_is_the_same_each_time(tmp_path):
+    needs('onnx', 'safetensors')
+    for number in (1, 2):
+        targets = [word for kind in ('onnx', 'torch') for word in ('--to', kind, tmp_path / f'{number}.{kind}')]
+        in_process(export.main, 'export.py', RUN, *targets, check=0)
+    for kind in ('onnx', 'torch'):
+        assert filecmp.cmp(tmp_path / f'1.{kind}', tmp_path / f'2.{kind}', shallow=False)
