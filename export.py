@@ -113,9 +113,11 @@ def check(args: argparse.Namespace, network: trained.Trained) -> None:
     """Print a line for each file: equal predictions, and the largest difference."""
     from interop import check
 
-    own = network.facts
-    dataset = data.load_for_evaluation(own['dataset'], args.data_dir, verify=not args.no_verify)
-    others: dict[str, Callable] = {target: getattr(check, FORMATS[kind].check)(target, own) for kind, target in args.to}
+    assert network.config, 'it is from a run'
+    dataset = data.load_for_run(network.config, args.data_dir, verify=not args.no_verify)
+    others: dict[str, Callable] = {
+        target: getattr(check, FORMATS[kind].check)(target, network.facts) for kind, target in args.to
+    }
     split = dataset.test_split
     batches = dataset.evaluation_batches(split, dataset.test_batch)
     for target, found in check.compare(network, others, batches, dataset.about[split]['records']).items():

@@ -252,6 +252,8 @@ def load_for_run(
     folder = folder or own['data_dir']
     if 'size' not in own:
         return load_for_evaluation(own['dataset'], folder, split, verify)
+    if not folder:
+        raise UserError(f'the run does not say where {own["dataset"]} is: name the folder with --data-dir')
     if split not in (None, ImageRecords.test_split):
         raise UserError(f'{own["dataset"]} has no images for --split {split}')
     return _load_images_of(config, folder)

@@ -64,7 +64,7 @@ def read(path: str) -> Trained:
 def _symbol(path, facts):
     try:
         given = {name: facts[name] for name in ARGUMENTS if facts.get(name) is not None}
-        if facts['dataset'] not in data.NAMES:
+        if 'size' not in facts and facts['dataset'] not in data.NAMES:
             raise UserError(f'there is no data set {facts["dataset"]}: choose one of {", ".join(data.NAMES)}')
         if not 0 <= _epoch(facts) <= facts['epochs']:
             raise UserError(f'epoch {_epoch(facts)} of {facts["epochs"]} is none')
@@ -128,10 +128,12 @@ def _write_metrics(folder, facts):
 
 def _config(source, target, trained):
     facts = trained.facts
-    recipe = {**{name: options.default(name) for name in options.OPTIONS}, **recipes.of_dataset(facts['dataset'])}
+    common = {name: options.default(name) for name, option in options.OPTIONS.items() if not option.special}
+    recipe = {**common, 'data_dir': None, **recipes.of_dataset(facts['dataset'])}
     own = {name: value for name, value in facts.items() if name in options.OPTIONS}
     # Which images they were, nobody has recorded.
     splits = {'train': {'content_sha256': '', 'verified': True}, 'test': {'content_sha256': None, 'verified': True}}
+    traits = {name: facts[name] for name in ('classes', 'mean', 'std') if name in facts}
     rows = facts.get('metrics') or [{}]
     ended = {'status': 'finished', 'epochs': facts['epochs'], 'test_error': rows[-1].get('test_error'), 'fail': False}
     return {
@@ -145,5 +147,5 @@ def _config(source, target, trained):
             'sha256': file_digest(source, 'sha256'),
             'facts': {name: value for name, value in facts.items() if name != 'metrics'},
         },
-        'dataset': {'name': facts['dataset'], 'splits': splits, 'tested_on': 'test'},
+        'dataset': {'name': facts['dataset'], 'splits': splits, 'tested_on': 'test', **traits},
     }

@@ -15,6 +15,8 @@ from symbols import imagenet
 from symbols.analysis.summary import parameter_shapes, statistics_shapes
 from training import checkpoint, run_directory
 
+#: What says which of the user's own images are for testing.
+OWN_IMAGES = ('size', 'val_fraction', 'split_seed')
 #: What `symbols.get_symbol` and torch_networks.build are called with.
 ARGUMENTS = ('net', 'depth', 'num_classes', 'widen', 'imagenet', 'bn_momentum', *symbols.ARGUMENTS)
 
@@ -24,12 +26,14 @@ class Trained(NamedTuple):
 
     facts: {name: value as in JSON}: ARGUMENTS, the data set, its classes, mean and std of R, G, B in 0–255, the epoch,
         and the SHA-256 of MXNet's file.
+    config: of the run, where it is from one.
     """
 
     symbol: mx.sym.Symbol
     parameters: dict[str, np.ndarray]
     statistics: dict[str, np.ndarray]
     facts: dict[str, Any]
+    config: dict | None = None
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -54,26 +58,29 @@ def read(run_dir: str) -> Trained:
     symbol, *arrays = checkpoint.load_model(found[-1])
     parameters, statistics = ({name: value.asnumpy() for name, value in part.items()} for part in arrays)
     own, (epoch, _) = config['options'], checkpoint.position(found[-1])
-    shape = image_shape({'imagenet': own['dataset'] == 'imagenet'})
+    is_imagenet = own.get('size', own['dataset']) in ('imagenet', imagenet.IMAGE_SHAPE[-1])
+    shape = image_shape({'imagenet': is_imagenet})
     check_arrays(run_dir, symbol, shape, {**parameters, **statistics})
     facts = {
-        **{name: own[name] for name in ARGUMENTS if own.get(name) is not None},
+        **{name: own[name] for name in (*ARGUMENTS, *OWN_IMAGES) if own.get(name) is not None},
         'num_classes': len(parameters['fc_bias']),
         'widen': own.get('widen', 1),
-        'imagenet': own['dataset'] == 'imagenet',
-        **_data_set(own['dataset']),
+        'imagenet': is_imagenet,
+        **_data_set(config),
         'epoch': epoch,
         'epochs': own['epochs'],
         'weights_sha256': file_digest(os.path.join(found[-1], f'model-{epoch:04}.params'), 'sha256'),
     }
-    return Trained(symbol, parameters, statistics, facts)
+    return Trained(symbol, parameters, statistics, facts, config)
 
 
-def _data_set(name):
-    if name == 'imagenet':
-        return {'dataset': name, 'mean': augmentation.MEAN, 'std': augmentation.STD}
-    source = data.SOURCES[name]
-    return {'dataset': name, 'classes': source.classes, 'mean': source.mean, 'std': source.std}
+def _data_set(config):
+    """Name, classes, mean and std; runs of earlier versions say the name alone, and ImageNet's no classes."""
+    name, about = config['options']['dataset'], config.get('dataset', {})
+    if 'mean' not in about:
+        traits = augmentation.IMAGENET if name == 'imagenet' else data.SOURCES[name]
+        about = {'mean': traits.mean, 'std': traits.std, 'classes': getattr(traits, 'classes', None)}
+    return {'dataset': name, **{key: about[key] for key in ('classes', 'mean', 'std') if about[key]}}
 
 
 def check_arrays(where: str, symbol: mx.sym.Symbol, shape: tuple, arrays: dict) -> None:
