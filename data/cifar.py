@@ -6,13 +6,12 @@ CIFAR-100 has the coarse label before the fine one.
 """
 
 import os
-import tarfile
 from typing import NamedTuple
-import zlib
 
 import numpy as np
 
 from common.errors import UserError
+from data.archives import DAMAGES, read_file, read_members
 from data.download import Archive, fetch, refuse, unreadable
 
 BASE = 'https://www.cs.toronto.edu/~kriz/'
@@ -106,29 +105,15 @@ def _unpacked_folder(layout: Layout, folder: str) -> str | None:
 
 
 def _from_folder(layout: Layout, folder: str) -> dict[str, bytes]:
-    contents = {}
-    for name in layout.names:
-        with open(os.path.join(folder, name), 'rb') as file:
-            contents[name] = file.read()
-    return contents
+    return {name: read_file(os.path.join(folder, name)) for name in layout.names}
 
 
 def _from_archive(layout: Layout, path: str) -> dict[str, bytes]:
     try:
-        return _members(layout, path)
-    except (tarfile.TarError, EOFError, zlib.error, KeyError, OSError) as error:
+        contents = read_members(path, [f'{layout.folder}/{name}' for name in layout.names])
+    except DAMAGES as error:
         raise unreadable(path, error) from error
-
-
-def _members(layout: Layout, path: str) -> dict[str, bytes]:
-    contents = {}
-    with tarfile.open(path) as tar:
-        for name in layout.names:
-            member = tar.extractfile(f'{layout.folder}/{name}')
-            if member is None:
-                raise tarfile.ReadError(f'{name} is not a plain file')
-            contents[name] = member.read()
-    return contents
+    return {name: contents[f'{layout.folder}/{name}'] for name in layout.names}
 
 
 def _check_length(layout: Layout, raw: bytes, name: str, where: str) -> bytes:

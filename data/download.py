@@ -10,6 +10,7 @@ import urllib3
 
 from common.errors import UserError
 from common.files import file_digest, sync
+from data.archives import require_file
 
 CHUNK = 1 << 20
 TIMEOUT = 60  # seconds without a byte
@@ -45,12 +46,6 @@ def fetch(archive: Archive, folder: str) -> tuple[str, str | None]:
     return path, found and (
         f'{path} is truncated or altered ({found}): delete it to fetch it again, or use it as it is with --no-verify'
     )
-
-
-def require_file(path: str) -> None:
-    """Raise a UserError for what is there and no file: reading a pipe or a device might never end."""
-    if os.path.lexists(path) and not os.path.isfile(path):
-        raise UserError(f'{path} is not a file, or a link to nowhere: put the right one there, or remove it')
 
 
 def refuse(problem: str | None, verify: bool) -> None:

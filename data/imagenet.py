@@ -20,6 +20,7 @@ import numpy as np
 
 from common.errors import UserError
 from data import recordio
+from data.archives import require_file
 from data.download import refuse
 from data.imagenet_files import DEVKIT, find_images
 from data.packing import CHUNK, Job, pack
@@ -126,6 +127,8 @@ def _sources(folder: str, names: list[str], verify: bool) -> dict[str, str]:
             'put them, or links to them, there'
         )
     for name, source in found.items():
+        if not os.path.isdir(source):
+            require_file(source)
         refuse(_wrong_length(SPLITS[name], source), verify)
     return found
 

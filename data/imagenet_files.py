@@ -4,16 +4,16 @@ A wnid is WordNet's number of a class, such as n01440764.
 """
 
 from collections.abc import Iterator
-import io
 import os
 import re
 import tarfile
 from typing import IO
 
-import numpy as np
 from tqdm import tqdm
 
 from common.errors import UserError
+from data import matlab
+from data.archives import DAMAGES, Headers, read_file, read_members, require_file, require_plain
 from data.packing import Original
 
 DEVKIT = 'ILSVRC2012_devkit_t12'
@@ -22,13 +22,16 @@ WNID = re.compile(r'n\d{8}')
 
 
 def find_images(source: str, by_devkit: bool) -> list[Original]:
-    """The images of a folder or tar file, each with its wnid, in no particular order.
+    """The images of a folder or tar file, each with its wnid, by file name, then by wnid.
 
     Args:
         source: the folder or the tar file.
         by_devkit: whether images that are in no folder by wnid have their classes from the devkit.
     """
-    found = _list_folder(source) if os.path.isdir(source) else _list_tar(source)
+    found = sorted(_list_folder(source) if os.path.isdir(source) else _list_tar(source))
+    for one, next_one in zip(found, found[1:]):
+        if one[:2] == next_one[:2]:
+            raise UserError(f'{source} has {one.name} twice: make it again')
     with_class = [original for original in found if original.wnid]
     if found and not with_class and by_devkit:
         return _with_ground_truth(found, source)
@@ -73,7 +76,7 @@ def _list_tar(path: str) -> list[Original]:
             ) as bar,
         ):
             return list(_members(file, path, 0, '', bar))
-    except tarfile.TarError as error:
+    except DAMAGES as error:
         raise UserError(f'{path} cannot be read ({error}): it is truncated or altered; get it again') from error
 
 
@@ -82,23 +85,31 @@ def _members(file: IO[bytes], path: str, start: int, wnid: str, bar: tqdm) -> It
 
     They are all of the class `wnid`, or where it is '' of the classes that their folders name.
     """
-    with tarfile.open(fileobj=file, mode='r:') as tar:
+    before = -1
+    with tarfile.open(fileobj=Headers(file), mode='r:') as tar:  # type: ignore[call-overload]
         for member in tar:
+            if member.offset <= before:
+                raise tarfile.ReadError(f'no header at byte {before:,}')
+            before = member.offset
             bar.update(start + member.offset - bar.n)
             parent, name = os.path.split(member.name)
             inner, extension = os.path.splitext(name)
             offset = start + member.offset_data
-            if not member.isreg():
+            is_tar = extension == '.tar' and WNID.fullmatch(inner)
+            if member.isdir() or not (is_tar or JPEG_NAME.fullmatch(name)):
                 continue
-            if extension == '.tar' and WNID.fullmatch(inner):
-                inside = tar.extractfile(member)
-                assert inside, 'isreg() said that it is a file'
-                images = list(_members(inside, path, offset, inner, bar))
-                _refuse_empty(images, f'{name} in {path}')
-                yield from images
-            elif JPEG_NAME.fullmatch(name):
+            require_plain(member)
+            if not is_tar:
                 parent = os.path.basename(parent)
                 yield Original(name, wnid or (parent if WNID.fullmatch(parent) else ''), path, offset, member.size)
+                continue
+            if wnid:
+                raise tarfile.ReadError(f'{name} is a tar file in {wnid}.tar')
+            inside = tar.extractfile(member)
+            assert inside, 'it is a plain file'
+            images = list(_members(inside, path, offset, inner, bar))
+            _refuse_empty(images, f'{name} in {path}')
+            yield from images
         _check_end(file, tar.offset)
 
 
@@ -116,7 +127,9 @@ def _with_ground_truth(originals: list[Original], source: str) -> list[Original]
         wnids = _ground_truth(folder)
     except FileNotFoundError as error:
         raise UserError(f'{source} has no labels: put {DEVKIT}.tar.gz of https://image-net.org beside it') from error
-    except Exception as error:  # tarfile, zlib and scipy raise many kinds for a damaged file
+    except UserError:
+        raise
+    except Exception as error:  # tarfile and zlib raise many kinds for a damaged file
         raise UserError(
             f'{DEVKIT} in {folder} cannot be read ({error!r}): it is truncated or altered; get it again'
         ) from error
@@ -125,25 +138,25 @@ def _with_ground_truth(originals: list[Original], source: str) -> list[Original]
             f'{source} has {len(originals):,} images, but the ground truth in {DEVKIT} has '
             f'{len(wnids):,} lines: get both again'
         )
-    return [original._replace(wnid=wnid) for original, wnid in zip(sorted(originals), wnids)]
+    return [original._replace(wnid=wnid) for original, wnid in zip(originals, wnids)]
 
 
 def _ground_truth(folder: str) -> list[str]:
     """The wnids of the validation images, in the order of their file names."""
-    from scipy.io import loadmat  # imported here: it takes half a second
+    meta, numbers = _devkit_files(folder, ['meta.mat', 'ILSVRC2012_validation_ground_truth.txt'])
+    with open(os.memfd_create('meta.mat'), 'w+b') as file:
+        file.write(meta)
+        file.seek(0)
+        wnids = matlab.read_synsets(file)
+    return [wnids[int(line)] for line in numbers.split()]
 
-    synsets = np.atleast_1d(loadmat(io.BytesIO(_devkit_file(folder, 'meta.mat')), squeeze_me=True)['synsets'])
-    wnids = {int(number): str(wnid) for number, wnid in zip(synsets['ILSVRC2012_ID'], synsets['WNID'])}
-    return [wnids[int(line)] for line in _devkit_file(folder, 'ILSVRC2012_validation_ground_truth.txt').split()]
 
-
-def _devkit_file(folder: str, name: str) -> bytes:
-    """The contents of a file of the devkit, unpacked or not."""
-    path = os.path.join(DEVKIT, 'data', name)
-    if os.path.exists(os.path.join(folder, path)):
-        with open(os.path.join(folder, path), 'rb') as file:
-            return file.read()
-    with tarfile.open(os.path.join(folder, DEVKIT + '.tar.gz')) as tar:
-        member = tar.extractfile(path)
-        assert member, f'{path} is not a file'
-        return member.read()
+def _devkit_files(folder: str, names: list[str]) -> list[bytes]:
+    """The contents of files of the devkit, unpacked or not."""
+    paths = [f'{DEVKIT}/data/{name}' for name in names]
+    if os.path.exists(os.path.join(folder, paths[0])):
+        return [read_file(os.path.join(folder, path)) for path in paths]
+    archive = os.path.join(folder, DEVKIT + '.tar.gz')
+    require_file(archive)
+    contents = read_members(archive, paths)
+    return [contents[path] for path in paths]

@@ -11,6 +11,7 @@ import numpy as np
 
 from common.errors import UserError
 from common.files import write_atomically
+from data import matlab
 from data.download import Archive, fetch, refuse, unreadable
 
 BASE = 'http://ufldl.stanford.edu/housenumbers/'
@@ -76,17 +77,15 @@ def _pick(contents: dict[str, Split], indices: dict[str, np.ndarray]) -> Split:
 
 def _load(path: str) -> Split:
     """Images (n, 32, 32, 3) uint8, a view of the file's array, and labels (n,) int, 0 … 9."""
-    import scipy.io  # imported here: it takes half a second
-
     try:
-        contents = scipy.io.loadmat(path, variable_names=['X', 'y'])
-        images, labels = contents['X'].transpose(3, 0, 1, 2), contents['y'].ravel().astype(np.int64)
-        whole = images.shape == (len(labels), 32, 32, 3) and images.dtype == np.uint8 and len(labels) > 0
-    except Exception as error:  # scipy and zlib raise many kinds for a damaged file
+        with open(path, 'rb') as file:
+            images, labels = matlab.read_arrays(file, ['X', 'y']).values()
+    except matlab.Unreadable as error:
         raise unreadable(path, error) from error
-    if not whole or labels.min() < 1 or labels.max() > 10:
+    labels = labels.ravel()
+    whole = images.shape == (32, 32, 3, len(labels)) and images.dtype == np.uint8
+    if not whole or not np.isin(labels, range(1, 11)).all():
         raise UserError(
             f'{path} is not in the format of SVHN: it needs X (32, 32, 3, n) of bytes and y (n, 1) of 1 to 10'
         )
-    labels[labels == 10] = 0
-    return images, labels
+    return images.transpose(3, 0, 1, 2), labels.astype(np.int64) % 10

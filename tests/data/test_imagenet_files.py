@@ -140,3 +140,57 @@ def test_the_devkits_numbers_stand_for_wnids(copy, tmp_path):
     assert sorted((name, wnid) for name, wnid, _ in found(tmp_path / 'val.tar', True)) == [
         (f'{i}.JPEG', wnid) for i, wnid in enumerate(wnids[::-1])
     ]
+
+
+def header(name, **attributes):
+    """A member of a tar file that says what it likes, without content."""
+    member = tarfile.TarInfo(name)
+    for key, value in attributes.items():
+        setattr(member, key, value)
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize(
+    'members, problem',
+    [
+        (header('n00000003/1.JPEG', type=tarfile.LNKTYPE, linkname='n00000003/2.JPEG'), '1.JPEG is not a plain file'),
+        (header('n00000003/1.JPEG', type=tarfile.SYMTYPE, linkname='/etc/passwd'), '1.JPEG is not a plain file'),
+        (header('n00000003/1.JPEG', type=tarfile.FIFOTYPE), '1.JPEG is not a plain file'),
+        (header('n00000003/1.JPEG', type=tarfile.BLKTYPE), '1.JPEG is not a plain file'),
+        (header('n00000003.tar', type=tarfile.SYMTYPE, linkname='x'), 'n00000003.tar is not a plain file'),
+        (header('n00000003/1.JPEG', type=tarfile.GNUTYPE_SPARSE), '1.JPEG is not a plain file'),
+        (header('n00000003/1.JPEG', size=1 << 40), 'unexpected end of data'),
+        (header('n00000003/1.JPEG', size=-(1 << 20)), 'train.tar cannot be read'),
+        (header('x', type=tarfile.GNUTYPE_LONGNAME, size=1 << 40), 'train.tar cannot be read'),
+        (header('x', type=tarfile.XHDTYPE, size=1 << 40), 'train.tar cannot be read'),
+        (header('x', type=tarfile.XHDTYPE, size=-(1 << 40)), 'train.tar cannot be read'),
+        (header('x', type=tarfile.GNUTYPE_LONGNAME) * 3000, 'train.tar cannot be read'),
+        (
+            tar({'n00000003.tar': tar({'n00000003.tar': tar({'1.JPEG': b''})})}),
+            'n00000003.tar is a tar file in n00000003.tar',
+        ),
+        (tar({'n00000003/1.JPEG': b'x'})[:1024] + tar({'./n00000003/1.JPEG': b'y'}), 'has 1.JPEG twice'),
+    ],
+)
+def test_a_member_that_is_odd_is_refused_by_its_name(copy, tmp_path, members, problem):
+    folder = copy.write_tars(tmp_path)
+    write(glob.glob(f'{folder}/*train.tar')[0], members)
+    prepare_fails(folder, problem)
+
+
+def test_members_that_lead_elsewhere_write_nothing(copy, tmp_path):
+    """Their names are those of images all the same."""
+    os.mkdir(str(tmp_path / 'deep'))
+    contents = {f'../../{name.split("_")[0]}/{name}': content for name, content in copy.train.items()}
+    write(str(tmp_path / 'deep' / 'train.tar'), tar(contents))
+    before = sorted(os.walk(str(tmp_path)))
+    assert found(tmp_path / 'deep' / 'train.tar') == expected(copy, 'train')
+    assert sorted(os.walk(str(tmp_path))) == before
+
+
+@pytest.mark.parametrize('name', ['ILSVRC2012_img_train.tar', 'ILSVRC2012_img_val.tar', 'ILSVRC2012_devkit_t12.tar.gz'])
+def test_a_pipe_is_no_archive_and_nobody_waits_for_it(copy, tmp_path, name):
+    folder = copy.write_tars(tmp_path)
+    os.remove(os.path.join(folder, name))
+    os.mkfifo(os.path.join(folder, name))
+    prepare_fails(folder, f'{name} is not a file')

@@ -116,17 +116,6 @@ def test_a_file_that_is_no_svhn_is_one_error(tmp_path, random, damage, expected)
     assert not [name for name in os.listdir(str(tmp_path)) if not name.endswith('.mat')]
 
 
-def test_whatever_scipy_raises_for_a_damaged_file_is_one_error(tmp_path, random, monkeypatch):
-    write_svhn(tmp_path, random, train=20, extra=20, test=20)
-
-    def fail(*_, **__):  # as it does for some damage to a compressed file
-        raise IndexError('index out of range')
-
-    monkeypatch.setattr(scipy.io, 'loadmat', fail)
-    with pytest.raises(UserError, match='train_32x32.mat cannot be read .index out of range'):
-        data.load('svhn', str(tmp_path), verify=False)
-
-
 def test_other_files_need_no_verify_and_missing_ones_are_fetched(tmp_path, random, monkeypatch):
     write_svhn(tmp_path, random, train=20, extra=20, test=20)
     with pytest.raises(UserError, match=r'train_32x32.mat is truncated or altered .* instead of 182,040,794'):

@@ -1,4 +1,4 @@
-"""Servers that never end, encode, ask for a password, answer another question, break off or trickle; disks that are full.
+"""Servers that never end, encode, ask for a password, answer something else, break off or trickle; full disks.
 
 Each is a real server on loopback. Whatever it does, the download ends in the right file or in one line, and no more
 bytes are taken than the archive has.
