@@ -1,15 +1,17 @@
-"""The paper's claims beside our logs.
+"""The paper's claims beside our logs, and a card for each run.
 
     python -m paper claims                          # each claim, what would show it, what was seen, and a verdict
     python -m paper claims --format markdown
+    python -m paper cards                           # writes README.md into every run directory of logs/
 
 paper/claims/__init__.py says how claims are checked, and what the verdicts mean.
 """
 
+from argparse import Namespace
 import textwrap
 
 from common.cli import Parser, run
-from paper import results
+from paper import cards, results
 from paper.claims import HEADS, Claim, ledger, summary
 from paper.claims.verdicts import Finding
 from paper.tables import NOTHING
@@ -45,18 +47,32 @@ FORMATS = {'text': as_text, 'markdown': as_markdown}
 def parser() -> Parser:
     """The command line."""
     parser = Parser(prog='python -m paper', description=__doc__)
-    commands = parser.add_subparsers(dest='command', metavar='claims', required=True)
+    commands = parser.add_subparsers(dest='command', metavar='claims|cards', required=True)
     command = commands.add_parser('claims', help="the paper's claims, and what our logs show of each")
     command.add_argument('--format', choices=list(FORMATS), default='text', help='how they are printed')
     command.add_argument('--log-dir', default='logs', help='folder with the run directories')
+    command.set_defaults(do=print_claims)
+    command = commands.add_parser('cards', help='write README.md into every run directory: what the run is')
+    command.add_argument('--log-dir', default='logs', help='folder with the run directories')
+    command.set_defaults(do=write_cards)
     return parser
 
 
+def print_claims(args: Namespace) -> None:
+    """Print every claim with its verdict."""
+    print(FORMATS[args.format](ledger(args.log_dir)))
+
+
+def write_cards(args: Namespace) -> None:
+    """Write the cards, and print their paths."""
+    print('\n'.join(cards.write(args.log_dir)))
+
+
 def main() -> None:
-    """Print the claims."""
+    """Parse the command line and do what it says."""
     args = parser().parse_args()
     results.check(args.log_dir)
-    print(FORMATS[args.format](ledger(args.log_dir)))
+    args.do(args)
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""The templates of HTML pages, in templates/. They escape whatever comes from a run."""
+"""The templates of pages, in templates/. Those of HTML escape whatever comes from a run."""
 
 import os
 
@@ -6,7 +6,7 @@ import jinja2
 
 ENVIRONMENT = jinja2.Environment(
     loader=jinja2.FileSystemLoader(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'templates')),
-    autoescape=True,
+    autoescape=jinja2.select_autoescape(['html']),
     trim_blocks=True,
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,

@@ -115,20 +115,20 @@ def find(measurement: Measurement, log_dir: str, epochs: int | None = None) -> l
     groups: dict[tuple, list] = {}
     seeds = set()
     for place, config, done, last, best in read(measurement, log_dir, wanted):
-        differences = _differences(config, done, wanted, experiment, epochs or experiment.epochs)
+        how = differences(config, done, experiment, epochs)
         seed = config['options'].get('seed')
-        if (differences, seed) in seeds:
-            differences += (f'seed {seed} once more',)
-        seeds.add((differences, seed))
-        groups.setdefault(differences, []).append((place, last, best))
+        if (how, seed) in seeds:
+            how += (f'seed {seed} once more',)
+        seeds.add((how, seed))
+        groups.setdefault(how, []).append((place, last, best))
     return [
         Found(
             [place for place, _, _ in group],
-            differences,
+            how,
             [last for _, last, _ in group],
             [best for _, _, best in group if best is not None],
         )
-        for differences, group in sorted(groups.items(), key=lambda item: (len(item[0]), item[0]))
+        for how, group in sorted(groups.items(), key=lambda item: (len(item[0]), item[0]))
     ]
 
 
@@ -156,8 +156,13 @@ def _together(measurement, log_dir, wanted):
         yield place, config, config['options']['epochs'], config['outcome']['test_error'], None
 
 
-def _differences(config, done, wanted, experiment, epochs):
-    """What is not as in the paper, as texts."""
+def differences(config: dict, done: int, experiment: Experiment, epochs: int | None = None) -> tuple[str, ...]:
+    """What is not as in the paper of a run that has done some epochs, as texts.
+
+    Args:
+        epochs: of the schedule that counts as the paper's, by default its own.
+    """
+    wanted, epochs = json.loads(json.dumps(options_of(experiment))), epochs or experiment.epochs
     own, ended = config['options'], status(config)
     result = []
     if not ended or (ended == 'finished' and done != own['epochs']):
@@ -179,6 +184,14 @@ def _differences(config, done, wanted, experiment, epochs):
     if not all(split.get('verified') for split in config.get('dataset', {}).get('splits', {}).values()):
         result.append('files that are not the official ones')
     return tuple(result)
+
+
+def title(options: dict) -> str:
+    """The name of a run's network, from its options: DFN-MR 32, 4× wide."""
+    large = options['dataset'] == 'imagenet' or options.get('size') == imagenet.IMAGE_SHAPE[-1]
+    networks = imagenet if large else symbols
+    wide = f', {options["widen"]}× wide' if options.get('widen', 1) > 1 else ''
+    return networks.title(options['net'], options['depth']) + wide
 
 
 def network(experiment: Experiment) -> tuple[Callable, tuple]:

@@ -135,8 +135,17 @@ def write_run(log_dir, words, errors, status='finished', devices=2, script=train
             {
                 'command': f'python {" ".join(map(str, words))}',
                 'options': vars(args),
-                'environment': {'devices': [f'gpu({i})' for i in range(devices)], 'workers': 1},
-                'dataset': {'splits': {'train': {'verified': verified}}},
+                'environment': {
+                    **dict.fromkeys(('python', 'numpy', 'mxnet', 'processor'), '1'),
+                    'threads': 1,
+                    'commit': None,
+                    'devices': [f'gpu({i})' for i in range(devices)],
+                    'workers': 1,
+                },
+                'parameters': 1000,
+                'dataset': {
+                    'splits': {split: {'verified': verified, 'records': 100} for split in ('train', 'test', 'val')}
+                },
                 'outcome': status and {'status': status, 'epochs': args.epochs, 'test_error': errors[-1]},
             },
             file,

@@ -17,7 +17,6 @@ from paper.experiments import CURVES, ERROR, Experiment, Measurement
 from paper.figures import COLORS
 from paper.figures.captions import describe
 import symbols
-from symbols import imagenet
 from training.run_directory import check_columns, group_runs, read_config, read_metrics, without_seed
 
 PANELS = (('train_loss', 'training loss'), ('test_error', 'test error (%)'))
@@ -49,13 +48,8 @@ def _read(run_dir):
 def _title(run_dir):
     """Network, data set, and options off the default: `DFN-MR 14 on cifar10 (epochs8)`."""
     options = read_config(run_dir)['options']
-    large = options['dataset'] == 'imagenet' or options.get('size') == imagenet.IMAGE_SHAPE[-1]
-    networks = imagenet if large else symbols
-    title = networks.title(options['net'], options['depth'])
-    if options.get('widen', 1) > 1:
-        title += f', {options["widen"]}× wide'
     labels = without_seed(os.path.basename(os.path.abspath(run_dir)))
-    return f'{title} on {options["dataset"]}' + (f' ({labels})' if labels else '')
+    return f'{results.title(options)} on {options["dataset"]}' + (f' ({labels})' if labels else '')
 
 
 def draw(groups: list[tuple[str, list[Rows]]]) -> Figure:

@@ -325,9 +325,9 @@ def test_docs_results_has_what_the_command_prints(entries):
 
 def test_the_report_has_a_row_for_each_claim_and_links_to_runs(entries, monkeypatch):
     monkeypatch.setattr(claims, 'ledger', lambda log_dir: entries)
-    monkeypatch.setattr(report, '_table', lambda number, log_dir: '')
-    monkeypatch.setattr(report, '_figure', lambda number, log_dir: '')
-    monkeypatch.setattr(report, '_image', lambda figure, description: '')
+    monkeypatch.setattr(paper, 'TABLES', ())
+    monkeypatch.setattr(report, 'FIGURES', ())
+    monkeypatch.setattr(report, '_drawing', lambda figure, description: report.Drawing('', description))
     monkeypatch.setattr(report.curves, 'draw', lambda groups: None)
     monkeypatch.chdir(ROOT)
     page = report.page('logs')

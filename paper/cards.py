@@ -1,0 +1,98 @@
+"""Model cards: what each run in a log directory is, on a page of its own, README.md in the run directory."""
+
+import os
+
+from common.files import file_digest, write_atomically
+from paper import pages, results
+from paper.experiments import Experiment
+import symbols
+from training import checkpoint
+from training.run_directory import find_runs, read_config, read_metrics, status, without_seed
+
+NAME = 'README.md'
+# The names of the data sets, and what their authors say of their use.
+DATA = {
+    'cifar10': ('CIFAR-10', 'none is stated; its authors ask to be cited (Krizhevsky, 2009)'),
+    'cifar100': ('CIFAR-100', 'none is stated; its authors ask to be cited (Krizhevsky, 2009)'),
+    'svhn': ('SVHN', 'non-commercial use (Netzer et al., 2011)'),
+    'imagenet': ('ImageNet', 'non-commercial research and education (its terms of access)'),
+    'digits': ("scikit-learn's digits", 'CC BY 4.0 (Alpaydin and Kaynak, 1998)'),
+}
+IN_PAPER = ('cifar10', 'cifar100', 'svhn', 'imagenet')
+
+
+def write(log_dir: str) -> list[str]:
+    """Write the card of every run in a log directory; returns the paths.
+
+    Raises:
+        UserError: there is no run, or one is damaged.
+    """
+    paths = []
+    for run_dir in find_runs([log_dir]):
+        paths.append(os.path.join(run_dir, NAME))
+        write_atomically(paths[-1], card(run_dir))
+    return paths
+
+
+def card(run_dir: str) -> str:
+    """The text of a run's card, in Markdown."""
+    config, rows = read_config(run_dir), read_metrics(run_dir)
+    options, splits = config['options'], config['dataset']['splits']
+    name, license_ = DATA.get(options['dataset'], (options['dataset'], "that of the user's own images"))
+    weights = _weights(run_dir)
+    return (
+        pages.render(
+            'card.md',
+            run_dir=run_dir,
+            title=results.title(options),
+            dataset=name,
+            license=license_,
+            seed=options['seed'],
+            parameters=config['parameters'],
+            train_images=splits['train']['records'],
+            test_images=splits[config['dataset'].get('tested_on', 'test')]['records'],
+            verified=all(split['verified'] for split in splits.values()),
+            epochs=options['epochs'],
+            options=options,
+            devices=' '.join(config['environment']['devices']),
+            beside=_beside(config, len(rows)),
+            error=_error(run_dir, config, rows),
+            command=config['command'],
+            environment=config['environment'],
+            weights=weights and os.path.relpath(weights, run_dir),
+            sha256=weights and file_digest(weights, 'sha256'),
+        )
+        + '\n'
+    )
+
+
+def _weights(run_dir):
+    """The path of the newest checkpoint's weights; '' where none were kept."""
+    found = checkpoint.find(run_dir)
+    if not found:
+        return ''
+    epoch, _ = checkpoint.position(found[-1])
+    return os.path.join(found[-1], f'model-{epoch:04}.params')
+
+
+def _beside(config, done):
+    """How the run differs from the paper's."""
+    options = config['options']
+    if options['dataset'] not in IN_PAPER:
+        return 'the paper has no such run'
+    given = tuple((name, str(value)) for name, value in symbols.arguments_of(options).items() if name == 'path')
+    experiment = Experiment(options['dataset'], options['net'], options['depth'], options.get('widen', 1), given)
+    return '; '.join(results.differences(config, done, experiment)) or 'as in the paper'
+
+
+def _error(run_dir, config, rows):
+    """The error after the last epoch, and the mean of the runs that differ in the seed alone."""
+    ended = status(config)
+    if ended != 'finished':
+        last = f'; {rows[-1]["test_error"]:.2f} % so far' if rows else ''
+        return f'{"diverged" if ended else "not finished"} after {len(rows)} epochs{last}'
+    folder = os.path.dirname(os.path.abspath(run_dir))
+    seeds = [run for run in find_runs([folder]) if without_seed(run) == without_seed(os.path.abspath(run_dir))]
+    errors = [config['outcome']['test_error'] for config in map(read_config, seeds) if status(config) == 'finished']
+    of_all = f'; over all seeds {results.text(errors)}' if len(errors) > 1 else ', n = 1'
+    return f'{rows[-1]["test_error"]:.2f} % after the last epoch{of_all}'

@@ -1,0 +1,48 @@
+"""Model cards: what they say of a run, and that the committed ones are up to date."""
+
+import hashlib
+import os
+import re
+
+import pytest
+
+from paper import __main__ as command
+from paper import cards
+from tests.conftest import ROOT, in_process, write_run
+from training.run_directory import find_runs
+
+FEW = ['--net', 'resnet', '--depth', 26, '--epochs', 8]
+
+
+def rows(text):
+    """{name: value} of a card's table."""
+    return dict(re.findall(r'^\| ([^|]+) \| (.+) \|$', text, re.M))
+
+
+@pytest.mark.parametrize('run_dir', [os.path.relpath(path, ROOT) for path in find_runs([os.path.join(ROOT, 'logs')])])
+def test_a_committed_run_has_its_card(run_dir, monkeypatch):
+    """Write them anew with: python -m paper cards."""
+    monkeypatch.chdir(ROOT)
+    with open(os.path.join(run_dir, 'README.md'), encoding='utf-8') as file:
+        text = file.read()
+    assert text == cards.card(run_dir)
+    told = rows(text)
+    if told['weights'] != 'not kept':
+        with open(os.path.join(run_dir, told['weights'].strip('`')), 'rb') as file:
+            assert told['their SHA-256'] == f'`{hashlib.sha256(file.read()).hexdigest()}`'
+
+
+def test_a_card_tells_the_errors_of_all_seeds(tmp_path, monkeypatch):
+    for seed, error in ((1, 6.0), (2, 7.0)):
+        write_run(tmp_path / 'logs', [*FEW, '--seed', seed], [error], devices=1)
+    write_run(tmp_path / 'logs', [*FEW, '--seed', 3], [9.0, 8.0], status=None, devices=1)
+    monkeypatch.chdir(tmp_path)
+    _, out, _ = in_process(command.main, 'paper', 'cards', check=0)
+    told = [rows(open(path, encoding='utf-8').read()) for path in out.split()]
+    assert [card['test error'] for card in told] == [
+        '6.00 % after the last epoch; over all seeds 6.50 ± 0.50 (2)',
+        '7.00 % after the last epoch; over all seeds 6.50 ± 0.50 (2)',
+        'not finished after 2 epochs; 8.00 % so far',
+    ]
+    assert told[0]["beside the paper's"] == '8 of 400 epochs; 1 device instead of 2'
+    assert told[0]['weights'] == 'not kept'
