@@ -273,6 +273,14 @@ def _load_images_of(config: dict, folder: str) -> Dataset | ImageRecords:
     )
 
 
+def classes_of(config: dict) -> Sequence[str] | None:
+    """The names of a run's classes, in the order of the labels; None where its config.json does not know them."""
+    about = config.get('dataset', {})
+    source = SOURCES.get(config['options']['dataset'])
+    of_files = next(iter(about.get('splits', {}).values()), {})
+    return about.get('classes') or (source.classes if source else of_files.get('classes'))
+
+
 def _check(prefixes: dict[str, str]) -> dict[str, dict]:
     """{split: its side file's dict, empty if the files must be made}."""
     return {split: recordio.check(prefix) or {} for split, prefix in prefixes.items()}

@@ -41,8 +41,8 @@ def position(folder: str) -> tuple[int, int]:
 
 
 def find(run_dir: str) -> list[str]:
-    """The paths of a run directory's checkpoints, oldest first."""
-    names = [name for name in os.listdir(run_dir) if NAME.match(name)]
+    """The paths of a run directory's checkpoints, oldest first; none where there is no such directory."""
+    names = [name for name in os.listdir(run_dir) if NAME.match(name)] if os.path.isdir(run_dir) else []
     return sorted((os.path.join(run_dir, name) for name in names), key=position)
 
 
@@ -116,11 +116,15 @@ def _prune(run_dir, rows):
             shutil.rmtree(folder)
 
 
+def params_path(folder: str) -> str:
+    """The file of weights and statistics in a checkpoint's folder."""
+    epoch, _ = position(folder)
+    return os.path.join(folder, f'model-{epoch:04}.params')
+
+
 def load_model(folder: str) -> Model:
     """The network in a checkpoint's folder."""
-    epoch, _ = position(folder)
-    prefix = os.path.join(folder, 'model')
-    return load_files(f'{prefix}-symbol.json', f'{prefix}-{epoch:04}.params')
+    return load_files(os.path.join(folder, 'model-symbol.json'), params_path(folder))
 
 
 def load_files(symbol_path: str, params_path: str) -> Model:
@@ -173,7 +177,7 @@ def restore(folder: str, replicas: Replicas, optimizer: NesterovSGD) -> dict | N
         arrays = arrays_file.load(os.path.join(folder, 'momentum.params'))
         state = {
             'learning_rate': progress['rate'],
-            'buffers': {name: arrays[f'momentum:{name}'] for name in parameters},
+            'buffers': {name: arrays[f'momentum:{name}'] for name in replicas.replicas[0].flat.arrays},
         }
         statistics = [
             {name: arrays[f'aux{device}:{name}'].asnumpy() for name in replicas.replicas[0].statistics}
@@ -182,7 +186,7 @@ def restore(folder: str, replicas: Replicas, optimizer: NesterovSGD) -> dict | N
         for replica in replicas.replicas:
             for name, value in replica.parameters.items():
                 parameters[name].copyto(value)
-    replicas.broadcast([replica.flat for replica in replicas.replicas])
+    replicas.broadcast_parameters()
     replicas.restore_statistics(statistics)
     optimizer.load_state_dict(state)
     return progress

@@ -9,6 +9,7 @@ from distributed.collectives import Collectives
 from symbols.analysis.summary import parameter_shapes, statistics_shapes
 from symbols.fused import fuse
 from training.replicas import Replicas
+from training.transfer import Taken, frozen_form, frozen_names
 
 
 def initial_parameters(shapes: dict[str, tuple], seed: int) -> dict[str, np.ndarray]:
@@ -49,6 +50,8 @@ def initial_replicas(
     dtype: str = 'float32',
     loss_scale: float = 1,
     mirror: bool = False,
+    taken: Taken = Taken(),  # noqa: B008
+    freeze: bool = False,
 ) -> Replicas:
     """Replicas of a network at its initial weights; on the CPU in the form that trains faster.
 
@@ -56,16 +59,21 @@ def initial_replicas(
         network: (dtype, loss_scale) → the symbol as drawn.
         image_shape: (channels, height, width).
         mirror: see symbols/fused.
+        taken: arrays that take the place of initial ones.
+        freeze: whether FC alone learns.
     """
     drawn, trained = network(), network(dtype=dtype, loss_scale=loss_scale)
-    if devices[0].device_type == 'cpu':
+    if freeze:
+        trained = frozen_form(trained)
+    elif devices[0].device_type == 'cpu':
         trained = fuse(trained, mirror)
     return Replicas(
         trained,
         devices,
         image_shape,
-        initial_parameters(parameter_shapes(drawn, image_shape), seed),
-        initial_statistics(statistics_shapes(drawn, image_shape)),
+        {**initial_parameters(parameter_shapes(drawn, image_shape), seed), **taken.parameters},
+        {**initial_statistics(statistics_shapes(drawn, image_shape)), **taken.statistics},
         collectives,
         drawn,
+        frozen_names(drawn, image_shape) if freeze else (),
     )

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from common.errors import UserError
 from symbols.analysis.summary import count_parameters
-from training import checkpoint, run_directory
+from training import checkpoint, run_directory, transfer
 from training.evaluation import Tally, evaluate, member_names
 from training.initializer import initial_replicas
 from training.optimizer import NesterovSGD
@@ -114,9 +114,19 @@ class Trainer:
             },
         }
         self._check_images(config)
+        taken = self._take(config)
         loss_scale = args.loss_scale if args.dtype == 'float16' else 1
         self.replicas = initial_replicas(
-            network, run.contexts, dataset.image_shape, args.seed, self.collectives, args.dtype, loss_scale, args.mirror
+            network,
+            run.contexts,
+            dataset.image_shape,
+            args.seed,
+            self.collectives,
+            args.dtype,
+            loss_scale,
+            args.mirror,
+            taken,
+            args.freeze,
         )
         self.replicas.check_batches(batches.images_per_epoch, args.batch_size)
         self.optimizer = NesterovSGD(self.replicas, args.momentum, args.weight_decay, loss_scale)
@@ -128,6 +138,15 @@ class Trainer:
         own = run_directory.identity(config)['data']
         if self.collectives.broadcast_object(own) != own:
             raise UserError(f'worker {self.collectives.rank} has other images to train on than worker 0')
+
+    def _take(self, config):
+        """What --init-from names, in rank 0, which gives it to the others; a resumed run needs nothing of it."""
+        path = self.run.args.init_from
+        if not path or self.collectives.rank != 0 or checkpoint.find(self.run.directory):
+            return transfer.Taken()
+        taken = transfer.take(path, self.symbol, self.dataset.image_shape, self.dataset.classes)
+        config['init_from'] = taken.described
+        return taken
 
     def fit(self) -> int:
         """Train to the last epoch, or until a signal; returns the exit status."""
@@ -275,6 +294,12 @@ class Trainer:
             f'parameters, {self.batches.images_per_epoch:,} images, {" ".join(map(str, self.run.contexts))}'
             f'{of_each}, into {self.run.directory}'
         )
+
+        init = self.directory.config.get('init_from')
+        if init:
+            anew = f'; {", ".join(init["renewed"])} anew' if init['renewed'] else ''
+            frozen = ', frozen but for FC' if args.freeze else ''
+            self.log.info(f'begun with {init["taken"]} arrays of {init["checkpoint"]}, {args.init_from}{frozen}{anew}')
 
     def _log_epoch(self, row):
         """The lines that MXNet's Module.fit writes, and that its tools/parse_log.py reads."""

@@ -95,6 +95,13 @@ OPTIONS = {option.name: option for option in (
     Option('data_dir', 'data', {}, resumable=True),
     Option('no_verify', 'data', dict(action='store_true', help='use files that are not the official ones'),
            resumable=True, special=True),
+    Option('init_from', 'training', dict(
+        type=os.path.normpath, metavar='RUN',
+        help='begin with the weights of another run, or of one of its checkpoints; FC anew where the classes differ'),
+        label='init', show=lambda path: _source_label(path), in_tables=NOTE),
+    Option('freeze', 'training', dict(
+        action='store_true', help='with --init-from: train FC alone; BatchNorm then works as in evaluation'),
+        label='freeze', show=lambda _: '', before=False, in_tables=NOTE),
     Option('batch_size', 'training', dict(
         type=positive_int, default=64, help='images a step, over all devices of all workers'),
         label='batch', in_tables=NOTE),
@@ -187,6 +194,13 @@ def parser(description: str, special: Collection[str], defaults: dict, **changes
     return parser
 
 
+def _source_label(path: str) -> str:
+    """A run's data set, network and name, and the checkpoint if one is named."""
+    *folders, last = path.split(os.sep)
+    count = 3 if last.startswith('checkpoint-') else 2
+    return '_' + '_'.join([*folders[-count:], last])
+
+
 def check(args: argparse.Namespace) -> None:
     """Raise UserError for options that do not go together, or not with this machine."""
     if args.dtype == 'float16' and args.gpus is None:
@@ -195,6 +209,10 @@ def check(args: argparse.Namespace) -> None:
         raise UserError('--dtype bfloat16 is for a CPU with AVX-512; GPUs have float16')
     if args.dtype == 'bfloat16' and not devices.has_bfloat16():
         raise UserError('--dtype bfloat16 is for a CPU with AVX-512, which this one does not have')
+    if args.freeze and not args.init_from:
+        raise UserError('--freeze trains FC alone: name the weights of all other layers with --init-from')
+    if args.freeze and args.mirror:
+        raise UserError('--mirror saves memory of a backward pass that --freeze does not have: leave it out')
     if args.mirror and args.gpus is not None:
         raise UserError('--mirror is for the CPU: on GPUs BatchNorm would count each batch twice in its statistics')
 

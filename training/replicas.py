@@ -28,18 +28,21 @@ Arrays = dict[str, np.ndarray]  # by the name of the parameter or statistic
 class Replica:
     """The network's arrays on one device, and its executors, one for each number of images.
 
-    In training, `flat` and `flat_gradients` hold parameters and gradients side by side. In evaluation they do not,
-    because MXNet cannot convert the layout of a part of an array.
+    In training, `flat` and `flat_gradients` hold the parameters that learn and their gradients side by side, and
+    `frozen` holds the others. In evaluation they do not, because MXNet cannot convert the layout of a part of an array.
     """
 
-    def __init__(self, symbol, device, image_shape, parameters, statistics, train):
+    def __init__(self, symbol, device, image_shape, parameters, statistics, train, frozen=()):
         self.symbol, self.device, self.image_shape = symbol, device, tuple(image_shape)
         self.statistics = {name: mx.nd.array(value, device) for name, value in statistics.items()}
         self.gradients: dict[str, mx.nd.NDArray] | None = None
         if train:
-            self.flat = Flat({name: value.shape for name, value in parameters.items()}, device)
+            shapes = {name: value.shape for name, value in parameters.items()}
+            self.flat = Flat({name: shape for name, shape in shapes.items() if name not in frozen}, device)
+            self.frozen = Flat({name: shapes[name] for name in frozen}, device)
             self.flat_gradients = self.flat.zeros_like()
-            self.parameters, self.gradients = self.flat.arrays, self.flat_gradients.arrays
+            self.gradients = self.flat_gradients.arrays
+            self.parameters = {**self.flat.arrays, **self.frozen.arrays}
             for name, value in parameters.items():
                 self.parameters[name][:] = value
         else:
@@ -96,6 +99,7 @@ class Replicas:
         statistics: Arrays,
         collectives: Collectives | None = None,
         evaluated: mx.sym.Symbol | None = None,
+        frozen: Sequence[str] = (),
     ):
         """Copy the network to all devices; every copy starts from rank 0's arrays.
 
@@ -106,17 +110,31 @@ class Replicas:
             parameters, statistics: initial values.
             collectives: of the job; by default of this process alone.
             evaluated: the network in the form to evaluate, where it is another one.
+            frozen: the parameters that do not learn.
         """
         self.image_shape, self.collectives = image_shape, collectives or Collectives(num_devices=len(devices))
         self._evaluated = symbol if evaluated is None else evaluated
-        self.replicas = [Replica(symbol, device, image_shape, parameters, statistics, train=True) for device in devices]
+        self.replicas = [
+            Replica(symbol, device, image_shape, parameters, statistics, train=True, frozen=frozen)
+            for device in devices
+        ]
         self._keys = [self.collectives.new_key(bucket.shape) for bucket in self.replicas[0].flat.buckets]
-        self.broadcast([replica.flat for replica in self.replicas])
+        self._frozen_keys = [self.collectives.new_key(bucket.shape) for bucket in self.replicas[0].frozen.buckets]
+        self.broadcast_parameters()
+        self.restore_statistics([statistics] * self.collectives.shard.total)
 
     def broadcast(self, per_device: Sequence[Flat]) -> None:
-        """Make arrays with the parameters' shapes, a Flat for each device, those of rank 0 everywhere."""
+        """Make arrays with the shapes of what learns, a Flat for each device, those of rank 0 everywhere."""
+        self._broadcast(self._keys, per_device)
+
+    def broadcast_parameters(self) -> None:
+        """Make all parameters those of rank 0 everywhere."""
+        self._broadcast(self._keys, [replica.flat for replica in self.replicas])
+        self._broadcast(self._frozen_keys, [replica.frozen for replica in self.replicas])
+
+    def _broadcast(self, keys, per_device):
         if self.collectives.num_workers > 1:
-            for key, *buckets in zip(self._keys, *(flat.buckets for flat in per_device)):
+            for key, *buckets in zip(keys, *(flat.buckets for flat in per_device)):
                 self.collectives.broadcast(key, buckets)
             mx.nd.waitall()
 

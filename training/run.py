@@ -14,7 +14,7 @@ import numpy as np
 from common.cli import Parser
 from common.mxnet import mx
 from distributed.collectives import Collectives
-from training import devices, options, run_directory
+from training import checkpoint, devices, options, run_directory, transfer
 
 
 class Run(NamedTuple):
@@ -80,6 +80,8 @@ def open_run(parser: Parser, complete: Callable[[argparse.Namespace], None] = la
     }
     look = collectives.rank == 0 and not args.no_verify
     outcome = collectives.broadcast_object(run_directory.find_outcome(directory, config) if look else None)
+    if args.init_from and collectives.rank == 0 and not checkpoint.find(directory):
+        transfer.find(args.init_from)  # before the images are read, which takes longer
     return Run(args, contexts, collectives, directory, config, outcome)
 
 

@@ -130,6 +130,8 @@ def identity(config: dict) -> dict:
     same['workers'] = config['environment'].get('workers', 1)
     if 'dataset' in config:
         same['data'] = config['dataset']['splits']['train']['content_sha256'][:12]
+    if 'init_from' in config:
+        same['init'] = config['init_from']['weights_sha256'][:12]
     return same
 
 

@@ -102,6 +102,7 @@ import symbols
 from common.mxnet import mx
 from distributed.collectives import Collectives
 from symbols.analysis.summary import parameter_shapes, statistics_shapes
+from tests.runs import only_run
 from tests.training import noise
 from training import run
 from training.initializer import initial_parameters, initial_statistics
@@ -146,6 +147,8 @@ signal_rank_1 = noise.at(2, 1, do=lambda: rank == 1 and os.kill(os.getpid(), sig
 found['stopped'] = noise.fit(f'{folder}/two', *words, noise=noise.Noise(signal_rank_1))
 found['resumed'] = noise.fit(f'{folder}/two', *words)
 found['again'] = noise.fit(f'{folder}/two', *words, '--no-verify')
+source = ['--init-from', only_run(f'{folder}/two') if rank == 0 else 'nowhere', '--freeze', '--lr', 0.5]
+found['frozen'] = noise.fit(f'{folder}/frozen', *words, *source)
 found['diverged'] = noise.fit(f'{folder}/diverged', *words, '--lr', '1e25')
 found['broken'] = noise.fit(f'{folder}/broken', *words, '--lr', '1e20', '--batch-size', noise.TRAIN)
 with open(f'{folder}/rank{rank}', 'w') as file:
@@ -197,10 +200,12 @@ def test_a_signal_to_one_worker_stops_all_after_the_same_step_and_they_go_on(job
     assert config['environment']['workers'] == 2 and len(config['resumed']) == 1
 
 
-def test_two_workers_with_two_devices_each_are_four_devices(job, tmp_path):
-    """To rounding: with four the order of summation is another."""
-    assert noise.fit(tmp_path, '--cpus', 4) == 0
-    one, two = only_run(tmp_path), only_run(job[0] / 'two')
+@pytest.mark.parametrize('name', ['two', 'frozen'])
+def test_two_workers_with_two_devices_each_are_four_devices(job, tmp_path, name):
+    """To rounding: with four the order of summation is another. Rank 0 alone has the weights that a run begins with."""
+    source = ['--init-from', only_run(job[0] / 'two'), '--freeze', '--lr', 0.5] if name == 'frozen' else []
+    assert noise.fit(tmp_path, '--cpus', 4, *source) == 0
+    one, two = only_run(tmp_path), only_run(job[0] / name)
     arrays = [mx.nd.load(os.path.join(run, 'checkpoint-0002', 'model-0002.params')) for run in (one, two)]
     assert set(arrays[0]) == set(arrays[1])
     for name in arrays[0]:

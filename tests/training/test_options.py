@@ -89,6 +89,7 @@ def test_a_config_is_completed_by_the_values_of_its_time():
         'dtype': 'float32',
         'loss_scale': 4,
         'framework': 'mxnet',
+        'freeze': False,
         'mirror': False,
         'tensorboard': False,
         'schedule': 'fractions',
@@ -201,12 +202,14 @@ def test_there_are_committed_runs():
         (dict(dtype='float16'), '--dtype float16 needs --gpus'),
         (dict(dtype='bfloat16', gpus='0'), '--dtype bfloat16 is for a CPU with AVX-512; GPUs have float16'),
         (dict(dtype='bfloat16'), 'is for a CPU with AVX-512, which this one does not have'),
+        (dict(freeze=True), '--freeze trains FC alone: name the weights of all other layers with --init-from'),
+        (dict(freeze=True, init_from='x', mirror=True), '--mirror saves memory of a backward pass'),
         (dict(mirror=True, gpus='0'), '--mirror is for the CPU: on GPUs BatchNorm would count each batch twice'),
     ],
 )
 def test_options_that_do_not_go_together(monkeypatch, changes, message):
     monkeypatch.setattr(devices, 'has_bfloat16', lambda: False)
-    fine = dict(dtype='float32', gpus=None, mirror=False)
+    fine = dict(dtype='float32', gpus=None, mirror=False, freeze=False, init_from=None)
     options.check(argparse.Namespace(**fine))
     with pytest.raises(UserError, match=message):
         options.check(argparse.Namespace(**{**fine, **changes}))

@@ -1,0 +1,108 @@
+"""Begin a run with the weights of another one: --init-from, and --freeze to train FC alone."""
+
+from collections.abc import Sequence
+import json
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from common.errors import UserError
+from common.files import file_digest
+from common.mxnet import mx
+import data
+from symbols.analysis.graph import nodes, to_dict
+from symbols.analysis.summary import parameter_shapes, statistics_shapes
+from training import checkpoint, run_directory
+
+
+class Taken(NamedTuple):
+    """What a run begins with: arrays {name: values}, and what config.json says of them."""
+
+    parameters: dict[str, np.ndarray] = {}
+    statistics: dict[str, np.ndarray] = {}
+    described: dict = {}
+
+
+def find(path: str) -> str:
+    """The folder of a checkpoint: of a run its newest one.
+
+    Raises:
+        UserError: there is none.
+    """
+    if checkpoint.NAME.match(os.path.basename(path)) and os.path.isdir(path):
+        return path
+    found = checkpoint.find(path)
+    if not found:
+        raise UserError(f'--init-from {path}: this is neither a run that has a checkpoint nor a checkpoint')
+    return found[-1]
+
+
+def take(path: str, symbol: mx.sym.Symbol, image_shape: tuple, classes: Sequence[str]) -> Taken:
+    """Read the weights and running statistics of a run for a network; FC is left out where the classes are others.
+
+    Args:
+        path: of the run, or of one of its checkpoints.
+        symbol: the network that begins with them.
+        classes: which it learns to tell apart.
+
+    Raises:
+        UserError: anything but FC differs.
+    """
+    folder = find(path)
+    _, parameters, statistics = checkpoint.load_model(folder)
+    own = {**parameter_shapes(symbol, image_shape), **statistics_shapes(symbol, image_shape)}
+    there = {**parameters, **statistics}
+    differ = [name for name in {**own, **there} if name not in there or own.get(name) != there[name].shape]
+    others = [name for name in differ if name not in fc_names(symbol)]
+    if others:
+        raise UserError(
+            f'--init-from {path}: this is another network: {_few(others)} '
+            f'{"differs" if len(others) == 1 else "differ"}; choose the same --net, --depth, --widen and --size'
+        )
+    renewed = fc_names(symbol) if differ or not _same_classes(folder, classes) else []
+    described = {
+        'checkpoint': os.path.basename(folder),
+        'weights_sha256': file_digest(checkpoint.params_path(folder), 'sha256'),
+        'taken': len(own) - len(renewed),
+        'renewed': renewed,
+    }
+    return Taken(
+        {name: value.asnumpy() for name, value in parameters.items() if name not in renewed},
+        {name: value.asnumpy() for name, value in statistics.items()},
+        described,
+    )
+
+
+def _same_classes(folder, classes):
+    """Whether the run of a checkpoint has these classes; so it counts where nothing says which it has."""
+    run_dir = os.path.dirname(os.path.abspath(folder))
+    known = None
+    if os.path.exists(os.path.join(run_dir, 'config.json')):
+        known = data.classes_of(run_directory.read_config(run_dir))
+    return known is None or tuple(known) == tuple(classes)
+
+
+def _few(names):
+    return ', '.join(names[:3]) + (f' and {len(names) - 3} more' if len(names) > 3 else '')
+
+
+def fc_names(symbol: mx.sym.Symbol) -> list[str]:
+    """The parameters of FC, the last layer."""
+    graph = nodes(symbol)
+    layers = [node for node in graph if node['op'] == 'FullyConnected']
+    return list(dict.fromkeys(graph[place]['name'] for layer in layers for place, *_ in layer['inputs'][1:]))
+
+
+def frozen_names(symbol: mx.sym.Symbol, image_shape: tuple) -> list[str]:
+    """The parameters that --freeze leaves alone: all but FC's."""
+    return [name for name in parameter_shapes(symbol, image_shape) if name not in fc_names(symbol)]
+
+
+def frozen_form(symbol: mx.sym.Symbol) -> mx.sym.Symbol:
+    """The network with BatchNorm as in evaluation: it uses the running statistics, which stay as they are."""
+    graph = to_dict(symbol)
+    for node in graph['nodes']:
+        if node['op'] == 'BatchNorm':
+            node['attrs']['use_global_stats'] = 'True'
+    return mx.sym.load_json(json.dumps(graph))
