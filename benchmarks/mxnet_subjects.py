@@ -130,10 +130,10 @@ class GluonCV:
     """Training steps of GluonCV's ResNet 20 for CIFAR-10, hybridized and static."""
 
     def __init__(self, batch: int = 64, gpus: str | None = None):
-        from gluoncv.model_zoo import get_model  # takes seconds to import
+        from common.gluoncv import gluoncv  # takes seconds to import
 
         (context,) = devices.contexts(gpus)
-        self.net = get_model('cifar_resnet20_v1', classes=10)
+        self.net = gluoncv.model_zoo.get_model('cifar_resnet20_v1', classes=10)
         self.net.initialize(mx.init.Xavier(), ctx=context)
         self.net.hybridize(static_alloc=True, static_shape=True)
         self.trainer = mx.gluon.Trainer(self.net.collect_params(), 'nag', NAG)

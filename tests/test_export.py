@@ -11,6 +11,8 @@ import pytest
 from common.mxnet import mx
 import eval
 import export
+from paper import results
+from paper.experiments import Experiment, Measurement
 from tests.conftest import in_process, official_folder
 from training import checkpoint, run_directory
 
@@ -108,6 +110,20 @@ def test_eval_judges_a_run_from_pytorch(few_images, tmp_path):
         [line for line in out.splitlines() if 'test error' in line][0].split(': ')[1] for _, out, _ in lines
     )
     assert ours == theirs
+
+
+def test_tables_tell_a_run_from_pytorch_from_the_papers(tmp_path):
+    needs('torch', 'safetensors')
+    from interop import torch_networks
+
+    file, run = tmp_path / 'a.safetensors', tmp_path / 'logs' / 'cifar10' / 'dfn-mr-14' / 'pytorch-seed1'
+    net = torch_networks.build('dfn-mr', 14)
+    rows = [{'epoch': epoch, 'train_loss': 1.5, 'test_error': 20 - epoch} for epoch in range(1, 5)]
+    torch_networks.save(net, file, dataset='cifar10', epochs=4, metrics=rows, devices=2)
+    in_process(export.main, 'export.py', file, '--to', 'run', run, check=0)
+    measurement = Measurement('test_error', Experiment('cifar10', 'dfn-mr', 14))
+    (found,) = results.find(measurement, str(tmp_path / 'logs'), epochs=4)
+    assert found.last == [16] and found.differences == ('--framework pytorch',)
 
 
 WRONG = [

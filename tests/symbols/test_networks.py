@@ -58,9 +58,9 @@ def test_scores_are_those_of_the_network_in_numpy(random, net, depth):
 
 
 def test_resnet_20_is_gluoncvs_with_the_same_weights(random):
-    from gluoncv.model_zoo import get_model
+    from common.gluoncv import gluoncv
 
-    theirs = get_model('cifar_resnet20_v1', classes=10)
+    theirs = gluoncv.model_zoo.get_model('cifar_resnet20_v1', classes=10)
     theirs.initialize(mx.init.Normal(0.3))
     theirs.apply(lambda block: isinstance(block, mx.gluon.nn.BatchNorm) and block._kwargs.update(eps=2e-5))
     data = mx.nd.array(random.randn(4, 3, 32, 32))

@@ -50,9 +50,9 @@ def test_every_network_passes_and_stays_what_it_is(tmp_path):
 
 @pytest.mark.parametrize('name', ['cifar_resnet20_v1', 'cifar_resnet20_v2', 'cifar_wideresnet16_10', 'densenet121'])
 def test_gluoncvs_networks_pass(tmp_path, name):
-    from gluoncv.model_zoo import get_model
+    from common.gluoncv import gluoncv
 
-    symbol = get_model(name)(mx.sym.var('data'))
+    symbol = gluoncv.model_zoo.get_model(name)(mx.sym.var('data'))
     loaded = load(tmp_path, to_dict(symbol))
     assert structure(loaded) == structure(symbol)
     symbol_file.check_cost(loaded, SHAPE if 'cifar' in name else imagenet.IMAGE_SHAPE)

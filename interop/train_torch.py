@@ -1,0 +1,133 @@
+"""Train a network of the paper on CIFAR-10 in PyTorch, by the paper's recipe: for GPUs that MXNet does not know.
+
+    python -m interop.train_torch --net dfn-mr --depth 56 --data-dir cifar-10-batches-bin --out mine.safetensors
+    python export.py mine.safetensors --to run logs/cifar10/dfn-mr-56/pytorch-seed1     # where MXNet is
+    python eval.py logs/cifar10/dfn-mr-56/pytorch-seed1
+
+It needs PyTorch, numpy and safetensors, and no MXNet. DATA_DIR holds the unpacked binary version of CIFAR-10. The file
+is written anew after each epoch. --shares 2 normalizes each half of a batch by itself, as the paper's two GPUs did.
+"""
+
+import argparse
+from collections.abc import Iterator
+import os
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from interop import torch_networks
+
+MEAN, STD = (125.307, 122.950, 113.865), (62.993, 62.089, 66.705)  # R, G, B, 0–255
+PAD = 4  # pixels, black
+TRAINING, TEST = [f'data_batch_{number}.bin' for number in range(1, 6)], ['test_batch.bin']
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; every default is the paper's (section 6.2), but for --shares 1 and the device."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--net', default='dfn-mr')
+    parser.add_argument('--depth', type=int, default=56)
+    parser.add_argument('--widen', type=int, default=1)
+    parser.add_argument('--data-dir', required=True)
+    parser.add_argument('--out', required=True, metavar='FILE.safetensors')
+    parser.add_argument('--epochs', type=int, default=400)
+    parser.add_argument('--batch-size', type=int, default=64)
+    parser.add_argument('--shares', type=int, default=1, help='parts of a batch, each normalized by itself')
+    parser.add_argument('--lr', type=float, default=0.1)
+    parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    return parser
+
+
+def read(folder: str, names: list[str], device: str) -> tuple[Tensor, Tensor]:
+    """Images (n, 3, 32, 32) uint8 and labels (n,) of the binary version's files, on a device."""
+    records = np.concatenate([np.fromfile(os.path.join(folder, name), np.uint8) for name in names]).reshape(-1, 3073)
+    images = torch.from_numpy(records[:, 1:].reshape(-1, 3, 32, 32).copy())
+    return images.to(device), torch.from_numpy(records[:, 0].astype(np.int64)).to(device)
+
+
+def crop_and_mirror(images: Tensor) -> Tensor:
+    """A random crop of each padded image; half of them mirrored."""
+    n, _, height, width = images.shape
+    windows = pad(images, (PAD,) * 4).unfold(2, height, 1).unfold(3, width, 1)  # (n, 3, 9, 9, 32, 32), a view
+    top, left = torch.randint(0, 2 * PAD + 1, (2, n), device=images.device)
+    crops = windows[torch.arange(n, device=images.device), :, top, left]
+    mirrored = torch.rand(n, 1, 1, 1, device=images.device) < 0.5
+    return torch.where(mirrored, crops.flip(3), crops)
+
+
+def learning_rate(epoch: int, epochs: int, base: float) -> float:
+    """The rate of an epoch from 1: divided by 10 after 1/2, 3/4 and 7/8 of the epochs."""
+    return base / 10 ** sum(epoch > max(1, int(fraction * epochs)) for fraction in (1 / 2, 3 / 4, 7 / 8))
+
+
+def optimizer_of(net: nn.Module, rate: float) -> torch.optim.SGD:
+    """Nesterov momentum 0.9, and weight decay on every parameter, biases and BatchNorm included."""
+    return torch.optim.SGD(net.parameters(), rate, momentum=0.9, weight_decay=1e-4, nesterov=True)
+
+
+def step(net: nn.Module, optimizer: torch.optim.SGD, data: Tensor, labels: Tensor, shares: int = 1) -> tuple:
+    """One update by a batch of normalized images: (mean loss, number of wrong predictions), as tensors."""
+    optimizer.zero_grad()
+    loss, wrong = torch.zeros((), device=data.device), torch.zeros((), device=data.device)
+    for part, own in zip(data.chunk(shares), labels.chunk(shares)):
+        scores = net(part)
+        of_part = torch_networks.loss(scores, own) * (len(own) / len(labels))
+        of_part.backward()
+        loss += of_part.detach()
+        wrong += (predictions(scores) != own).sum()
+    optimizer.step()
+    return loss, wrong
+
+
+def predictions(scores: Tensor) -> Tensor:
+    """The most probable classes; of an ensemble by the mean of its members' probabilities."""
+    return scores.argmax(1) if scores.ndim == 2 else scores.softmax(-1).mean(0).argmax(1)
+
+
+def batches(images: Tensor, labels: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """An epoch: every image once, in a new order, cropped and mirrored; the last batch is smaller."""
+    for chosen in torch.randperm(len(labels), device=labels.device).split(size):
+        yield crop_and_mirror(images[chosen]), labels[chosen]
+
+
+@torch.no_grad()
+def evaluate(net: torch_networks.Network, images: Tensor, labels: Tensor) -> dict:
+    """Test loss in nats and error in percent; each image once."""
+    net.eval()
+    loss = wrong = 0.0
+    for part, own in zip(images.split(1000), labels.split(1000)):
+        scores = net(net.normalize(part))
+        loss += torch_networks.loss(scores, own).item() * len(own)
+        wrong += (predictions(scores) != own).sum().item()
+    net.train()
+    return {'test_loss': loss / len(labels), 'test_error': 100 * wrong / len(labels)}
+
+
+def train(args: argparse.Namespace) -> None:
+    """All epochs; after each, a line and the file."""
+    torch.manual_seed(args.seed)
+    torch.backends.cudnn.benchmark = True
+    training, test = (read(args.data_dir, names, args.device) for names in (TRAINING, TEST))
+    net = torch_networks.build(args.net, args.depth, widen=args.widen).to(args.device)
+    net.facts |= dict(dataset='cifar10', mean=MEAN, std=STD, batch_size=args.batch_size, lr=args.lr, seed=args.seed)
+    net.facts |= dict(epochs=args.epochs, devices=args.shares)
+    optimizer, rows = optimizer_of(net, args.lr), []
+    for epoch in range(1, args.epochs + 1):
+        rate = optimizer.param_groups[0]['lr'] = learning_rate(epoch, args.epochs, args.lr)
+        loss, wrong = torch.zeros(2, device=args.device)
+        for images, labels in batches(*training, args.batch_size):
+            of_batch, wrong_here = step(net, optimizer, net.normalize(images), labels, args.shares)
+            loss, wrong = loss + of_batch * len(labels), wrong + wrong_here
+        seen = len(training[1])
+        row = {'epoch': epoch, 'lr': rate, 'train_loss': loss.item() / seen, 'train_error': 100 * wrong.item() / seen}
+        rows.append({**row, **evaluate(net, *test)})
+        print(', '.join(f'{name} {value:g}' for name, value in rows[-1].items()), flush=True)
+        torch_networks.save(net, f'{args.out}.tmp', epoch=epoch, metrics=rows)
+        os.replace(f'{args.out}.tmp', args.out)
+
+
+if __name__ == '__main__':
+    train(parser().parse_args())
