@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from common.cli import Parser, positive_int, run
 from common.errors import UserError
+from common.mxnet import mx
 import data
 from data import Dataset, ImageRecords
 from paper import ensembles
@@ -214,16 +215,22 @@ class Reporter:
             print(f'note: these are not the test images of {title}', file=sys.stderr)
         for model in models:
             check_model(model, dataset.image_shape, len(dataset.classes))
+            for dtype in symbol_file.dtypes(model[0]):
+                devices.check_dtype(dtype, self.args.gpus is not None, f'{title}, computed in {dtype},')
         predictions, mistakes = Predictions(), Mistakes(SHOWN_MISTAKES)
         watch = [predictions.add] if self.args.predictions or len(names) > 1 else []
         watch += [mistakes.add] if self.args.wrong else []
-        found = evaluate(
-            JointPredictor(models, self.contexts, dataset.image_shape),
-            dataset.evaluation_batches(split, self.args.batch_size),
-            dataset.about[split]['records'],
-            subsets,
-            watch,
-        )
+        try:
+            found = evaluate(
+                JointPredictor(models, self.contexts, dataset.image_shape),
+                dataset.evaluation_batches(split, self.args.batch_size),
+                dataset.about[split]['records'],
+                subsets,
+                watch,
+            )
+        except mx.MXNetError as error:  # no device computes every type of every operator
+            reason = str(error).strip().splitlines()[-1]
+            raise UserError(f'{title}: MXNet cannot compute this network on these devices ({reason})') from error
         tally, errors = found.tally, Errors.of(found)
         top5 = f'top-5 error {tally.error5:.2f} %, ' if dataset.has_top5 else ''
         broken = '' if math.isfinite(tally.loss) else ' (the network is broken)'

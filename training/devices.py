@@ -63,6 +63,16 @@ def _compute_capability(gpu):
     return tuple(values)
 
 
+def check_dtype(dtype: str, on_gpus: bool, what: str) -> None:
+    """Raise UserError, about `what`, unless MXNet can compute in a type on GPUs, or on this machine's CPU."""
+    if dtype == 'float16' and not on_gpus:
+        raise UserError(f'{what} needs --gpus: MXNet has no convolutions of float16 on the CPU')
+    if dtype == 'bfloat16' and on_gpus:
+        raise UserError(f'{what} is for a CPU with AVX-512; GPUs have float16')
+    if dtype == 'bfloat16' and not has_bfloat16():
+        raise UserError(f'{what} is for a CPU with AVX-512, which this one does not have')
+
+
 def has_bfloat16() -> bool:
     """Whether MXNet can compute in bfloat16 on this CPU: oneDNN needs AVX-512, and is fast with AVX512-BF16."""
     return 'avx512bw' in _cpuinfo('flags').split()

@@ -203,12 +203,7 @@ def _source_label(path: str) -> str:
 
 def check(args: argparse.Namespace) -> None:
     """Raise UserError for options that do not go together, or not with this machine."""
-    if args.dtype == 'float16' and args.gpus is None:
-        raise UserError('--dtype float16 needs --gpus: MXNet has no convolutions of float16 on the CPU')
-    if args.dtype == 'bfloat16' and args.gpus is not None:
-        raise UserError('--dtype bfloat16 is for a CPU with AVX-512; GPUs have float16')
-    if args.dtype == 'bfloat16' and not devices.has_bfloat16():
-        raise UserError('--dtype bfloat16 is for a CPU with AVX-512, which this one does not have')
+    devices.check_dtype(args.dtype, args.gpus is not None, f'--dtype {args.dtype}')
     if args.freeze and not args.init_from:
         raise UserError('--freeze trains FC alone: name the weights of all other layers with --init-from')
     if args.freeze and args.mirror:

@@ -321,3 +321,8 @@ def check_cost(symbol: mx.sym.Symbol, image_shape: tuple) -> None:
             multiply_adds += math.prod(shapes[node['inputs'][1][0]][1:]) * math.prod(shape) // BATCH
     if multiply_adds > MAX_MULTIPLY_ADDS:
         raise UserError(f'the network is too large: it takes {multiply_adds:,} multiply-adds an image')
+
+
+def dtypes(symbol: mx.sym.Symbol) -> set[str]:
+    """The types that parts of a network are computed in, beside float32."""
+    return {node['attrs']['dtype'] for node in nodes(symbol) if node['op'] == 'amp_cast'} - {'float32'}

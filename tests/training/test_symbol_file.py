@@ -150,3 +150,9 @@ DATA = mx.sym.var('data')
 def test_sizes_are_bounded_before_anything_is_computed(tmp_path, symbol, expected):
     with pytest.raises(UserError, match=expected):
         symbol_file.check_cost(load(tmp_path, to_dict(symbol)), SHAPE)
+
+
+@pytest.mark.parametrize('dtype, expected', [('float32', set()), ('float16', {'float16'}), ('bfloat16', {'bfloat16'})])
+def test_types_that_not_every_device_computes_in_are_found(tmp_path, dtype, expected):
+    loaded = load(tmp_path, to_dict(symbols.get_symbol('resnet', 8, dtype=dtype)))
+    assert symbol_file.dtypes(loaded) == expected
