@@ -14,6 +14,7 @@ from common.errors import UserError
 from common.files import write_atomically, writing
 from common.mxnet import mx
 from interop.trained import Trained
+from training import arrays_file, symbol_file
 
 
 def names(prefix: str) -> list[str]:
@@ -44,13 +45,14 @@ def load(prefix: str, ctx: mx.Context | None = None) -> mx.gluon.SymbolBlock:
     """The network as a HybridBlock; its attribute `facts` has the classes, mean and standard deviation.
 
     Raises:
-        UserError: a file is missing.
+        UserError: a file is missing, or is not what was written.
     """
     for path in names(prefix):
         if not os.path.isfile(path):
             raise UserError(f'there is no file {path}')
     symbol, weights, facts = names(prefix)
-    net = mx.gluon.SymbolBlock(mx.sym.load(symbol), mx.sym.var('data', dtype='float32'))
+    net = mx.gluon.SymbolBlock(symbol_file.load(symbol), mx.sym.var('data', dtype='float32'))
+    arrays_file.load(weights)  # MXNet's reader, which load_parameters uses, believes any length
     net.load_parameters(weights, ctx=ctx, cast_dtype=True, dtype_source='saved')
     with open(facts) as file:
         net.facts = json.load(file)

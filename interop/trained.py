@@ -13,7 +13,7 @@ from data import augmentation
 import symbols
 from symbols import imagenet
 from symbols.analysis.summary import parameter_shapes, statistics_shapes
-from training import checkpoint, run_directory
+from training import checkpoint, run_directory, symbol_file
 
 #: What says which of the user's own images are for testing.
 OWN_IMAGES = ('size', 'val_fraction', 'split_seed')
@@ -85,6 +85,7 @@ def _data_set(config):
 
 def check_arrays(where: str, symbol: mx.sym.Symbol, shape: tuple, arrays: dict) -> None:
     """Raise UserError unless these are the symbol's weights and running statistics."""
+    symbol_file.check_cost(symbol, shape)
     expected = {**parameter_shapes(symbol, shape), **statistics_shapes(symbol, shape)}
     for name in {**expected, **arrays}:
         there, wanted = arrays[name].shape if name in arrays else 'missing', expected.get(name, 'not expected')
