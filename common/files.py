@@ -83,11 +83,6 @@ def lock(handle: int, path: str, otherwise: str, wait: bool = False) -> None:
         print(f'note: the file system of {path} has no locks ({error.strerror}): {otherwise}', file=sys.stderr)
 
 
-def printable(name: str) -> str:
-    """The name of a file; bytes that are not UTF-8 as \\xff."""
-    return os.fsencode(name).decode(errors='backslashreplace')
-
-
 @contextlib.contextmanager
 def writing(path: str) -> Iterator[str]:
     """Yield another path to write a file to; it takes its name at the end, and goes where that fails."""

@@ -97,9 +97,14 @@ def code_2018(image: np.ndarray, random: np.random.RandomState, traits: Traits =
 
 
 def center(image: np.ndarray, _: np.random.RandomState, traits: Traits = IMAGENET) -> Augmented:
-    """The middle 224×224, for evaluation; where a side is odd, the corner is rounded down."""
+    """The middle 224×224, for evaluation."""
+    return middle(image), levels(traits=traits)
+
+
+def middle(image: np.ndarray) -> np.ndarray:
+    """The middle 224×224 of an image; where a side is odd, the corner is rounded down."""
     top, left = ((length - SIZE) // 2 for length in image.shape[:2])
-    return image[top : top + SIZE, left : left + SIZE], levels(traits=traits)
+    return image[top : top + SIZE, left : left + SIZE]
 
 
 AUGMENTATIONS: dict[str, Callable[..., Augmented]] = {

@@ -47,12 +47,15 @@ def image_shape(facts: dict) -> tuple[int, int, int]:
 
 
 def read(run_dir: str) -> Trained:
-    """The network of a run's newest checkpoint.
+    """The network of a run's newest checkpoint, or of the checkpoint of a run whose folder is named.
 
     Raises:
         UserError: there is no run, no checkpoint, or they do not belong together.
     """
-    config, found = run_directory.read_config(run_dir), checkpoint.find(run_dir)
+    path = os.path.normpath(run_dir)
+    named = bool(checkpoint.NAME.match(os.path.basename(path))) and os.path.isdir(path)
+    config = run_directory.read_config(os.path.dirname(path) if named else path)
+    found = [path] if named else checkpoint.find(path)
     if not found:
         raise UserError(f'{run_dir} has no checkpoint yet')
     symbol, *arrays = checkpoint.load_model(found[-1])

@@ -68,10 +68,7 @@ def target_size(size: tuple[int, int], shorter_side: int) -> tuple[int, int]:
 
 
 def decode(content: bytes, form: Form) -> Image.Image | None:
-    """The image that is stored of an image file, in RGB; None if it cannot be decoded whole.
-
-    Gray and CMYK images become RGB. Without `square`, an image of another size is resized by Pillow's bilinear filter,
-    which averages where it shrinks.
+    """The image that is stored of an image file, in RGB; None if it cannot be decoded whole, or is too long.
 
     Args:
         content: of a file in one of FORMATS.
@@ -79,10 +76,18 @@ def decode(content: bytes, form: Form) -> Image.Image | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # some official files have damaged Exif
-            image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
-            image = (_upright(image) if form.upright else image).convert('RGB')
+            return fit(Image.open(io.BytesIO(content), formats=FORMATS), form)
     except UNDECODABLE:
         return None
+
+
+def fit(image: Image.Image, form: Form) -> Image.Image | None:
+    """What is stored of an image, in RGB; None if it would be longer than what can be stored.
+
+    Gray and CMYK images become RGB. Without `square`, an image of another size is resized by Pillow's bilinear filter,
+    which averages where it shrinks.
+    """
+    image = (_upright(image) if form.upright else image).convert('RGB')
     size = target_size(image.size, form.shorter_side)
     if max(size) > LONGEST:
         return None

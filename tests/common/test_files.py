@@ -47,24 +47,6 @@ def test_a_failure_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     assert path.read_text() == 'before'
 
 
-def test_a_name_that_is_not_utf_8_can_be_printed():
-    assert files.printable(os.fsdecode(b'caf\xe9')) == 'caf\\xe9' and files.printable('café 東京') == 'café 東京'
-    files.printable(os.fsdecode(b'\xff')).encode()
-
-
-@pytest.mark.parametrize('number', [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
-@pytest.mark.parametrize('wait', [False, True])
-def test_without_locks_one_line_says_what_is_not_protected(tmp_path, monkeypatch, capsys, number, wait):
-    def fail(handle, operation):
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(files.fcntl, 'flock', fail)
-    files.lock(0, 'logs/run', 'train once', wait)
-    out, err = capsys.readouterr()
-    assert out == '' and err.count('\n') == 1
-    assert err.startswith('note: the file system of logs/run has no locks (') and err.endswith('): train once\n')
-
-
 def test_any_other_failure_of_a_lock_is_raised(tmp_path, monkeypatch, capsys):
     with open(tmp_path / 'file', 'w') as first, open(tmp_path / 'file') as second:
         files.lock(first.fileno(), 'file', '')
