@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from common.errors import UserError
 from common.files import file_digest, fsync, write_atomically, writing
@@ -32,8 +32,8 @@ NOT_WEIGHTS = '.num_batches_tracked'  # in PyTorch's state_dict alone
 def write(trained: Trained, path: str) -> None:
     """Write weights and running statistics under their names in PyTorch, and the facts as metadata."""
     arrays = {names.to_torch(name): np.ascontiguousarray(value) for name, value in trained.arrays.items()}
-    with writing(path) as temporary:
-        save_file(arrays, temporary, {'facts': json.dumps(trained.facts)})
+    with writing(path) as temporary, open(temporary, 'wb') as file:
+        file.write(save(arrays, {'facts': json.dumps(trained.facts)}))
 
 
 def read(path: str) -> Trained:

@@ -477,7 +477,7 @@ def load(path: str) -> Network:
 
 def save(network: Network, path: str, **facts) -> None:
     """Write weights, running statistics and facts, such as dataset='cifar10', epochs=400, to a .safetensors file."""
-    from safetensors.torch import save_file
+    import safetensors.torch  # needed here alone
 
     arrays = {
         name: value.contiguous()
@@ -485,4 +485,5 @@ def save(network: Network, path: str, **facts) -> None:
         if not name.endswith('num_batches_tracked')
     }
     kept = {name: value for name, value in network.facts.items() if name not in OF_OTHER_WEIGHTS}
-    save_file(arrays, path, {'facts': json.dumps({**kept, **facts})})
+    with open(path, 'wb') as file:
+        file.write(safetensors.torch.save(arrays, {'facts': json.dumps({**kept, **facts})}))

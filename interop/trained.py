@@ -83,7 +83,7 @@ def _data_set(config):
     if 'mean' not in about:
         traits = augmentation.IMAGENET if name == 'imagenet' else data.SOURCES[name]
         about = {'mean': traits.mean, 'std': traits.std, 'classes': getattr(traits, 'classes', None)}
-    return {'dataset': name, **{key: about[key] for key in ('classes', 'mean', 'std') if about[key]}}
+    return {'dataset': name, **{key: about[key] for key in ('classes', 'mean', 'std') if about.get(key)}}
 
 
 def check_arrays(where: str, symbol: mx.sym.Symbol, shape: tuple, arrays: dict) -> None:

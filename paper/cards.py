@@ -49,8 +49,8 @@ def card(run_dir: str) -> str:
             license=license_,
             seed=options['seed'],
             parameters=config['parameters'],
-            train_images=splits['train']['records'],
-            test_images=splits[config['dataset'].get('tested_on', 'test')]['records'],
+            train_images=splits['train'].get('records'),  # of an imported run nobody knows
+            test_images=splits[config['dataset'].get('tested_on', 'test')].get('records'),
             verified=all(split['verified'] for split in splits.values()),
             epochs=options['epochs'],
             options=options,
@@ -59,6 +59,7 @@ def card(run_dir: str) -> str:
             error=_error(run_dir, config, rows),
             command=config['command'],
             environment=config['environment'],
+            imported=config.get('imported'),
             weights=weights and os.path.relpath(weights, run_dir),
             sha256=weights and file_digest(weights, 'sha256'),
         )
@@ -91,8 +92,11 @@ def _error(run_dir, config, rows):
     if ended != 'finished':
         last = f'; {rows[-1]["test_error"]:.2f} % so far' if rows else ''
         return f'{"diverged" if ended else "not finished"} after {len(rows)} epochs{last}'
+    if not rows:
+        return 'not recorded'
     folder = os.path.dirname(os.path.abspath(run_dir))
     seeds = [run for run in find_runs([folder]) if without_seed(run) == without_seed(os.path.abspath(run_dir))]
-    errors = [config['outcome']['test_error'] for config in map(read_config, seeds) if status(config) == 'finished']
+    outcomes = [config['outcome'] for config in map(read_config, seeds) if status(config) == 'finished']
+    errors = [outcome['test_error'] for outcome in outcomes if outcome['test_error'] is not None]
     of_all = f'; over all seeds {results.text(errors)}' if len(errors) > 1 else ', n = 1'
     return f'{rows[-1]["test_error"]:.2f} % after the last epoch{of_all}'

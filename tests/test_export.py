@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from common.mxnet import mx
+from data import augmentation
 import eval
 import export
-from paper import results
+from paper import cards, results
 from paper.experiments import Experiment, Measurement
+from symbols import imagenet
 from tests.conftest import in_process, official_folder
+from tests.interop.conftest import untrained
 from training import checkpoint, run_directory
 
 RUNS = {
@@ -39,6 +42,16 @@ def few_images(monkeypatch, tmp_path):
         with open(os.path.join(source, name), 'rb') as file:
             (target / name).write_bytes(file.read(200 * 3073 if name == 'test_batch.bin' else 3073))
     return tmp_path / 'data'
+
+
+@pytest.fixture
+def few_of_imagenet(tmp_path):
+    """A folder with the validation images of four classes of the sample of ImageNet."""
+    source, target = official_folder('imagenet'), tmp_path / 'imagenet' / 'val'
+    target.mkdir(parents=True)
+    for wnid in sorted(os.listdir(os.path.join(source, 'val')))[::250]:
+        shutil.copytree(os.path.join(source, 'val', wnid), target / wnid)
+    return target.parent
 
 
 def lines_of_check(out):
@@ -76,6 +89,20 @@ def test_all_formats_predict_all_test_images_as_the_run_does(name, tmp_path):
     official_folder('cifar-10-batches-bin')
     found = check_all(RUNS[name], os.environ['DFN_DATA'], tmp_path, '--with-preprocessing')
     assert found[0][2] == 10000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('net, depth', imagenet.NETWORKS)
+def test_networks_for_imagenet_predict_real_images_alike(net, depth, few_of_imagenet, tmp_path):
+    needs('safetensors')
+    from interop import safetensors_files
+
+    network = untrained(net, depth, num_classes=1000, is_imagenet=True)
+    network.facts.update(dataset='imagenet', mean=augmentation.MEAN, std=augmentation.STD)
+    safetensors_files.write(network, str(tmp_path / 'b.safetensors'))
+    in_process(export.main, 'export.py', tmp_path / 'b.safetensors', '--to', 'run', tmp_path / 'run', check=0)
+    found = check_all(tmp_path / 'run', few_of_imagenet, tmp_path, '--no-verify', '--with-preprocessing')
+    assert found[0][2] == 4
 
 
 @pytest.mark.parametrize('name', ['dfn-mr-14', 'ensemble-14', 'component-14'])
@@ -124,6 +151,10 @@ def test_tables_tell_a_run_from_pytorch_from_the_papers(tmp_path):
     measurement = Measurement('test_error', Experiment('cifar10', 'dfn-mr', 14))
     (found,) = results.find(measurement, str(tmp_path / 'logs'), epochs=4)
     assert found.last == [16] and found.differences == ('--framework pytorch',)
+    card = cards.card(str(run))
+    assert 'imported from a.safetensors' in card and '16.00 % after the last epoch' in card
+    os.remove(run / 'metrics.csv')
+    assert '| test error | not recorded |' in cards.card(str(run))
 
 
 WRONG = [
