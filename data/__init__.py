@@ -159,10 +159,10 @@ def load(
     """
     folder = folder or default_folder(name)
     prefixes = {split: os.path.join(folder, f'{name}-{split}') for split in SOURCES[name].splits}
-    about = _check(prefixes)
+    about = _check(name, prefixes)
     if not all(about.values()):
         with _one_at_a_time(folder):
-            about = _check(prefixes)  # another process may have made them while this one waited
+            about = _check(name, prefixes)  # another process may have made them while this one waited
             if not all(about.values()):
                 _announce(prefixes, about)
                 about = _make_records(SOURCES[name], folder, prefixes, verify)
@@ -281,9 +281,11 @@ def classes_of(config: dict) -> Sequence[str] | None:
     return about.get('classes') or (source.classes if source else of_files.get('classes'))
 
 
-def _check(prefixes: dict[str, str]) -> dict[str, dict]:
+def _check(name: str, prefixes: dict[str, str]) -> dict[str, dict]:
     """{split: its side file's dict, empty if the files must be made}."""
-    return {split: recordio.check(prefix) or {} for split, prefix in prefixes.items()}
+    about = {split: recordio.check(prefix) or {} for split, prefix in prefixes.items()}
+    most = len(SOURCES[name].classes)
+    return {split: entry if len(entry.get('labels', [])) <= most else {} for split, entry in about.items()}
 
 
 @contextlib.contextmanager
@@ -315,6 +317,9 @@ def _announce(prefixes: dict[str, str], about: dict[str, dict]) -> None:
 def _make_records(source: Source, folder: str, prefixes: dict[str, str], verify: bool) -> dict[str, dict]:
     assert source.read, 'images of the user are not made here'
     arrays, official = source.read(folder, verify)
+    for split in prefixes:
+        images, labels = arrays[split]
+        records.refuse_arrays(images, labels, len(source.classes), f'{split} in {folder}')
     about = {}
     for split, prefix in prefixes.items():
         images, labels = arrays[split]

@@ -19,12 +19,11 @@ from typing import NamedTuple
 import numpy as np
 
 from common.errors import UserError
-from data import recordio
 from data.archives import require_file
 from data.download import refuse
 from data.imagenet_files import DEVKIT, find_images
 from data.packing import CHUNK, Job, pack
-from data.packing.checksums import add_checksums
+from data.packing.checksums import checked
 from data.packing.convert import Form
 
 SHUFFLE_SEED = 2016
@@ -77,25 +76,20 @@ def prepare(
         UserError: the source cannot be used, or with `verify` is not the official one.
     """
     prefixes = {name: os.path.join(folder, 'imagenet-' + name) for name in splits}
-    about = {name: _check(prefix) for name, prefix in prefixes.items()}
+    about = {name: checked(prefix, CHUNK) for name, prefix in prefixes.items()}
     if verify and not all(entry['verified'] for entry in about.values() if entry):
         raise UserError(
             f'the RecordIO files in {folder} were made from unverified files: pass --no-verify to use '
             'them, or delete imagenet-*.rec to make them again'
         )
+    for name, prefix in prefixes.items():
+        if not about[name] and os.path.exists(prefix + '.rec'):
+            print(f'{prefix}.rec does not match: making it again', flush=True)
     for name, job in _jobs(folder, about, verify).items():
-        if os.path.exists(prefixes[name] + '.rec'):
-            print(f'{prefixes[name]}.rec does not match: making it again', flush=True)
+        if about[name]:
+            print(f'{prefixes[name]}.rec has other classes than the training images: making it again', flush=True)
         about[name] = pack(prefixes[name], job, processes)
     return about
-
-
-def _check(prefix: str) -> dict:
-    """The side file's dict, empty if the files must be made."""
-    about = recordio.check(prefix)
-    if about and not recordio.has_checksums(prefix, about):
-        about = add_checksums(prefix, about, CHUNK)
-    return about or {}
 
 
 def _jobs(folder: str, about: dict[str, dict], verify: bool) -> dict[str, Job]:

@@ -144,10 +144,7 @@ def _with_ground_truth(originals: list[Original], source: str) -> list[Original]
 def _ground_truth(folder: str) -> list[str]:
     """The wnids of the validation images, in the order of their file names."""
     meta, numbers = _devkit_files(folder, ['meta.mat', 'ILSVRC2012_validation_ground_truth.txt'])
-    with open(os.memfd_create('meta.mat'), 'w+b') as file:
-        file.write(meta)
-        file.seek(0)
-        wnids = matlab.read_synsets(file)
+    wnids = matlab.read_synsets(meta)
     return [wnids[int(line)] for line in numbers.split()]
 
 

@@ -4,6 +4,8 @@ A damaged file can crash scipy, or make it ask for memory without end. The proce
 exception here. It runs this file as a program, which imports nothing of the project: MXNet takes seconds to start.
 """
 
+import contextlib
+import io
 import json
 import os
 import resource
@@ -36,13 +38,16 @@ def read_arrays(file: IO[bytes], names: list[str]) -> dict[str, np.ndarray]:
         return {name: _receive(process) for name in names}
 
 
-def read_synsets(file: IO[bytes]) -> dict[int, str]:
-    """{ILSVRC2012_ID: WNID} of ImageNet's meta.mat.
+def read_synsets(content: bytes) -> dict[int, str]:
+    """{ILSVRC2012_ID: WNID} of ImageNet's meta.mat, whose bytes these are.
 
     Raises:
         Unreadable: the file is another one, or damaged.
     """
-    with _reader(file, 'synsets') as process:
+    with _reader(subprocess.PIPE, 'synsets') as process:
+        assert process.stdin
+        with contextlib.suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(content)
         return {int(number): wnid for number, wnid in _answer(process).items()}
 
 
@@ -127,7 +132,7 @@ def _send_arrays(file: IO[bytes], *names: str) -> None:
 def _send_synsets(file: IO[bytes]) -> None:
     from scipy.io import loadmat
 
-    synsets = np.atleast_1d(loadmat(file, squeeze_me=True)['synsets'])
+    synsets = np.atleast_1d(loadmat(io.BytesIO(file.read()), squeeze_me=True)['synsets'])
     _send({int(number): str(wnid) for number, wnid in zip(synsets['ILSVRC2012_ID'], synsets['WNID'])})
 
 

@@ -20,10 +20,10 @@ from typing import NamedTuple
 import numpy as np
 
 from common.errors import UserError
-from data import recordio
 from data.im2rec import list_records
 from data.image_folders import Listed, list_images
 from data.packing import CHUNK, Job, pack
+from data.packing.checksums import checked
 from data.packing.convert import Form
 
 FORMS = {
@@ -76,7 +76,7 @@ def prepare(
     Raises:
         UserError: the source cannot be used.
     """
-    about = {split: recordio.check(layout.prefix(folder, split)) or {} for split in splits}
+    about = {split: checked(layout.prefix(folder, split), CHUNK) for split in splits}
     if all(about.values()) and not _has(folder, SOURCES):
         return about
     listed = _list(folder, layout, splits if classes else ('train', 'val'))

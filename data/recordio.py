@@ -41,6 +41,11 @@ KINDS = ('.rec', '.idx', '.crc', '.json')  # in the order in which they get thei
 MAGIC = 0xCED7230A
 HEAD, HEADER = struct.Struct('<II'), struct.Struct('<IfQQ')
 WHOLE, FIRST, MIDDLE, LAST = range(4)
+# Of side files of earlier versions, which had no digest of their own.
+EARLIER_KEYS = set(
+    'format records labels verified content_sha256 idx_sha256 rec_sha256 rec_bytes classes shorter_side coding '
+    'undecodable'.split()
+)
 DAMAGES = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError)  # of a side file or an index
 
 
@@ -52,8 +57,8 @@ def read_about(prefix: str) -> dict:
     """
     with open(prefix + '.json', encoding='utf-8') as file:
         about = json.load(file)
-    digest = about.pop('json_sha256', None)  # earlier versions wrote none
-    if digest not in (None, _digest(about)):
+    digest = about.pop('json_sha256', None)
+    if digest != _digest(about) and not (digest is None and about.keys() <= EARLIER_KEYS):
         raise ValueError(f'{prefix}.json is altered')
     return about
 
@@ -149,13 +154,18 @@ def discard(temporary: str) -> None:
 @contextlib.contextmanager
 def writer(rec: str, idx: str, problem: str) -> Iterator[mx.recordio.MXIndexedRecordIO]:
     """MXNet's writer of records. Where the disk does not take them, a UserError says `problem`."""
+    record = None
     try:
         record = mx.recordio.MXIndexedRecordIO(idx, rec, 'w')
         yield record
         written = record.tell()
         record.close()
-    except mx.MXNetError as error:
+    except (mx.MXNetError, OSError) as error:
         raise UserError(problem) from error
+    finally:
+        if record and record.fidx:  # or it would try to write its last lines when it is collected, and fail again
+            with contextlib.suppress(OSError):
+                record.fidx.close()
     if os.path.getsize(rec) != written:  # on a full disk, MXNet loses the last bytes and says nothing
         raise UserError(problem)
 

@@ -12,12 +12,28 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from common.errors import UserError
 from common.files import file_digest
 from common.mxnet import mx
 from data import recordio
 
 SHUFFLE_SEED = 2016
 PNG_LEVEL = 3  # of compression: small images gain nothing from more
+
+
+def refuse_arrays(images: Sequence[np.ndarray], labels: Sequence[int] | np.ndarray, classes: int, where: str) -> None:
+    """Raise a UserError for images or labels that no network here can be trained on."""
+    labels, kinds = np.asarray(labels), {(image.dtype.name, image.shape) for image in images}
+    if len(images) != len(labels):
+        problem = f'{len(images):,} images and {len(labels):,} labels'
+    elif len(kinds) > 1 or any(kind != 'uint8' or shape[2:] != (3,) for kind, shape in kinds):
+        shown = ' and '.join(sorted(f'{"×".join(map(str, shape))} {kind}' for kind, shape in kinds)[:3])
+        problem = f'images of {shown} instead of bytes in RGB, all of one size'
+    elif len(labels) and (labels.dtype.kind not in 'iu' or labels.min() < 0 or labels.max() >= classes):
+        problem = f'labels from {labels.min()} to {labels.max()} instead of whole numbers from 0 to {classes - 1}'
+    else:
+        return
+    raise UserError(f'{where} has {problem}: put the right files there')
 
 
 def write(prefix: str, images: Sequence[np.ndarray], labels: np.ndarray, verified: bool) -> dict:

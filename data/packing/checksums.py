@@ -1,7 +1,7 @@
 """Checksums for a split that earlier versions packed without, or whose NAME.crc is damaged."""
 
 from collections.abc import Iterator
-import errno
+import contextlib
 import hashlib
 import os
 import zlib
@@ -10,28 +10,28 @@ from tqdm import tqdm
 
 from data import recordio
 
-READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
-
-def add_checksums(prefix: str, about: dict, chunk: int) -> dict | None:
-    """Read PREFIX.rec once, compare it with the digest of its content, and write PREFIX.crc.
+def checked(prefix: str, chunk: int) -> dict:
+    """The dict in PREFIX.json if the files belong together, empty if they must be made again.
 
     Args:
         prefix: of the files.
-        about: the side file's dict.
         chunk: images of a chunk, as they were packed.
+    """
+    about = recordio.check(prefix)
+    if about and not recordio.has_checksums(prefix, about):
+        about = _with_checksums(prefix, about, chunk)
+    return about or {}
 
-    Returns:
-        The side file's new dict; None where the records are not those that were packed.
+
+def _with_checksums(prefix: str, about: dict, chunk: int) -> dict | None:
+    """Read PREFIX.rec once, compare it with the digest of its content, and write PREFIX.crc.
+
+    None where the records are not those that were packed.
     """
     about = {name: value for name, value in about.items() if name != 'crc_sha256'}
     if not os.access(os.path.dirname(prefix) or '.', os.W_OK):
-        print(
-            f'{prefix}.rec has no checksums, and its folder is read-only: damaged pixels would not be noticed; '
-            'the same command adds checksums where it may write',
-            flush=True,
-        )
-        return about
+        return _unchecked(prefix, about, 'its folder is read-only')
     print(f'{prefix}.rec has no checksums yet: reading it once to add them', flush=True)
     records = recordio.Records(prefix, about)
     checksums, content = [], hashlib.sha256()
@@ -44,8 +44,23 @@ def add_checksums(prefix: str, about: dict, chunk: int) -> dict | None:
         content.update(digest.digest())
     if content.hexdigest() != about['content_sha256']:
         return None
-    about['crc_sha256'] = recordio.write_checksums(prefix, checksums)
-    recordio.write_about(prefix, about)
+    try:
+        complete = {**about, 'crc_sha256': recordio.write_checksums(prefix, checksums)}
+        recordio.write_about(prefix, complete)
+    except OSError as error:
+        for kind in ('.crc', '.json'):
+            with contextlib.suppress(OSError):
+                os.remove(f'{prefix}{kind}.tmp')
+        return _unchecked(prefix, about, error.strerror or str(error))
+    return complete
+
+
+def _unchecked(prefix: str, about: dict, why: str) -> dict:
+    print(
+        f'{prefix}.rec has no checksums ({why}), so that damaged pixels would not be noticed: the same command adds '
+        'them where it can write',
+        flush=True,
+    )
     return about
 
 

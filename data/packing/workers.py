@@ -84,8 +84,14 @@ def ordered_map(processes: int | None) -> Iterator[Callable[[Callable, Iterable]
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         pool = multiprocessing.get_context('spawn').Pool(processes or physical_cores())
+    except OSError as error:  # no /dev/shm, where its locks are, or a limit of processes
+        print(f'note: one process alone prepares the images, others cannot be started ({error.strerror})', flush=True)
+        pool = None
     finally:
         signal.signal(signal.SIGINT, handler)
+    if not pool:
+        yield map
+        return
     try:
         yield functools.partial(_in_order, pool, set(multiprocessing.active_children()) - before)
     finally:

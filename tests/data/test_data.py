@@ -51,8 +51,8 @@ def test_of_two_runs_started_together_one_prepares_the_data(small_cifar, monkeyp
     written, sums, looked = [], [], []
     both, check, write = threading.Barrier(2), data._check, records.write
 
-    def check_together(prefixes):
-        found = check(prefixes)
+    def check_together(name, prefixes):
+        found = check(name, prefixes)
         if len(looked) < 2:
             looked.append(found)
             both.wait(60)  # neither begins before both have seen that nothing is there

@@ -170,7 +170,7 @@ def test_other_training_classes_make_the_validation_labels_anew(copy, tmp_path, 
     about = prepare(folder)
     assert about['val']['classes'] == ['n00000000'] + WNIDS
     assert about['val']['labels'] == [0] + before['val']['labels']
-    assert 'imagenet-val.rec does not match: making it again' in capsys.readouterr().out
+    assert 'imagenet-val.rec has other classes than the training images: making it again' in capsys.readouterr().out
     assert [label for _, label, _ in split_records(folder, 'val')] == [
         1 + copy.label('val', name) for name in copy.order('val')
     ]

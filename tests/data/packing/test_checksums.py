@@ -69,10 +69,21 @@ def test_where_nothing_can_be_written_the_files_are_used_as_they_are(prepared, c
     monkeypatch.setattr(os, 'access', lambda path, mode: False)
     entry = prepare(folder)['val']
     assert entry == {name: value for name, value in about['val'].items() if name != 'crc_sha256'}
-    assert 'has no checksums, and its folder is read-only' in capsys.readouterr().out
+    assert 'has no checksums (its folder is read-only), so that' in capsys.readouterr().out
     assert contents(folder) == before
     dataset = ImageRecords({'val': os.path.join(folder, PREFIX)}, {'val': entry})
     assert sum(len(labels) for _, labels in dataset.evaluation_batches('val', 4)) == 10
+
+
+def test_a_full_disk_leaves_the_files_as_they_are(prepared, capsys, full_disk):
+    folder, about = prepared
+    as_before(folder)
+    before = contents(folder)
+    with full_disk(0):
+        prepare(folder)
+    assert 'has no checksums (File too large), so that' in capsys.readouterr().out
+    assert contents(folder) == before
+    assert prepare(folder) == about
 
 
 @pytest.mark.parametrize('place', [0, 4, 8, 12, 40, 3000, -1])

@@ -1,5 +1,7 @@
 """The worker processes: results in order, and an end to the work where one fails or dies."""
 
+import errno
+import multiprocessing
 import os
 
 import pytest
@@ -23,3 +25,16 @@ def test_a_workers_failure_ends_the_work_and_a_workers_death_too(monkeypatch):
 
 def raise_user_error(text):
     raise UserError(text)
+
+
+def test_without_shared_memory_one_process_does_the_work(monkeypatch, capsys):
+    """Its locks are in /dev/shm, which some containers lack."""
+
+    def fails(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr('_multiprocessing.SemLock', fails)
+    with workers.ordered_map(2) as ordered_map:
+        assert list(ordered_map(int, '123')) == [1, 2, 3]
+    assert 'one process alone prepares the images' in capsys.readouterr().out
+    assert not multiprocessing.active_children()
