@@ -1,4 +1,4 @@
-"""Speed and memory beside the peers, as a table: benchmarks/results.csv and .md (on a GPU results-gpu.csv and .md).
+"""Speed and memory beside the peers, as tables: benchmarks/results.csv and .md (on a GPU results-gpu.csv and .md).
 
     make bench                                   # all, under 40 minutes on two cores; makes PyTorch's environment too
     make bench GPUS=0                            # on a GPU
@@ -9,29 +9,35 @@ Rivals are compared within the same minutes: each has a process of its own, and 
 round after round. The table shows the medians over the rounds, and the median of the rounds' ratios, where larger is
 better. Before a training step is timed against PyTorch's, both networks have to give the same probabilities with the
 same weights. Let nothing else run meanwhile.
+
+The files keep a block of rows for each kind of processor. A run replaces the block of its own.
 """
 
-from collections.abc import Iterable, Sequence
 import csv
+import io
 import os
 import platform
 import sys
 import time
 import traceback
+from typing import NamedTuple
 
 from benchmarks import ensemble, memory, pipelines, runs, scaling, steps
 from benchmarks.remote import ROOT
 from benchmarks.rounds import Row, Setting
 from common.cli import Parser, positive_int, run
 from common.errors import UserError
+from common.files import write_atomically
 from common.mxnet import mx, physical_cores
-from training.devices import contexts, describe
+from training.devices import contexts, describe, has_bfloat16
 
 BENCHMARKS = {
     'training': steps.training,
     'gluoncv': steps.gluoncv,
     'imagenet': steps.imagenet,
     'evaluation': steps.evaluation,
+    'onnxruntime': steps.onnxruntime,
+    'shared': steps.shared,
     'reduced': steps.reduced,
     'ensemble': ensemble.measure,
     'feed-cifar': pipelines.cifar,
@@ -44,7 +50,8 @@ BENCHMARKS = {
     'svhn': memory.svhn,
 }
 RESULTS = os.path.join(ROOT, 'benchmarks', 'results')
-COLUMNS = ('name', 'ours', 'peer', 'ratio', 'target')  # of the CSV; a row that could not be measured has no numbers
+# of the CSV; a row that could not be measured has no numbers
+COLUMNS = ('processor', 'conditions', 'name', 'ours', 'peer', 'ratio', 'target', 'problem')
 
 
 def parser() -> Parser:
@@ -64,13 +71,25 @@ def parser() -> Parser:
     return parser
 
 
-def machine(gpus: str | None, rounds: int) -> str:
-    """What the numbers were measured on and with, in a line."""
-    about = describe(contexts(gpus))
-    return (
-        f'{about["processor"]}, {physical_cores()} cores, {" ".join(about["devices"])}; '
-        f'Python {platform.python_version()}, MXNet {mx.__version__}; {rounds} rounds; {time.strftime("%Y-%m-%d")}'
+class Block(NamedTuple):
+    """The rows of a kind of processor, and the conditions under which they were measured."""
+
+    processor: str
+    conditions: str
+    rows: list[Row]
+
+
+def processor(gpus: str | None) -> str:
+    """The kind of machine that numbers belong to."""
+    kind = (
+        f'{describe(contexts())["processor"]} with {"AVX-512" if has_bfloat16() else "AVX2"}, {physical_cores()} cores'
     )
+    return kind if gpus is None else f'GPU {gpus}, {kind}'
+
+
+def conditions(rounds: int) -> str:
+    """What numbers were measured with."""
+    return f'Python {platform.python_version()}, MXNet {mx.__version__}; {rounds} rounds; {time.strftime("%Y-%m-%d")}'
 
 
 def number(value: float | None) -> str:
@@ -89,23 +108,41 @@ def verdict(row: Row) -> str:
     return 'met' if row.ratio >= row.target else '**missed**'
 
 
-def table(rows: Iterable[Row], about: str) -> str:
-    """The rows in Markdown, under the line that says what they were measured on."""
-    lines = [f'*{about}.*', '', '| ours / peer | ours | peer | ratio | target | |', '|---|---|---|---|---|---|']
-    for row in rows:
+def table(block: Block) -> str:
+    """A block in Markdown, below the line that says what it was measured on."""
+    lines = [f'*{block.processor}; {block.conditions}.*', '']
+    lines += ['| ours / peer | ours | peer | ratio | target | |', '|---|---|---|---|---|---|']
+    for row in block.rows:
         ratio, target = ('–' if value is None else f'{value:.2f}' for value in (row.ratio, row.target))
         lines.append(f'| {row.name} | {number(row.ours)} | {number(row.peer)} | {ratio} | {target} | {verdict(row)} |')
     return '\n'.join(lines) + '\n'
 
 
-def write(rows: Sequence[Row], about: str, path: str) -> None:
-    """Write PATH.csv and PATH.md."""
-    with open(f'{path}.csv', 'w', newline='') as file:
-        writer = csv.writer(file, lineterminator='\n')
-        writer.writerow(COLUMNS)
-        writer.writerows([_cell(getattr(row, column)) for column in COLUMNS] for row in rows)
-    with open(f'{path}.md', 'w') as file:
-        file.write(table(rows, about))
+def read(path: str) -> list[Block]:
+    """The blocks of PATH.csv; none where there is no such file."""
+    blocks: dict[str, Block] = {}
+    if os.path.exists(f'{path}.csv'):
+        with open(f'{path}.csv', newline='', encoding='utf-8') as file:
+            for line in csv.DictReader(file):
+                block = blocks.setdefault(line['processor'], Block(line['processor'], line['conditions'], []))
+                numbers = {name: float(line[name]) for name in ('ours', 'peer', 'ratio', 'target') if line[name]}
+                block.rows.append(Row(line['name'], problem=line['problem'], **numbers))
+    return list(blocks.values())
+
+
+def write(block: Block, path: str) -> None:
+    """Write PATH.csv and PATH.md with this block in the place of the same processor's, and the others as they are."""
+    blocks = [other for other in read(path) if other.processor != block.processor] + [block]
+    blocks.sort(key=lambda block: block.processor)
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator='\n')
+    writer.writerow(COLUMNS)
+    for one in blocks:
+        for row in one.rows:
+            cells = (_cell(getattr(row, column)) for column in COLUMNS[2:])
+            writer.writerow([one.processor, one.conditions, *cells])
+    write_atomically(f'{path}.csv', lines.getvalue())
+    write_atomically(f'{path}.md', '\n'.join(map(table, blocks)))
 
 
 def _cell(value):
@@ -137,19 +174,19 @@ def main() -> int:
             'environment that has requirements/bench.txt'
         )
     setting = Setting(args.torch, args.gpus, args.rounds, write=not args.names)
-    about, begun, rows, status = machine(args.gpus, args.rounds), time.monotonic(), [], 0
+    block, begun, status = Block(processor(args.gpus), conditions(args.rounds), []), time.monotonic(), 0
     for name in args.names or BENCHMARKS:
         try:
             for row in BENCHMARKS[name](setting):
-                rows.append(row)
+                block.rows.append(row)
                 show(row, time.monotonic() - begun)
         except Exception:  # there is time for the others; this one is shown, and counts in the exit status
             traceback.print_exc()
-            rows.append(Row(name, problem='the benchmark broke off'))
+            block.rows.append(Row(name, problem='the benchmark broke off'))
             status = 1
         if setting.write:
-            write(rows, about, RESULTS + ('' if args.gpus is None else '-gpu'))
-    print(table(rows, about))
+            write(block, RESULTS + ('' if args.gpus is None else '-gpu'))
+    print(table(block))
     return status
 
 

@@ -13,9 +13,9 @@ import symbols
 from symbols.analysis.summary import parameter_shapes
 import symbols.imagenet
 from symbols.layers import Layers
-from training import devices
+from training import checkpoint, devices
 from training.initializer import initial_parameters, initial_replicas
-from training.replicas import outputs
+from training.replicas import JointPredictor, outputs
 from training.synthetic import SyntheticSteps
 
 LOSS_SCALE = 4  # in float16
@@ -86,6 +86,23 @@ class Evaluation(OurNetwork):
         super().__init__(net, depth, **options)
         self.predictor = self.replicas.predictor()
         self.data = np.random.RandomState(0).randn(self.batch, *self.image_shape).astype(np.float32)
+
+    def seconds(self, steps: int) -> float:
+        """The mean duration of a batch, in seconds."""
+        return mean_seconds(lambda: self.predictor.predict(self.data), steps)
+
+
+class CommittedRun:
+    """Probabilities of a trained run, the mean of its outputs, as eval.py computes them."""
+
+    def __init__(self, run_dir: str, batch: int):
+        model = checkpoint.load_model(checkpoint.find(run_dir)[-1])
+        self.predictor = JointPredictor([model], devices.contexts(), symbols.IMAGE_SHAPE)
+        self.data = np.random.RandomState(0).randn(batch, *symbols.IMAGE_SHAPE).astype(np.float32)
+
+    def save(self, path: str) -> None:
+        """Write the images and their probabilities to an .npz file."""
+        np.savez(path, data=self.data, probabilities=np.mean(self.predictor.predict(self.data), axis=0))
 
     def seconds(self, steps: int) -> float:
         """The mean duration of a batch, in seconds."""
@@ -189,6 +206,7 @@ def exhaust(batches) -> None:
 SUBJECTS = {
     'training': Training,
     'evaluation': Evaluation,
+    'run': CommittedRun,
     'defaults': Defaults,
     'gluoncv': GluonCV,
     'cifar': CifarPipeline,

@@ -1,35 +1,55 @@
 """Training steps and evaluation, on batches of noise."""
 
 from collections.abc import Iterator
+import importlib.util
 import os
 import statistics
+import subprocess
+import sys
 from typing import Any
 
-from benchmarks.rounds import Row, Setting, check_same, compare, median_ratio, race
+from benchmarks.remote import ROOT, Remote
+from benchmarks.rounds import Row, Setting, check_same, compare, race
 from training.devices import has_bfloat16
 
 NETS = (('dfn-mr', 14), ('dfn-mr', 26), ('dfn-mr', 56), ('resnet', 26), ('resnet', 110), ('dfn-il', 14))
 BATCH = 64
+COMMITTED = ('dfn-mr-14', 'resnet-26', 'plain-26', 'dfn-il-14', 'dfn-f3-14', 'ensemble-14')
 # By default MXNet takes half of the processors, the other half for hyperthreads.
 MXNETS_THREADS = {'OMP_NUM_THREADS': str(max(1, (os.cpu_count() or 1) // 2))}
 
 
 def training(setting: Setting) -> Iterator[Row]:
-    """A training step of the paper's networks beside PyTorch's, and beside MXNet's defaults."""
+    """A training step of the paper's networks beside PyTorch's, eager and compiled, and beside MXNet's defaults."""
     ratios = []
     for net, depth in NETS:
         options: dict[str, Any] = {'net': net, 'depth': depth, 'batch': BATCH}
         with (
             setting.ours('training', **options) as ours,
-            setting.torch('training', **options) as torch,
+            setting.torch('training', **options) as eager,
+            setting.torch('training', compiled=True, **options) as compiled,
             setting.ours('defaults', MXNETS_THREADS, **options) as defaults,
         ):
-            check_same(ours, torch)
-            seconds = race({'ours': ours, 'torch': torch, 'defaults': defaults}, setting.rounds)
-        ratios.append(median_ratio(seconds['torch'], seconds['ours']))
-        yield compare(f'train {net} {depth} / PyTorch', seconds, 'torch', 1.0, BATCH)
-        yield compare(f"train {net} {depth} / MXNet's defaults", seconds, 'defaults', 2.0, BATCH)
-    yield Row('train, median / PyTorch', ratio=statistics.median(ratios), target=1.1)
+            check_same(ours, eager)
+            rivals = {'ours': ours, 'eager': eager, 'compiled': compiled, 'defaults': defaults}
+            seconds = race(rivals, setting.rounds)
+        faster, *rows = _beside_both(f'train {net} {depth}', seconds, 1.0)
+        ratios.append(faster)
+        yield from rows
+        target = 2.0 if has_bfloat16() else 1.5  # with AVX-512, and without
+        yield compare(f"train {net} {depth} / MXNet's defaults", seconds, 'defaults', target, BATCH)
+    yield Row('train, median / the faster PyTorch', ratio=statistics.median(ratios), target=1.05)
+
+
+def _beside_both(name, seconds, target):
+    """The ratio to the faster of eager and compiled PyTorch, and a row for each; the faster has the target."""
+    medians = {peer: statistics.median(seconds[peer]) for peer in ('eager', 'compiled')}
+    faster = min(medians, key=lambda peer: medians[peer])
+    rows = [
+        compare(f'{name} / PyTorch, {peer}', seconds, peer, target if peer == faster else None, BATCH)
+        for peer in medians
+    ]
+    return rows[list(medians).index(faster)].ratio, *rows
 
 
 def gluoncv(setting: Setting) -> Iterator[Row]:
@@ -46,16 +66,64 @@ def imagenet(setting: Setting) -> Iterator[Row]:
     """A training step of DFN-MR 44 on 16 images of 224×224 beside PyTorch's."""
     few = setting._replace(rounds=min(5, setting.rounds))
     yield _beside_torch(
-        'train dfn-mr 44, ImageNet / PyTorch', few, 0.9, 'training', net='dfn-mr', depth=44, imagenet=True, batch=16
+        'train dfn-mr 44, ImageNet / PyTorch, eager',
+        few,
+        1.1,
+        'training',
+        net='dfn-mr',
+        depth=44,
+        imagenet=True,
+        batch=16,
     )
 
 
 def evaluation(setting: Setting) -> Iterator[Row]:
-    """The probabilities of a batch beside PyTorch's."""
+    """The probabilities of a batch beside PyTorch's, eager and compiled."""
     for net, depth in NETS:
-        yield _beside_torch(
-            f'evaluate {net} {depth} / PyTorch', setting, 1.0, 'evaluation', net=net, depth=depth, batch=BATCH
-        )
+        options: dict[str, Any] = {'net': net, 'depth': depth, 'batch': BATCH}
+        with (
+            setting.ours('evaluation', **options) as ours,
+            setting.torch('evaluation', **options) as eager,
+            setting.torch('evaluation', compiled=True, **options) as compiled,
+        ):
+            seconds = race({'ours': ours, 'eager': eager, 'compiled': compiled}, setting.rounds)
+        yield from _beside_both(f'evaluate {net} {depth}', seconds, 1.1)[1:]
+
+
+def onnxruntime(setting: Setting) -> Iterator[Row]:
+    """The probabilities of a batch by committed runs, beside onnxruntime with the file that export.py writes."""
+    for net in COMMITTED:
+        name, run_dir = f'evaluate {net} / onnxruntime', os.path.join(ROOT, 'logs', 'cifar10', net, 'epochs8-seed1')
+        if not importlib.util.find_spec('onnxruntime') or not importlib.util.find_spec('onnx'):
+            yield Row(name, problem='it needs `make extras`')
+            continue
+        with (
+            setting.on_cpu.ours('run', run_dir=run_dir, batch=BATCH) as ours,
+            Remote(sys.executable, 'onnx_subjects', 'run', run_dir=run_dir, batch=BATCH) as peer,
+        ):
+            check_same(ours, peer)
+            seconds = race({'ours': ours, 'onnxruntime': peer}, setting.rounds)
+        yield compare(name, seconds, 'onnxruntime', None, BATCH)
+
+
+def shared(setting: Setting) -> Iterator[Row]:
+    """A training step of DFN-MR 14 beside one busy process, over the same on an idle machine.
+
+    The threads are those that a run starts with there.
+    """
+    with setting.on_cpu.ours('training', net='dfn-mr', depth=14, batch=BATCH) as ours:
+        ours.seconds(3)
+        idle = [ours.seconds(5) for _ in range(min(5, setting.rounds))]
+    busy = subprocess.Popen([sys.executable, '-c', 'while True: pass'])
+    try:
+        with setting.on_cpu.ours('training', net='dfn-mr', depth=14, batch=BATCH) as ours:
+            ours.seconds(3)
+            beside = [ours.seconds(5) for _ in range(min(5, setting.rounds))]
+    finally:
+        busy.kill()
+        busy.wait()
+    slow, fast = statistics.median(beside), statistics.median(idle)
+    yield Row('train dfn-mr 14 beside a busy process / idle', BATCH / slow, BATCH / fast, fast / slow, 0.5)
 
 
 def reduced(setting: Setting) -> Iterator[Row]:

@@ -22,6 +22,7 @@ class TorchNetwork:
         imagenet: whether it is for images of 224×224.
         gpus: the number of a GPU; the CPU without it.
         dtype: what autocast computes in.
+        compiled: whether torch.compile compiles the network.
     """
 
     def __init__(
@@ -32,11 +33,13 @@ class TorchNetwork:
         imagenet: bool = False,
         gpus: str | None = None,
         dtype: str = 'float32',
+        compiled: bool = False,
     ):
         self.device = torch.device('cpu' if gpus is None else f'cuda:{gpus}')
         torch.backends.cudnn.benchmark = True
         torch.manual_seed(0)
         self.module = self.put(torch_networks.build(net, depth, imagenet=imagenet))
+        self.forward = torch.compile(self.module) if compiled else self.module
         self.data = self.put(torch.randn((batch, 3, 224, 224) if imagenet else (batch, 3, 32, 32)))
         self.labels = torch.zeros(batch, dtype=torch.long, device=self.device)
         self.dtype = DTYPES[dtype]
@@ -86,7 +89,7 @@ class Training(TorchNetwork):
     def _step(self):
         self.optimizer.zero_grad()
         with self.autocast():
-            loss = cross_entropy(self.module(self.data), self.labels)
+            loss = cross_entropy(self.forward(self.data), self.labels)
         self.scaler.scale(loss).backward()
         self.scaler.step(self.optimizer)
         self.scaler.update()
@@ -106,7 +109,7 @@ class Evaluation(TorchNetwork):
 
     def _step(self):
         with torch.no_grad(), self.autocast():
-            return self.module(self.data).softmax(1).cpu()
+            return self.forward(self.data).softmax(1).cpu()
 
 
 class Decoding:
