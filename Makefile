@@ -4,6 +4,7 @@
 # make report        figures/report.html: the paper's tables and figures beside the logs, on one page
 # make bench         speed and memory beside PyTorch and GluonCV, under 40 minutes; `make bench GPUS=0` on a GPU
 # make test-slow     the tests that take longer
+# make faults        damages, kills and hostile files by the hundred, and their table in docs/reliability.md; an hour
 # make test-pythons  start-up, a training step and an evaluation under every Python from 3.10 to 3.13 that is found
 # make extras        what `export.py` needs beside the environment: onnx, onnxruntime, safetensors and PyTorch
 # make lint          ruff (rules and format) and mypy; `make format` applies what ruff can mend
@@ -21,7 +22,7 @@ SET = $(if $(GPU)$(wildcard $(VENV)/requirements.txt),requirements.txt,requireme
 # The stamp has the set's name, so that another set makes the environment anew.
 STAMP = $(VENV)/$(notdir $(SET))
 
-.PHONY: bench clean demo extras format lint lock report test test-slow test-pythons .venv
+.PHONY: bench clean demo extras faults format lint lock report test test-slow test-pythons .venv
 
 .venv: $(STAMP)
 
@@ -51,6 +52,11 @@ test: .venv
 
 test-slow: .venv
 	$(RUN) -m pytest -m slow
+
+# One thread: commands are forked from a process that has MXNet. It goes on where it was stopped.
+faults: .venv
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -q tests/faults
+	OMP_NUM_THREADS=1 $(RUN) -m tests.faults.campaign --write
 
 test-pythons: demo
 	sh tests/pythons.sh logs/$(DEMO)
@@ -101,4 +107,4 @@ lock: $(VENV)/dev.txt
 	$(call COMPILE_MXNET,requirements/gpu.in,requirements/base.txt) requirements.txt
 
 clean:
-	rm -rf .venv .venv-3.* .venv-bench figures
+	rm -rf .venv .venv-3.* .venv-bench figures .faults

@@ -1,6 +1,7 @@
 """A command in a process of its own, forked from one that has MXNet already, and how it ended."""
 
 from collections.abc import Callable, Sequence
+import faulthandler
 import os
 import resource
 import select
@@ -74,6 +75,7 @@ def _run(main: Callable, words: Sequence[object], cwd: str, paths: Sequence[str]
     """The child: never returns."""
     code: object = 70
     try:
+        faulthandler.disable()
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         for number, path in enumerate(paths, 1):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
