@@ -17,6 +17,9 @@ import glob
 from importlib import metadata
 import importlib.util
 import os
+import re
+import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -145,6 +148,19 @@ def _load_all(paths: list[str]) -> list[str]:
     return loaded
 
 
+def missing_libraries() -> list[str]:
+    """Name the libraries that MXNet's own one needs and that the system and NVIDIA's wheels do not have."""
+    mxnet = importlib.util.find_spec('mxnet')
+    folders = (mxnet and mxnet.submodule_search_locations) or ()
+    needed: list[str] = []
+    if not shutil.which('ldd'):
+        return needed
+    for path in (os.path.join(folder, 'libmxnet.so') for folder in folders):
+        listed = subprocess.run(['ldd', path], capture_output=True, text=True).stdout
+        needed += re.findall(r'^\s*(\S+) => not found', listed, re.M)
+    return [name for name in dict.fromkeys(needed) if not _load_all([name])]
+
+
 def _is_gpu_build() -> bool:
     return any((package.metadata['Name'] or '').startswith('mxnet-cu') for package in metadata.distributions())
 
@@ -168,7 +184,9 @@ except OSError as error:
         if 'libgomp' in str(error)
         else "install NVIDIA's driver and the wheels of requirements.txt, or requirements/cpu.txt instead"
     )
-    fail_at_import(f'MXNet cannot be loaded ({error}): {remedy}')
+    missing = missing_libraries()
+    reason = f'it lacks {", ".join(missing)}' if missing else error
+    fail_at_import(f'MXNet cannot be loaded ({reason}): {remedy}')
 finally:
     for name in NOT_NEEDED:
         del sys.modules[name]

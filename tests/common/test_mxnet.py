@@ -4,6 +4,7 @@ import ctypes
 import distutils.version  # noqa: F401  Python 3.12 and newer have it from setuptools
 import os
 import re
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -190,3 +191,19 @@ def test_a_missing_library_is_named_with_its_remedy(tmp_path, missing, remedy):
     (tmp_path / 'mxnet.py').write_text(f'raise OSError("{missing}: cannot open shared object file")\n')
     done = run_python('import common.mxnet', PYTHONPATH=str(tmp_path))
     assert f'MXNet cannot be loaded ({missing}: cannot open shared object file): {remedy}' in done.stderr
+
+
+@pytest.mark.skipif(not shutil.which('cc') or not shutil.which('ldd'), reason='no C compiler')
+def test_all_missing_libraries_are_named_at_once(tmp_path):
+    """A libmxnet.so that is linked with two libraries, one of which is gone and one of which the C library has."""
+    folder = tmp_path / 'mxnet'
+    folder.mkdir()
+    (folder / '__init__.py').write_text('raise OSError("libone.so: cannot open shared object file")\n')
+    for name in ('one', 'two'):
+        subprocess.run(['cc', '-shared', '-x', 'c', '-', '-o', tmp_path / f'lib{name}.so'], input=b'', check=True)
+    linked = ['-L', tmp_path, '-Wl,--no-as-needed', '-lone', '-ltwo', '-lm']
+    subprocess.run(['cc', '-shared', '-o', folder / 'libmxnet.so', *linked], check=True)
+    for name in ('one', 'two'):
+        (tmp_path / f'lib{name}.so').unlink()
+    done = run_python('import common.mxnet', PYTHONPATH=str(tmp_path))
+    assert "MXNet cannot be loaded (it lacks libone.so, libtwo.so): install NVIDIA's driver" in done.stderr
