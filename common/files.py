@@ -81,16 +81,3 @@ def lock(handle: int, path: str, otherwise: str, wait: bool = False) -> None:
         if error.errno not in NO_LOCKS:
             raise
         print(f'note: the file system of {path} has no locks ({error.strerror}): {otherwise}', file=sys.stderr)
-
-
-@contextlib.contextmanager
-def writing(path: str) -> Iterator[str]:
-    """Yield another path to write a file to; it takes its name at the end, and goes where that fails."""
-    temporary = f'{path}.tmp'
-    try:
-        yield temporary
-        fsync(temporary)
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(temporary)

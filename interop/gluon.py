@@ -11,7 +11,7 @@ import json
 import os
 
 from common.errors import UserError
-from common.files import write_atomically, writing
+from common.files import replacing, write_atomically
 from common.mxnet import mx
 from interop.trained import Trained
 from training import arrays_file, symbol_file
@@ -35,7 +35,7 @@ def write(trained: Trained, prefix: str) -> None:
         **{f'arg:{name}': mx.nd.array(value) for name, value in trained.parameters.items()},
         **{f'aux:{name}': mx.nd.array(value) for name, value in trained.statistics.items()},
     }
-    with writing(weights) as temporary:
+    with replacing(weights) as temporary:
         mx.nd.save(temporary, arrays)
     write_atomically(facts, json.dumps(trained.facts, indent=1) + '\n')
     write_atomically(symbol, scores(trained.symbol).tojson())

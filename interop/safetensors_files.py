@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from common.errors import UserError
-from common.files import file_digest, fsync, write_atomically, writing
+from common.files import file_digest, fsync, replacing, write_atomically
 from common.mxnet import mx
 import data
 from interop import names
@@ -30,9 +30,16 @@ NOT_WEIGHTS = '.num_batches_tracked'  # in PyTorch's state_dict alone
 
 
 def write(trained: Trained, path: str) -> None:
-    """Write weights and running statistics under their names in PyTorch, and the facts as metadata."""
-    arrays = {names.to_torch(name): np.ascontiguousarray(value) for name, value in trained.arrays.items()}
-    with writing(path) as temporary, open(temporary, 'wb') as file:
+    """Write weights and running statistics under their names in PyTorch, and the facts as metadata.
+
+    Raises:
+        UserError: torch_networks has no such network.
+    """
+    try:
+        arrays = {names.to_torch(name): np.ascontiguousarray(value) for name, value in trained.arrays.items()}
+    except ValueError as error:
+        raise UserError(f'interop/torch_networks.py has no {trained.facts["net"]}: {error}') from None
+    with replacing(path) as temporary, open(temporary, 'wb') as file:
         file.write(save(arrays, {'facts': json.dumps(trained.facts)}))
 
 

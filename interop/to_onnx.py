@@ -14,7 +14,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from common.errors import UserError
-from common.files import writing
+from common.files import replacing
 from interop.trained import Trained, image_shape
 from symbols.analysis.graph import to_dict
 
@@ -76,6 +76,7 @@ OPERATORS: dict[str, Callable] = {
     'Pooling': _pooling,
     'mean': _mean,
     'elemwise_add': _plain('Add'),
+    'Flatten': _plain('Flatten', axis=1),  # GluonCV's networks
     'add_n': _plain('Sum'),
     '_mul_scalar': lambda inputs, attributes, arrays: ('Mul', [*inputs, np.float32(attributes['scalar'])], {}),
     'FullyConnected': _plain('Gemm', transB=1),
@@ -90,7 +91,7 @@ def write(trained: Trained, path: str, with_preprocessing: bool = False) -> None
     uint8, RGB from 0 to 255. Its output is `probabilities` (batch, classes), of an ensemble the mean of its members'.
     """
     model = build(trained, with_preprocessing)
-    with writing(path) as temporary:
+    with replacing(path) as temporary:
         onnx.save(model, temporary)
 
 
@@ -144,6 +145,9 @@ def _convert(trained, nodes, constants):
             )
         attributes = {key: _value(text) for key, text in node.get('attrs', {}).items()}
         names = [graph['nodes'][source]['name'] for source, *_ in node['inputs']]
+        if node['op'] == 'FullyConnected':  # which takes what is not flat as well
+            nodes.append(helper.make_node('Flatten', names[:1], [f'{node["name"]}_flat'], axis=1))
+            names[0] = f'{node["name"]}_flat'
         kind, inputs, given = OPERATORS[node['op']](names, attributes, trained.arrays)
         for number, value in enumerate(inputs):
             if not isinstance(value, str):

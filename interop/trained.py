@@ -66,7 +66,7 @@ def read(run_dir: str) -> Trained:
     check_arrays(run_dir, symbol, shape, {**parameters, **statistics})
     facts = {
         **{name: own[name] for name in (*ARGUMENTS, *OWN_IMAGES) if own.get(name) is not None},
-        'num_classes': len(parameters['fc_bias']),
+        'num_classes': symbol.infer_shape(data=(1, *shape))[1][0][1],
         'widen': own.get('widen', 1),
         'imagenet': is_imagenet,
         **_data_set(config),
@@ -81,6 +81,10 @@ def _data_set(config):
     """Name, classes, mean and std; runs of earlier versions say the name alone, and ImageNet's no classes."""
     name, about = config['options']['dataset'], config.get('dataset', {})
     if 'mean' not in about:
+        if name not in data.NAMES:
+            raise UserError(
+                f'the run does not say how the images of {name} are normalized: is its config.json damaged?'
+            )
         traits = augmentation.IMAGENET if name == 'imagenet' else data.SOURCES[name]
         about = {'mean': traits.mean, 'std': traits.std, 'classes': getattr(traits, 'classes', None)}
     return {'dataset': name, **{key: about[key] for key in ('classes', 'mean', 'std') if about.get(key)}}

@@ -3,9 +3,12 @@
 import filecmp
 import json
 import os
+import re
 import shutil
+import textwrap
 
 import numpy as np
+from PIL import Image
 import pytest
 
 from common.mxnet import mx
@@ -254,6 +257,22 @@ def test_weights_that_do_not_belong_to_the_symbol(mistake, tmp_path):
     arrays['arg:fc_weight'] = arrays['arg:fc_weight'][:5]
     mx.nd.save(file, arrays)
     assert 'fc_weight' in mistake(export.main, 'export.py', run, '--to', 'gluon', tmp_path / 'a')
+
+
+def test_the_code_on_the_page_runs(tmp_path, monkeypatch, random):
+    needs('onnx', 'onnxruntime', 'torch', 'safetensors')
+    with open('docs/export.md') as file:
+        page = file.read()
+    blocks = [textwrap.dedent(block) for block in re.findall(r'(?:^ {4}.+\n|^\n(?= {4}))+', page, re.MULTILINE)]
+    code = [block for block in blocks if re.match('\\s*(import|from) ', block)]
+    assert len(code) == 3
+    run = os.path.abspath(RUN)
+    monkeypatch.chdir(tmp_path)
+    targets = ['--to', 'onnx', 'dfn-mr-14.onnx', '--to', 'torch', 'dfn-mr-14.safetensors', '--to', 'gluon', 'dfn-mr-14']
+    in_process(export.main, 'export.py', run, *targets, '--with-preprocessing', check=0)
+    Image.fromarray(random.randint(0, 256, (40, 50, 3)).astype(np.uint8)).save('image.png')
+    for block in code:
+        exec(block, {})
 
 
 def test_what_is_written_is_the_same_each_time(tmp_path):

@@ -27,10 +27,10 @@ SMALL = [
 LARGE = [dict(net=net, depth=depth) for net, depth in imagenet.NETWORKS]
 
 
-def untrained(net, depth, num_classes=10, is_imagenet=False, seed=0, **arguments):
-    """A network with random weights, which keep the values of all layers of one size."""
+def untrained(net, depth, num_classes=10, is_imagenet=False, seed=0, symbol=None, **arguments):
+    """A network, or a symbol in its place, with random weights that keep the values of all layers of one size."""
     networks = imagenet if is_imagenet else symbols
-    symbol = networks.get_symbol(net, depth, num_classes, **arguments)
+    symbol = networks.get_symbol(net, depth, num_classes, **arguments) if symbol is None else symbol
     random, shape = np.random.RandomState(seed), image_shape({'imagenet': is_imagenet})
     parameters = {name: _draw(random, name, shape) for name, shape in parameter_shapes(symbol, shape).items()}
     statistics = {name: _draw(random, name, shape) for name, shape in statistics_shapes(symbol, shape).items()}
@@ -45,9 +45,9 @@ def untrained(net, depth, num_classes=10, is_imagenet=False, seed=0, **arguments
 def _draw(random, name, shape):
     if len(shape) == 4:
         values = random.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape)
-    elif name.endswith('_gamma'):  # small, so that no probability is 1
+    elif name.endswith('gamma'):  # small, so that no probability is 1
         values = random.uniform(0.2, 0.6, shape)
-    elif name.endswith('_var'):
+    elif name.endswith('var'):
         values = random.uniform(0.5, 1.5, shape)
     else:
         values = random.normal(0, 0.1, shape)

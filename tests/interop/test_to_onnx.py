@@ -63,6 +63,17 @@ def test_the_file_says_what_it_is(tmp_path):
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == 'batch'
 
 
+def test_gluoncvs_networks_can_be_written_too(random):
+    from common.gluoncv import gluoncv
+
+    symbol = mx.sym.SoftmaxOutput(gluoncv.model_zoo.get_model('cifar_resnet20_v1')(mx.sym.var('data')), name='softmax')
+    trained = untrained('resnet', 8, symbol=symbol)
+    data = random.normal(size=(3, 3, 32, 32)).astype(np.float32)
+    (expected,) = predict(trained.symbol, trained.parameters, trained.statistics, data)
+    (found,) = run(to_onnx.build(trained), data)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
 def test_an_operator_that_is_not_known():
     trained = untrained('plain', 8)
     with pytest.raises(UserError, match='LRN'):
