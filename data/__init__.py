@@ -292,8 +292,9 @@ def _check(name: str, prefixes: dict[str, str]) -> dict[str, dict]:
 def _one_at_a_time(folder: str) -> Iterator[None]:
     """A lock on the folder: if several runs start together, one of them prepares the data for all.
 
-    The folder is made for it, and removed again if it stays empty.
+    The folder is made for it where there is none, and removed again if it stays empty.
     """
+    made = not os.path.exists(folder)
     try:
         os.makedirs(folder, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -304,8 +305,9 @@ def _one_at_a_time(folder: str) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-        with contextlib.suppress(OSError):
-            os.rmdir(folder)
+        if made:
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
 
 
 def _announce(prefixes: dict[str, str], about: dict[str, dict]) -> None:

@@ -46,11 +46,16 @@ def list_records(rec: str, train_list: str) -> list[Listed]:
 
 
 def _class_names(train_list: str) -> dict[float, str]:
-    """{label: class}; nothing unless each label has one folder, and each folder one label."""
-    pairs = {(label, os.path.dirname(path)) for _, label, path in _lines(train_list)}
-    names = {label: class_name(os.path.basename(folder)) for label, folder in pairs}
-    one_to_one = len(pairs) == len(names) == len(set(names.values())) and all(names.values())
-    return names if one_to_one else {}
+    """{label: class}, where each label has one folder: its first part if that tells the classes apart, else all of it.
+
+    Nothing where labels and folders are not one to one.
+    """
+    folders = {(label, os.path.dirname(path)) for _, label, path in _lines(train_list)}
+    for name_of in (lambda folder: folder.split(os.sep)[0], lambda folder: folder):
+        names = {label: class_name(name_of(folder)) for label, folder in folders}
+        if len(folders) == len(names) == len(set(names.values())) and all(names.values()):
+            return names
+    return {}
 
 
 def _scan(rec: str) -> Iterator[tuple[int, int, float, int]]:

@@ -36,7 +36,10 @@ def find_images(source: str, by_devkit: bool) -> list[Original]:
     if found and not with_class and by_devkit:
         return _with_ground_truth(found, source)
     if not with_class:
-        raise UserError(f'{source} has no images by class: its folders must be named by wnid, such as n01440764')
+        raise UserError(
+            f'{source} has no images by class: its folders must be named by wnid, such as n01440764; for images of '
+            'your own there is train_images.py'
+        )
     return with_class
 
 

@@ -66,6 +66,26 @@ def test_without_a_list_a_class_is_its_label(packed):
     assert {image.name for image in listed} == {'0', '1'} and listed[0].original.name.startswith('record ')
 
 
+@pytest.mark.parametrize(
+    'folders, expected',
+    [
+        (['n01/images', 'n02/images'], {'n01', 'n02'}),  # Tiny ImageNet
+        (['pets/cat', 'pets/dog'], {'pets/cat', 'pets/dog'}),
+        (['cat', 'cat'], {'0', '1'}),
+        (['', ''], {'0', '1'}),
+    ],
+)
+def test_a_class_has_the_name_of_its_folder_if_that_is_clear(packed, folders, expected):
+    path = os.path.join(packed[0], 'train.lst')
+    with open(path) as file:
+        lines = [line.split('\t') for line in file]
+    with open(path, 'w') as file:
+        for number, label, name in lines:
+            file.write(f'{number}\t{label}\t{os.path.join(folders[int(float(label))], os.path.basename(name))}')
+    listed = list_records(os.path.join(packed[0], 'train.rec'), path)
+    assert {image.name for image in listed} == expected
+
+
 def test_a_record_in_several_parts_is_one_image(tmp_path):
     """MXNet cuts a record where its bytes hold the mark of a record's begin."""
     content = b'abcd' + struct.pack('<I', 0xCED7230A) + b'efgh'

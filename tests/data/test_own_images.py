@@ -180,3 +180,12 @@ def test_a_class_none_of_whose_images_can_be_decoded_is_an_error(folder, random)
     for _ in range(2):
         with pytest.raises(UserError, match='none of the training images of dog can be decoded'):
             make(folder)
+
+
+def test_an_empty_folder_is_an_error_and_stays(folder):
+    os.mkdir(folder)
+    with pytest.raises(UserError, match='has neither train/<class>'):
+        data.load_images('pets', folder, SMALL)
+    assert os.path.isdir(folder)
+    with pytest.raises(UserError, match='there is no folder'):
+        data.load_images('pets', folder + '-else', SMALL)
