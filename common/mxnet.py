@@ -7,7 +7,8 @@ No later release of MXNet will follow. What has changed around it is therefore m
 - MXNet and GluonCV read names in numpy that numpy 1.24 and 2.0 removed. They are given back.
 - Python 3.12 removed `distutils`. setuptools provides it.
 - MXNet takes half of the processors for hyperthreads: on a two-core laptop it starts one OpenMP thread.
-  OMP_NUM_THREADS is set to the number of physical cores unless the user set it. Workers on one machine share them.
+  OMP_NUM_THREADS is set to the number of physical cores, less those that are busy with other work, unless the user set
+  it. Workers on one machine share the cores.
 - The GPU wheels of MXNet look for CUDA's libraries on the system. If NVIDIA's wheels of requirements.txt are
   installed, their libraries are loaded first, so no CUDA toolkit is needed.
 """
@@ -25,6 +26,7 @@ import sys
 import numpy as np
 
 from common.errors import fail_at_import
+from common.load import busy_cores
 
 #: NVIDIA's wheels in the order in which their libraries need one another.
 NVIDIA_WHEELS = ('cuda_runtime', 'nvtx', 'cuda_nvrtc', 'cublas', 'cufft', 'curand', 'cusolver', 'cudnn', 'nccl')
@@ -100,10 +102,34 @@ def _read(path: str) -> str:
         return ''
 
 
-def set_threads() -> None:
-    """Choose the number of OpenMP threads unless the user did. libgomp reads it once, when it is loaded."""
-    if not os.environ.get('OMP_NUM_THREADS', '').isdigit():  # MXNet understands a plain number only
-        os.environ['OMP_NUM_THREADS'] = str(share_of_cores())
+def set_threads() -> tuple[bool, str]:
+    """Choose the number of OpenMP threads unless the user did. libgomp reads it once, when it is loaded.
+
+    Every operator waits for its slowest thread. One that shares its core with other work makes all of them slow, so
+    cores that are busy get no thread.
+
+    Returns:
+        Whether the user chose, and what to tell the user of our choice, if anything.
+    """
+    if os.environ.get('OMP_NUM_THREADS', '').isdigit():  # MXNet understands a plain number only
+        return True, ''
+    cores, note = share_of_cores(), ''
+    threads = cores
+    if cores > 1 and 'WORKERS_HERE' not in os.environ:  # the launcher's workers start together, and share as they are
+        threads = max(1, cores - round(busy_cores()))
+    if threads < cores:
+        note = (
+            f'{cores - threads} of {cores} cores are busy with other work: {threads} '
+            f'thread{"" if threads == 1 else "s"} instead of {cores} (OMP_NUM_THREADS={cores} starts them all)'
+        )
+    os.environ['OMP_NUM_THREADS'] = str(threads)
+    return False, note
+
+
+def restart_with_threads(threads: int) -> None:
+    """Start this command anew with another number of threads; what it has not written yet is lost."""
+    os.environ['OMP_NUM_THREADS'] = str(threads)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def silence_binding() -> None:
@@ -167,7 +193,7 @@ def _is_gpu_build() -> bool:
 
 restore_numpy_names()
 restore_distutils()
-set_threads()
+THREADS_GIVEN, THREADS_NOTE = set_threads()
 silence_binding()
 load_nvidia_wheels()
 

@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from common.errors import UserError
+from common.mxnet import THREADS_NOTE
 from symbols.analysis.summary import count_parameters
 from training import checkpoint, run_directory, transfer
 from training.evaluation import Tally, evaluate, member_names
@@ -300,6 +301,9 @@ class Trainer:
             anew = f'; {", ".join(init["renewed"])} anew' if init['renewed'] else ''
             frozen = ', frozen but for FC' if args.freeze else ''
             self.log.info(f'begun with {init["taken"]} arrays of {init["checkpoint"]}, {args.init_from}{frozen}{anew}')
+
+        if THREADS_NOTE:
+            self.log.info(THREADS_NOTE)
 
     def _log_epoch(self, row):
         """The lines that MXNet's Module.fit writes, and that its tools/parse_log.py reads."""

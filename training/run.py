@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common import mxnet
 from common.cli import Parser
 from common.mxnet import mx
 from distributed.collectives import Collectives
@@ -71,6 +72,7 @@ def open_run(parser: Parser, complete: Callable[[argparse.Namespace], None] = la
     contexts = devices.contexts(args.gpus, args.cpus)
     directory = options.run_directory(vars(args), vars(parser.parse_args([])))
     args.kv_store = args.kv_store or ('device' if args.gpus and len(contexts) > 1 else 'local')
+    _keep_threads(directory)
     collectives = Collectives(args.kv_store, len(contexts))
     config = {
         'command': shlex.join(['python', *sys.argv]),
@@ -83,6 +85,16 @@ def open_run(parser: Parser, complete: Callable[[argparse.Namespace], None] = la
     if args.init_from and collectives.rank == 0 and not checkpoint.find(directory):
         transfer.find(args.init_from)  # before the images are read, which takes longer
     return Run(args, contexts, collectives, directory, config, outcome)
+
+
+def _keep_threads(directory):
+    """Go on with the number of threads that a run began with, unless the user chose another: its bits depend on it."""
+    if mxnet.THREADS_GIVEN or 'DMLC_ROLE' in os.environ or not os.path.exists(os.path.join(directory, 'config.json')):
+        return
+    config = run_directory.read_config(directory)
+    began = config['environment'].get('threads')
+    if not config['outcome'] and isinstance(began, int) and 0 < began != int(os.environ['OMP_NUM_THREADS']):
+        mxnet.restart_with_threads(began)
 
 
 def _environment():

@@ -40,8 +40,8 @@ def test_every_import_of_mxnet_goes_through_the_module():
 def test_the_import_sets_the_threads():
     code = 'import os; from common.mxnet import physical_cores; print(os.environ["OMP_NUM_THREADS"], physical_cores())'
     done = run_python(code, OMP_NUM_THREADS=None, WORKERS_HERE=None)
-    threads, cores = done.stdout.split()
-    assert threads == cores and 1 <= int(cores) <= len(os.sched_getaffinity(0)), done.stderr
+    threads, cores = map(int, done.stdout.split())
+    assert 1 <= threads <= cores <= len(os.sched_getaffinity(0)), done.stderr
 
 
 # What numpy lacks
@@ -76,8 +76,32 @@ def test_threads_are_the_physical_cores_unless_the_user_says(monkeypatch, given,
     monkeypatch.setenv('OMP_NUM_THREADS', given or '')
     if given is None:
         monkeypatch.delenv('OMP_NUM_THREADS')
-    mxnet.set_threads()
+    monkeypatch.setattr(mxnet, 'busy_cores', lambda: 0.3)
+    assert mxnet.set_threads() == (given == '3', '')
     assert os.environ['OMP_NUM_THREADS'] == expected
+
+
+@pytest.mark.parametrize('busy, expected', [(1.2, 5), (2.6, 3), (40, 1)])
+def test_busy_cores_get_no_thread(monkeypatch, busy, expected):
+    monkeypatch.setattr(mxnet, 'physical_cores', lambda: 6)
+    monkeypatch.setattr(mxnet, 'busy_cores', lambda: busy)
+    monkeypatch.delenv('WORKERS_HERE', raising=False)
+    monkeypatch.delenv('OMP_NUM_THREADS')
+    _, note = mxnet.set_threads()
+    assert os.environ['OMP_NUM_THREADS'] == str(expected)
+    assert note.startswith(f'{6 - expected} of 6 cores are busy') and '(OMP_NUM_THREADS=6 starts them all)' in note
+    monkeypatch.setenv('WORKERS_HERE', '2')  # the launcher's workers are each other's load
+    monkeypatch.delenv('OMP_NUM_THREADS')
+    assert mxnet.set_threads() == (False, '') and os.environ['OMP_NUM_THREADS'] == '3'
+
+
+def test_a_command_starts_anew_with_other_threads():
+    code = (
+        'import os, sys\nfrom common.mxnet import THREADS_GIVEN, restart_with_threads\n'
+        'if not THREADS_GIVEN: restart_with_threads(7)\nprint(os.environ["OMP_NUM_THREADS"], sys.flags.optimize)'
+    )
+    done = run_python(code, '-O', OMP_NUM_THREADS=None)
+    assert done.stdout == '7 1\n', done.stderr
 
 
 @pytest.mark.parametrize('workers, expected', [('1', 6), ('2', 3), ('4', 1), ('999', 1)])

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from common import mxnet
 from common.errors import UserError
 from common.mxnet import mx
 from tests.runs import only_run, read_json
@@ -91,3 +92,18 @@ def test_options_that_do_not_go_together_are_refused_before_anything_else(tmp_pa
         with pytest.raises(UserError, match=message):
             open_noise(tmp_path / 'logs', *words)
     assert not (tmp_path / 'logs').exists()
+
+
+@pytest.mark.parametrize('chosen, outcome, expected', [(False, None, [3]), (True, None, []), (False, 'done', [])])
+def test_a_resumed_run_keeps_its_threads_unless_the_user_chose(tmp_path, monkeypatch, chosen, outcome, expected):
+    fit(tmp_path, '--epochs', 1)
+    write_outcome(tmp_path, outcome and {'status': 'finished', 'test_error': 6, 'epochs': 1, 'fail': False})
+    config = read_json(only_run(tmp_path))
+    config['environment']['threads'] = 3
+    with open(os.path.join(only_run(tmp_path), 'config.json'), 'w') as file:
+        json.dump(config, file)
+    restarts = []
+    monkeypatch.setattr(mxnet, 'THREADS_GIVEN', chosen)
+    monkeypatch.setattr(mxnet, 'restart_with_threads', restarts.append)
+    open_noise(tmp_path, '--epochs', 1)
+    assert restarts == expected
