@@ -78,10 +78,12 @@ def prepare(
     """
     about = {split: checked(layout.prefix(folder, split), CHUNK) for split in splits}
     if all(about.values()) and not _has(folder, SOURCES):
+        if classes and any(of_split['classes'] != list(classes) for of_split in about.values()):
+            raise UserError(f'the images that are packed in {folder} have other classes than the network')
         return about
     listed = _list(folder, layout, splits if classes else ('train', 'val'))
     names = list(classes or sorted({image.name for image in listed['train']}))
-    _check(folder, listed, names)
+    _check(folder, listed, names, 'the network' if classes else 'train')
     for split in splits:
         digest = _digest(listed[split], names)
         if about[split].get('source_sha256') != digest:
@@ -151,7 +153,7 @@ def _divide(folder: str, images: list[Listed], layout: Layout) -> tuple[list[Lis
     )
 
 
-def _check(folder: str, listed: dict[str, list[Listed]], names: list[str]) -> None:
+def _check(folder: str, listed: dict[str, list[Listed]], names: list[str], whose: str) -> None:
     for split, images in listed.items():
         if not images:
             raise UserError(f'{folder} has no images in {split}')
@@ -160,8 +162,8 @@ def _check(folder: str, listed: dict[str, list[Listed]], names: list[str]) -> No
     unknown = sorted({image.name for image in listed.get('val', ())} - set(names))
     if unknown:
         raise UserError(
-            f'the validation images in {folder} have {_few(unknown)}, which the training images do not have: '
-            'a class has the same name in train and val'
+            f'the validation images in {folder} have {_few(unknown)}, which {whose} does not have: a class has the '
+            'same name in both'
         )
 
 

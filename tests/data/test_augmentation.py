@@ -10,7 +10,18 @@ from sklearn.datasets import load_sample_images
 
 from common.mxnet import mx
 from data import augmentation
-from data.augmentation import AUGMENTATIONS, MEAN, STD, center, code_2016, code_2018, levels, paper, stretched_crop
+from data.augmentation import (
+    AUGMENTATIONS,
+    MEAN,
+    STD,
+    Traits,
+    center,
+    code_2016,
+    code_2018,
+    levels,
+    paper,
+    stretched_crop,
+)
 
 
 def flat(level, height=480, width=600):
@@ -58,6 +69,25 @@ def test_augmentations_scale_and_color_but_keep_the_normalization(name, random):
     assert np.abs(colors - 114).max() < {'paper': 40, 'code-2016': 10 + 0.2 * 23, 'code-2018': 140}[name]
     if name == 'paper':
         assert (colors.std(axis=1) > 0.3).any()  # a little color, too; most of it is brightness
+
+
+@pytest.mark.parametrize('name', list(AUGMENTATIONS))
+def test_other_images_have_their_own_normalization_and_perhaps_no_mirror(name):
+    """With one seed, mirrored or not: crops and colors are otherwise the same."""
+    image = np.random.RandomState(0).randint(0, 256, (480, 600, 3)).astype(np.uint8)
+    mean, std, mirrored = (10.0, 20.0, 30.0), (40.0, 50.0, 60.0), set()
+    for seed in range(8):
+        (crop, table), (own, own_table) = (
+            AUGMENTATIONS[name](image, np.random.RandomState(seed), traits)
+            for traits in (Traits(mean, std), Traits(mean, std, mirror=False))
+        )
+        flipped = not np.array_equal(crop, own)
+        np.testing.assert_array_equal(crop[:, ::-1] if flipped else crop, own)
+        mirrored.add(flipped)
+        np.testing.assert_array_equal(table, own_table)
+    assert mirrored == {True, False}
+    _, table = center(image, None, Traits(mean, std))
+    np.testing.assert_allclose(table, (np.arange(256) - np.c_[list(mean)]) / np.c_[list(std)], rtol=1e-6)
 
 
 def test_levels_are_normalized_red_first():

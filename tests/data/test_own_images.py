@@ -130,6 +130,17 @@ def test_a_network_is_evaluated_on_other_folders_by_its_own_classes_and_normaliz
     assert labels.tolist() == [2, 2, 2] and dataset.test_split == 'val'
 
 
+def test_classes_that_a_network_does_not_know_are_an_error(folder, random):
+    write_folders(folder, random, classes=PAIR)
+    fails(folder, 'have dog, which the network does not have', splits=['val'], classes=['ape', 'cat'])
+    make(folder)
+    for split in ('train', 'val'):
+        shutil.rmtree(os.path.join(folder, split))
+    with pytest.raises(UserError, match='have other classes than the network'):
+        make(folder, splits=['val'], classes=['cat', 'dog', 'eel'])
+    assert make(folder, splits=['val'], classes=['cat', 'dog'])['val']['labels'] == [2, 2]
+
+
 def remove(*path):
     return lambda folder, random: shutil.rmtree(os.path.join(folder, *path))
 
@@ -161,7 +172,7 @@ def empty(*path):
         (
             lambda folder, random: os.rename(os.path.join(folder, 'val', 'dog'), os.path.join(folder, 'val', 'wolf')),
             SMALL,
-            'have wolf, which the training images do not have',
+            'have wolf, which train does not have',
         ),
         (lambda folder, random: None, Layout(32, 0.2), 'has validation images, in val: leave out --val-fraction'),
         (remove('val'), Layout(32, 0.95), 'has 5 images of cat, of which --val-fraction 0.95 leaves none to train on'),
