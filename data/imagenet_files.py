@@ -17,7 +17,7 @@ from data.archives import DAMAGES, Headers, read_file, read_members, require_fil
 from data.packing import Original
 
 DEVKIT = 'ILSVRC2012_devkit_t12'
-JPEG_NAME = re.compile(r'[^.].*\.jpe?g', re.I)
+JPEG_NAME = re.compile(r'[^.].*\.jpe?g', re.I | re.S)
 WNID = re.compile(r'n\d{8}')
 
 
@@ -46,7 +46,7 @@ def find_images(source: str, by_devkit: bool) -> list[Original]:
 def _list_folder(folder: str) -> list[Original]:
     """The images in folders by wnid, and those that are in no folder; anything else is ignored."""
     found = [Original(name, '', folder) for name in _jpeg_names(folder)]
-    wnids = [entry.name for entry in os.scandir(folder) if WNID.fullmatch(entry.name) and entry.is_dir()]
+    wnids = [entry.name for entry in os.scandir(folder) if WNID.fullmatch(entry.name) and _is_folder(entry)]
     for wnid in tqdm(sorted(wnids), f'listing {folder}', unit=' classes', disable=None, leave=False):
         where = os.path.join(folder, wnid)
         names = _jpeg_names(where)
@@ -56,7 +56,17 @@ def _list_folder(folder: str) -> list[Original]:
 
 
 def _jpeg_names(folder: str) -> list[str]:
-    return [entry.name for entry in os.scandir(folder) if JPEG_NAME.fullmatch(entry.name) and not entry.is_dir()]
+    return [entry.name for entry in os.scandir(folder) if JPEG_NAME.fullmatch(entry.name) and not _is_folder(entry)]
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        folder = entry.is_dir()
+    except OSError:  # a link to itself
+        folder = False
+    if WNID.fullmatch(entry.name) and entry.is_symlink() and not folder:
+        raise UserError(f'{entry.path} is a link to no folder: mend or remove it')
+    return folder
 
 
 def _refuse_empty(images: list, where: str) -> None:
@@ -148,7 +158,8 @@ def _ground_truth(folder: str) -> list[str]:
     """The wnids of the validation images, in the order of their file names."""
     meta, numbers = _devkit_files(folder, ['meta.mat', 'ILSVRC2012_validation_ground_truth.txt'])
     wnids = matlab.read_synsets(meta)
-    return [wnids[int(line)] for line in numbers.split()]
+    # A spreadsheet may have saved the numbers, with a byte order mark and in quotes.
+    return [wnids[int(line.strip('"'))] for line in numbers.decode('utf-8-sig').split()]
 
 
 def _devkit_files(folder: str, names: list[str]) -> list[bytes]:

@@ -17,6 +17,7 @@ CODINGS: dict[str, dict[str, Any]] = {
 }
 
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP')  # one of ImageNet's official files, n02105855_2933.JPEG, is a PNG
+LARGEST = 1 << 28  # bytes of a file
 LONGEST = 65500  # pixels; libjpeg stores no longer side
 # What Pillow raises for a damaged file.
 UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
@@ -49,13 +50,18 @@ class Original(NamedTuple):
     size: int | None = None
 
     def read(self) -> bytes:
-        """The image's bytes; none where it is a file that cannot be read."""
+        """The image's bytes; none where it is no file but a pipe or the like, cannot be read, or is beyond LARGEST."""
         if self.offset is None:
+            path = os.path.join(self.where, self.name)
             try:
-                with open(os.path.join(self.where, self.name), 'rb') as file:
+                if not os.path.isfile(path) or os.path.getsize(path) > LARGEST:
+                    return b''
+                with open(path, 'rb') as file:
                     return file.read()
             except OSError:
                 return b''
+        if self.size is not None and self.size > LARGEST:
+            return b''
         with open(self.where, 'rb') as file:
             file.seek(self.offset)
             return file.read(self.size)
@@ -87,13 +93,20 @@ def fit(image: Image.Image, form: Form) -> Image.Image | None:
     Gray and CMYK images become RGB. Without `square`, an image of another size is resized by Pillow's bilinear filter,
     which averages where it shrinks.
     """
-    image = (_upright(image) if form.upright else image).convert('RGB')
+    image = _eight_bits(_upright(image) if form.upright else image).convert('RGB')
     size = target_size(image.size, form.shorter_side)
     if max(size) > LONGEST:
         return None
     if form.square:
         return _square(image, size, form.shorter_side)
     return image if size == image.size else image.resize(size, Image.Resampling.BILINEAR)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Gray of 16 bits as gray of 8 bits: Pillow would make everything above 255 white."""
+    if not image.mode.startswith('I;16'):
+        return image
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -7,7 +7,7 @@ import tarfile
 import pytest
 
 from data.imagenet_files import find_images
-from tests.data.small_imagenet import edit, prepare_fails, tar, write, write_devkit
+from tests.data.small_imagenet import edit, prepare, prepare_fails, tar, write, write_devkit
 
 pytestmark = pytest.mark.usefixtures('small_sides')
 
@@ -194,3 +194,77 @@ def test_a_pipe_is_no_archive_and_nobody_waits_for_it(copy, tmp_path, name):
     os.remove(os.path.join(folder, name))
     os.mkfifo(os.path.join(folder, name))
     prepare_fails(folder, f'{name} is not a file')
+
+
+# Folders as they are found
+
+
+@pytest.mark.parametrize(
+    'add',
+    [
+        lambda train: [write(os.path.join(train, *where, '.DS_Store'), b'x') for where in ((), ('n00000003',))],
+        lambda train: os.mkdir(os.path.join(train, 'n00000003', 'x.JPEG')),
+        lambda train: os.mkdir(os.fsencode(train) + b'/\xff\xfe'),
+        lambda train: write(os.path.join(train, 'n00000098'), b'a file'),
+    ],
+)
+def test_what_is_no_image_is_passed_over(copy, tmp_path, add):
+    folder = copy.write_folders(tmp_path)
+    add(os.path.join(folder, 'train'))
+    assert found(os.path.join(folder, 'train')) == expected(copy, 'train')
+
+
+def test_names_of_any_bytes_are_found(copy, tmp_path):
+    folder, content = copy.write_folders(tmp_path), next(iter(copy.train.values()))
+    names = [b'\xff\xfe.JPEG', b'\x1b[31m\n.jpg', 'é.Jpeg'.encode()]
+    for name in names:
+        with open(os.path.join(os.fsencode(folder), b'train/n00000003', name), 'wb') as file:
+            file.write(content)
+    added = {(os.fsdecode(name), 'n00000003', content) for name in names}
+    assert found(os.path.join(folder, 'train')) == expected(copy, 'train') | added
+
+
+def test_pipes_and_links_to_nowhere_are_named_as_undecodable(copy, tmp_path):
+    folder = copy.write_folders(tmp_path)
+    where = os.path.join(folder, 'train', 'n00000003')
+    os.mkfifo(os.path.join(where, 'pipe.JPEG'))
+    os.symlink('loop.JPEG', os.path.join(where, 'loop.JPEG'))
+    os.symlink('/dev/zero', os.path.join(where, 'device.JPEG'))
+    assert sorted(prepare(folder)['train']['undecodable']) == ['device.JPEG', 'loop.JPEG', 'pipe.JPEG']
+
+
+@pytest.mark.parametrize('target', ['nowhere', 'n00000099', 'n00000003/n00000003_0.JPEG'])
+def test_a_class_that_is_a_link_to_no_folder_is_one_line(copy, tmp_path, target):
+    """All labels behind it would be others without it."""
+    folder = copy.write_folders(tmp_path)
+    os.symlink(target, os.path.join(folder, 'train', 'n00000099'))
+    prepare_fails(folder, 'train/n00000099 is a link to no folder')
+
+
+@pytest.mark.parametrize(
+    'save',
+    [
+        lambda text: text.replace(b'\n', b'\r\n'),
+        lambda text: b'\xef\xbb\xbf' + text,
+        lambda text: b''.join(b'"%s"\r\n' % line for line in text.split()),
+        lambda text: text + b'\n \r\n\n',
+    ],
+)
+def test_numbers_that_another_program_saved_are_the_same(copy, tmp_path, save):
+    folder = copy.write_tars(tmp_path)
+    devkit = os.path.join(folder, 'ILSVRC2012_devkit_t12')
+    with tarfile.open(devkit + '.tar.gz') as file:
+        file.extractall(folder)
+    os.remove(devkit + '.tar.gz')
+    edit(os.path.join(devkit, 'data', 'ILSVRC2012_validation_ground_truth.txt'), save)
+    assert found(os.path.join(folder, 'ILSVRC2012_img_val.tar'), True) == expected(copy, 'val')
+
+
+@pytest.mark.parametrize('text', [b'hello\n' * 10, b'77\n' * 10, b'1.0\n' * 10, b'\xff\xfe1\0\n\0' * 10, b''])
+def test_numbers_that_are_none_are_one_line(copy, tmp_path, text):
+    folder = copy.write_tars(tmp_path)
+    devkit = os.path.join(folder, 'ILSVRC2012_devkit_t12')
+    with tarfile.open(devkit + '.tar.gz') as file:
+        file.extractall(folder)
+    write(os.path.join(devkit, 'data', 'ILSVRC2012_validation_ground_truth.txt'), text)
+    prepare_fails(folder, 'ILSVRC2012_devkit_t12')

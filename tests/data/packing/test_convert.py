@@ -2,7 +2,10 @@
 
 import io
 import os
+import struct
+import zlib
 
+import cv2
 import numpy as np
 from PIL import Image
 import pytest
@@ -70,6 +73,79 @@ def test_odd_images_become_rgb_and_nothing_but_pixels_is_stored(random, options)
         assert not any(mark in result for mark in (b'xxxxxx', b'yyyyyy', b'eXIf', b'Exif'))
     if 'exif' in options:
         assert Image.open(io.BytesIO(content)).getexif()[0x112] == 6  # would turn the image
+
+
+@pytest.fixture
+def slope():
+    """Gray from black to white, (60, 80)."""
+    return np.linspace(0, 255, 60 * 80).reshape(60, 80).astype(np.uint8)
+
+
+@pytest.mark.parametrize('kind', ['gray', 'color', 'color and alpha'])
+def test_images_of_16_bits_keep_their_upper_8(slope, kind):
+    """Pillow makes gray above 255 white."""
+    deep = slope.astype(np.uint16) * 256 + 77
+    channels = {'gray': 1, 'color': 3, 'color and alpha': 4}[kind]
+    content = cv2.imencode('.png', np.dstack([deep] * channels))[1].tobytes()
+    np.testing.assert_array_equal(stored(content, 60), np.dstack([slope] * 3))
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'transparency': 3},
+        {'transparency': bytes(range(256))},
+        {'save_all': True, 'append_images': [Image.new('RGB', (80, 60))]},
+        {'format': 'WEBP', 'lossless': True, 'save_all': True, 'append_images': [Image.new('RGB', (80, 60))]},
+        {'format': 'BMP'},
+    ],
+)
+def test_transparency_is_left_out_and_of_moving_images_the_first_is_taken(slope, options):
+    kinds = {int: 'L', bytes: 'P', type(None): 'RGB'}
+    image = Image.fromarray(slope).convert(kinds[type(options.get('transparency'))])
+    content = encoded(image, **{'format': 'PNG', **options})
+    np.testing.assert_array_equal(stored(content, 60), np.array(image.convert('RGB')))
+
+
+def png_of(width, height):
+    """A PNG that says that it has so many pixels."""
+
+    def chunk(kind, content):
+        return struct.pack('>I', len(content)) + kind + content + struct.pack('>I', zlib.crc32(kind + content))
+
+    header = struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
+    parts = [(b'IHDR', header), (b'IDAT', zlib.compress(bytes(10000))), (b'IEND', b'')]
+    return b'\x89PNG\r\n\x1a\n' + b''.join(chunk(*part) for part in parts)
+
+
+@pytest.mark.parametrize('size', [(50000, 50000), (13300, 13300), (2**31 - 1, 2**31 - 1), (1, 4000), (0, 5)])
+def test_a_bomb_is_undecodable(size):
+    assert decode(png_of(*size), Form(480, 'png')) is None
+
+
+@pytest.mark.parametrize('options', [{'exif': ORIENTATION}, {'mode': 'P', 'format': 'PNG'}, {'format': 'WEBP'}])
+def test_random_damage_is_undecodable_or_an_image(random, options):
+    content = picture(random, **options)
+    for _ in range(100):
+        damaged = bytearray(content)
+        for place in random.randint(0, len(content), random.choice([1, 2, 8])):
+            damaged[place] = random.randint(256)
+        for form in (Form(32, 'png'), Form(32, 'png', square=True, upright=True)):
+            image = decode(bytes(damaged), form)
+            assert image is None or min(image.size) == 32
+
+
+@pytest.mark.parametrize('make', [os.mkfifo, os.mkdir, lambda path: os.symlink('/dev/zero', path)])
+def test_what_is_no_file_has_no_bytes_and_nobody_waits_for_it(tmp_path, make):
+    make(str(tmp_path / 'x.JPEG'))
+    assert Original('x.JPEG', 'n1', str(tmp_path)).read() == b''
+
+
+def test_a_file_beyond_all_images_has_no_bytes(tmp_path):
+    (tmp_path / 'x.JPEG').write_bytes(b'x')
+    os.truncate(str(tmp_path / 'x.JPEG'), 1 << 37)
+    assert Original('x.JPEG', 'n1', str(tmp_path)).read() == b''
+    assert Original('x.JPEG', 'n1', str(tmp_path / 'x.JPEG'), 0, 1 << 37).read() == b''
 
 
 @pytest.mark.parametrize('format', ['PNG', 'BMP', 'WEBP', 'JPEG'])
