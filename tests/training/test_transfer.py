@@ -125,9 +125,18 @@ def test_a_frozen_network_computes_in_training_what_it_does_in_evaluation(net, r
     assert fc_names(symbol) == ['fc_weight', 'fc_bias']
     given = {name: mx.nd.array(value) for name, value in {**parameters, 'data': data}.items()}
     aux = {name: mx.nd.array(value) for name, value in statistics.items()}
-    executor = frozen_form(symbol).bind(mx.cpu(), {**given, 'softmax_label': mx.nd.zeros(4)}, aux_states=aux)
+    gradients = {name: mx.nd.zeros(shapes[name]) for name in FC}
+    executor = frozen_form(symbol).bind(
+        mx.cpu(),
+        {**given, 'softmax_label': mx.nd.zeros(4)},
+        gradients,
+        {name: 'write' if name in FC else 'null' for name in symbol.list_arguments()},
+        aux,
+    )
     for found, output in zip(executor.forward(is_train=True), expected):
         np.testing.assert_allclose(found.asnumpy(), output, atol=1e-6)
+    executor.backward()
+    assert all(np.abs(gradient.asnumpy()).max() > 0 for gradient in gradients.values())
     for name, value in aux.items():
         np.testing.assert_array_equal(value.asnumpy(), statistics[name])
 
