@@ -10,6 +10,7 @@ import json
 import os
 import re
 
+from common import sums
 from common.errors import UserError
 from common.files import write_atomically
 from symbols.ensemble import COMPONENTS
@@ -41,7 +42,10 @@ def check(runs: Mapping[str, tuple]) -> None:
 def test_images(config: dict) -> str | None:
     """The SHA-256 of the images that a run was tested on; None where it says nothing of its data set."""
     dataset = config.get('dataset')
-    return dataset and dataset['splits'][dataset.get('tested_on', 'test')]['content_sha256']
+    try:
+        return dataset and dataset['splits'][dataset.get('tested_on', 'test')]['content_sha256']
+    except (KeyError, TypeError, AttributeError):
+        raise UserError('config.json does not say on which images the run was tested: is it damaged?') from None
 
 
 def member_names(configs: dict[str, dict]) -> list[str]:
@@ -103,14 +107,16 @@ def save(path: str, configs: dict[str, dict], error: float) -> None:
     write_atomically(
         path,
         json.dumps(
-            {
-                'members': [os.path.basename(os.path.normpath(run_dir)) for run_dir in configs],
-                'test_error': error,
-                'options': options,
-                'environment': first['environment'],
-                'dataset': first['dataset'],
-                'outcome': {'status': 'finished', 'epochs': options['epochs'], 'test_error': error},
-            },
+            sums.seal(
+                {
+                    'members': [os.path.basename(os.path.normpath(run_dir)) for run_dir in configs],
+                    'test_error': error,
+                    'options': options,
+                    'environment': first['environment'],
+                    'dataset': first['dataset'],
+                    'outcome': {'status': 'finished', 'epochs': options['epochs'], 'test_error': error},
+                }
+            ),
             indent=1,
         )
         + '\n',

@@ -25,7 +25,7 @@ from symbols.analysis.summary import summarize
 from training import options
 from training.loop import FAIL
 from training.options import CELL, NOTE, OPTIONS
-from training.run_directory import check_columns, count_devices, read_config, read_metrics, status
+from training.run_directory import check_columns, count_devices, is_run, read_config, read_metrics, status
 
 
 class Found(NamedTuple):
@@ -139,7 +139,7 @@ def _runs(measurement, log_dir, wanted):
     cell = [name for name, option in OPTIONS.items() if option.in_tables == CELL and option.label is not None]
     for name in sorted(there, key=lambda name: (len(name), name)):  # the fewest options first
         place = os.path.join(folder, name)
-        if not re.fullmatch(r'(.+-)?seed\d+', name) or not os.path.exists(os.path.join(place, 'config.json')):
+        if not re.fullmatch(r'(.+-)?seed\d+', name) or not is_run(place, os.listdir(place)):
             continue
         config, rows = read_config(place), read_metrics(place)
         if rows and all(config['options'].get(option, wanted[option]) == wanted[option] for option in cell):
@@ -165,7 +165,7 @@ def differences(config: dict, done: int, experiment: Experiment, epochs: int | N
     wanted, epochs = json.loads(json.dumps(options_of(experiment))), epochs or experiment.epochs
     own, ended = config['options'], status(config)
     result = []
-    if not ended or (ended == 'finished' and done != own['epochs']):
+    if not ended:
         result.append(f'stopped after {done} of {own["epochs"]} epochs')
     if own['epochs'] != epochs:
         result.append(

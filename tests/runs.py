@@ -6,6 +6,7 @@ import os
 
 COLUMNS = ['epoch', 'lr', 'train_loss', 'train_error', 'test_loss', 'test_error', 'images_per_second', 'seconds']
 MEASURED, TIMES = COLUMNS[:-2], COLUMNS[-2:]
+DATED = ('progress.json', 'SHA256SUMS')  # they depend on time
 
 
 def only_run(log_dir):
@@ -25,6 +26,18 @@ def read_json(run, name='config.json'):
         return json.load(file)
 
 
+def rewrite(run, name, content):
+    """Replace a file of a run, by a dict or a text, and remove the digests: as an earlier version left a run."""
+    if os.path.exists(os.path.join(run, 'SHA256SUMS')):
+        os.remove(os.path.join(run, 'SHA256SUMS'))
+        config = read_json(run)
+        rewrite(run, 'config.json', config)
+    if isinstance(content, dict):
+        content = json.dumps({name: value for name, value in content.items() if name != 'sha256'})
+    with open(os.path.join(run, name), 'w') as file:
+        file.write(content)
+
+
 def read_bytes(*path):
     """The contents of a file."""
     with open(os.path.join(*path), 'rb') as file:
@@ -41,6 +54,6 @@ def end(run):
     """What a run leaves that does not depend on time: the bits of its last checkpoint, and metrics.csv."""
     last = os.path.join(run, checkpoints(run)[-1])
     return (
-        {name: read_bytes(last, name) for name in os.listdir(last) if name != 'progress.json'},
+        {name: read_bytes(last, name) for name in os.listdir(last) if name not in DATED},
         read_csv(run, without=TIMES),
     )

@@ -1,6 +1,5 @@
 """eval.py on small runs of the tests' own making, and on committed ones with the real test images."""
 
-import json
 import os
 import re
 import shutil
@@ -17,7 +16,7 @@ from paper import experiments, results
 import symbols
 from symbols.ensemble import COMPONENTS
 from tests.conftest import ROOT, in_process, official_folder
-from tests.runs import read_csv, read_json
+from tests.runs import read_csv, read_json, rewrite
 import train_cifar
 
 LOGS = os.path.join(ROOT, 'logs', 'cifar10')
@@ -125,8 +124,7 @@ def change_config(run, outcome=None, **options):
     changed = {**config, 'options': {**config['options'], **options}}
     if outcome is not None:
         changed['outcome'] = outcome or None
-    with open(os.path.join(run, 'config.json'), 'w') as file:
-        json.dump(changed, file)
+    rewrite(run, 'config.json', changed)
     return config
 
 
@@ -179,8 +177,7 @@ def test_best_takes_the_checkpoint_of_the_smallest_test_error(mistake, runs, tmp
         lines = file.read().split('\n')
     cells = lines[2].split(',')  # make the second epoch the best
     lines[2] = ','.join([*cells[:5], '0.1', *cells[6:]])
-    with open(os.path.join(run, 'metrics.csv'), 'w') as file:
-        file.write('\n'.join(lines))
+    rewrite(run, 'metrics.csv', '\n'.join(lines))
     out, _ = call(run, '--best', '--data-dir', runs.data)
     expected = runs.error(list(runs.probabilities(PLAIN.format(1), 2).values()))
     assert 'epoch 2 of 3' in out and found(out)[0][0] == pytest.approx(expected, abs=0.005)
@@ -371,7 +368,7 @@ def test_eight_components_evaluated_together_are_kept_for_the_tables(mistake, ru
     assert 'for the eight component networks' in line('--ensemble', '--save', *members[:7])
     assert '--save is for --ensemble' in line('--save', members[0])
     assert 'leave out --best and --split' in line('--ensemble', '--save', '--best', *members)
-    change_config(members[0], outcome=False)
+    change_config(members[COMPONENTS.index('LRL')], outcome=False)
     assert 'is not finished: --save is for finished runs' in line('--ensemble', '--save', *members)
 
 
@@ -428,8 +425,7 @@ def test_what_cannot_be_evaluated_together_is_one_line(mistake, runs, tmp_path, 
         config = change_config(where[name], **change)
         if name == 'other':
             config['dataset']['splits']['test']['content_sha256'] = '0' * 64
-            with open(os.path.join(where[name], 'config.json'), 'w') as file:
-                json.dump(config, file)
+            rewrite(where[name], 'config.json', config)
     for checkpoint in ('checkpoint-0001', 'checkpoint-0002'):
         shutil.rmtree(os.path.join(where['empty'], checkpoint))
     assert expected.format(**where) in mistake(

@@ -17,7 +17,7 @@ from symbols.analysis.summary import parameter_shapes
 from symbols.ensemble import COMPONENTS
 from tests.conftest import ROOT, in_process, one_line, write_cifar
 from tests.reference import torch_nesterov, train_pass
-from tests.runs import MEASURED, only_run, read_bytes, read_csv, read_json
+from tests.runs import MEASURED, only_run, read_bytes, read_csv, read_json, rewrite
 import train_cifar
 from training.initializer import initial_parameters
 
@@ -241,21 +241,20 @@ def test_a_damaged_checkpoint_is_one_line(small_cifar, tmp_path):
     arguments = words(small_cifar, tmp_path / 'logs', '--epochs', 1)
     train(*arguments, check=0)
     run = only_run(tmp_path / 'logs')
-    with open(os.path.join(run, 'config.json')) as file:
-        text = file.read()
-    with open(os.path.join(run, 'config.json'), 'w') as file:  # as if it had been killed before its end
-        file.write(re.sub('"outcome": {[^}]*}', '"outcome": null', text))
+    rewrite(run, 'config.json', {**read_json(run), 'outcome': None})  # as if it had been killed before its end
     os.truncate(os.path.join(run, 'checkpoint-0001', 'momentum.params'), 1000)
-    assert 'checkpoint-0001 is damaged: delete it' in one_line(train(*arguments))
+    assert 'checkpoint-0001 is damaged: momentum.params is not as it was written, and no other' in one_line(
+        train(*arguments)
+    )
     os.remove(os.path.join(run, 'config.json'))
-    assert 'has checkpoints but no config.json' in one_line(train(*arguments))
+    assert 'has checkpoint-0001, metrics.csv, train.log but no config.json' in one_line(train(*arguments))
 
 
 @pytest.mark.parametrize(
     'words_, folder',
     [
-        (['--components', '7'], 'ensemble-8/components7-epochs1-seed1'),
-        (['--components', ','.join(COMPONENTS)], 'ensemble-8/epochs1-seed1'),
+        (['--components', '7'], 'ensemble-8/components7-batch60-epochs1-seed1'),
+        (['--components', ','.join(COMPONENTS)], 'ensemble-8/batch60-epochs1-seed1'),
     ],
 )
 def test_an_ensemble_of_some_components_is_another_run(small_cifar, tmp_path, words_, folder):
@@ -267,6 +266,8 @@ def test_an_ensemble_of_some_components_is_another_run(small_cifar, tmp_path, wo
         8,
         '--epochs',
         1,
+        '--batch-size',
+        60,
         '--data-dir',
         small_cifar,
         '--no-verify',
@@ -276,4 +277,4 @@ def test_an_ensemble_of_some_components_is_another_run(small_cifar, tmp_path, wo
         check=0,
     )
     (row,) = read_csv(tmp_path / 'cifar10' / folder)
-    assert ('test_error_RRR' in row) == (folder == 'ensemble-8/epochs1-seed1') and 'test_error_LLL' in row
+    assert ('test_error_RRR' in row) == (folder == 'ensemble-8/batch60-epochs1-seed1') and 'test_error_LLL' in row

@@ -1,6 +1,5 @@
 """train_imagenet.py on a few small classes."""
 
-import json
 import os
 
 import numpy as np
@@ -12,7 +11,7 @@ from data.augmentation import MEAN, STD
 import eval as evaluation
 from symbols import imagenet
 from tests.conftest import in_process
-from tests.runs import checkpoints, only_run, read_bytes, read_csv, read_json
+from tests.runs import checkpoints, only_run, read_bytes, read_csv, read_json, rewrite
 import train_imagenet
 
 WNIDS = [f'n{7 * i:08}' for i in range(1, 8)]
@@ -118,8 +117,7 @@ def test_a_run_has_top_1_and_top_5_and_goes_on_in_the_middle_of_an_epoch(folder,
     expected = read_bytes(f'{prefix}-0001.params')
     assert checkpoints(whole) == ['checkpoint-0000-00004', 'checkpoint-0001']
     os.rename(os.path.join(whole, 'checkpoint-0001'), tmp_path / 'moved')
-    with open(os.path.join(whole, 'config.json'), 'w') as file:
-        json.dump({**config, 'outcome': None}, file)
+    rewrite(whole, 'config.json', {**config, 'outcome': None})
     _, out, _ = train(*words(folder, tmp_path / 'whole'))
     assert 'resumed after 0 epochs and 4 steps' in out and read_bytes(f'{prefix}-0001.params') == expected
 

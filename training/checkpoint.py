@@ -5,26 +5,42 @@ more steps:
 
     model-symbol.json, model-0008.params    the network, as MXNet writes and reads it
     momentum.params                         the optimizer, and the running statistics of each device of all workers
-    progress.json                           position, metrics so far, options, generator, checksums
+    progress.json                           position, metrics so far, options, generator
+    SHA256SUMS                              the digests of the other files, which `sha256sum -c` checks too
 
 The first two are enough to evaluate, or to use the network elsewhere: `mx.model.load_checkpoint('…/model', 8)`. The
 folder is written under another name, flushed to the disk and then renamed, so it is complete or not there.
+
+A run goes on from the newest checkpoint that is intact. Damaged ones that are newer are kept aside, as
+damaged-checkpoint-0008. Earlier versions wrote no SHA256SUMS: their progress.json, without the entry `format`, has the
+digests of the other files, {name: digest}, in its entry `sha256`. Of what it says itself, the position, the types and
+the ranges are checked.
 """
 
+from collections.abc import Callable, Iterable
+import itertools
 import json
 import os
 import re
 import shutil
+from typing import NamedTuple
 
+import numpy as np
+
+from common import sums
 from common.errors import UserError
-from common.files import file_digest, fsync
+from common.files import fsync
 from common.mxnet import mx
+from common.sums import Damaged
 from training import arrays_file, symbol_file
 from training.optimizer import NesterovSGD
 from training.replicas import Replicas, mean_statistics
 
-NAME = re.compile(r'checkpoint-(\d{4,})(?:-(\d{5,}))?$')
+NAME = re.compile(r'checkpoint-(\d{4,})(?:-(\d{5,}))?')
 KEEP = 2  # the newest ones, beside the best
+FORMAT = 2  # of progress.json; 1, which has no such entry, goes without SHA256SUMS
+SYMBOL, MOMENTUM, PROGRESS = 'model-symbol.json', 'momentum.params', 'progress.json'
+UNFINISHED = '.unfinished-checkpoint'  # on its way in or out
 
 Model = tuple[mx.sym.Symbol, dict[str, mx.nd.NDArray], dict[str, mx.nd.NDArray]]  # symbol, parameters, statistics
 
@@ -42,7 +58,7 @@ def position(folder: str) -> tuple[int, int]:
 
 def find(run_dir: str) -> list[str]:
     """The paths of a run directory's checkpoints, oldest first; none where there is no such directory."""
-    names = [name for name in os.listdir(run_dir) if NAME.match(name)] if os.path.isdir(run_dir) else []
+    names = [name for name in os.listdir(run_dir) if NAME.fullmatch(name)] if os.path.isdir(run_dir) else []
     return sorted((os.path.join(run_dir, name) for name in names), key=position)
 
 
@@ -57,7 +73,7 @@ def save(run_dir: str, symbol: mx.sym.Symbol, replicas: Replicas, optimizer: Nes
     if replicas.collectives.rank != 0:
         return
     target = os.path.join(run_dir, folder_name(progress['epoch'], progress['step']))
-    temporary = os.path.join(run_dir, '.unfinished-checkpoint')
+    temporary = os.path.join(run_dir, UNFINISHED)
     if not os.path.isdir(target):  # it is there if a run stopped again where it had been resumed
         shutil.rmtree(temporary, ignore_errors=True)
         os.mkdir(temporary)
@@ -69,7 +85,7 @@ def save(run_dir: str, symbol: mx.sym.Symbol, replicas: Replicas, optimizer: Nes
 
 def _write(folder, symbol, parameters, statistics, optimizer, progress):
     prefix, state = os.path.join(folder, 'model'), optimizer.state_dict()
-    symbol.save(f'{prefix}-symbol.json')
+    symbol.save(os.path.join(folder, SYMBOL))
     _save_arrays(
         f'{prefix}-{progress["epoch"]:04}.params',
         {
@@ -78,7 +94,7 @@ def _write(folder, symbol, parameters, statistics, optimizer, progress):
         },
     )
     _save_arrays(
-        os.path.join(folder, 'momentum.params'),
+        os.path.join(folder, MOMENTUM),
         {
             **{f'momentum:{name}': value for name, value in state['buffers'].items()},
             **{
@@ -89,9 +105,9 @@ def _write(folder, symbol, parameters, statistics, optimizer, progress):
         },
     )
 
-    digests = {file: file_digest(os.path.join(folder, file), 'sha256') for file in os.listdir(folder)}
-    with open(os.path.join(folder, 'progress.json'), 'w') as file:
-        json.dump({**progress, 'rate': state['learning_rate'], 'sha256': digests}, file, indent=1)
+    with open(os.path.join(folder, PROGRESS), 'w') as file:
+        json.dump({'format': FORMAT, **progress, 'rate': state['learning_rate']}, file, indent=1)
+    sums.write(folder, os.listdir(folder))
     for file in os.listdir(folder):
         fsync(os.path.join(folder, file))
 
@@ -112,8 +128,10 @@ def _prune(run_dir, rows):
         best = min(rows, key=lambda row: row['test_error'])['epoch']
         keep.append(os.path.join(run_dir, folder_name(best, 0)))
     for folder in find(run_dir):
-        if folder not in keep:
-            shutil.rmtree(folder)
+        if folder not in keep:  # renamed first, so that no half of it is taken for a checkpoint
+            shutil.rmtree(os.path.join(run_dir, UNFINISHED), ignore_errors=True)
+            os.rename(folder, os.path.join(run_dir, UNFINISHED))
+            shutil.rmtree(os.path.join(run_dir, UNFINISHED))
 
 
 def params_path(folder: str) -> str:
@@ -123,8 +141,17 @@ def params_path(folder: str) -> str:
 
 
 def load_model(folder: str) -> Model:
-    """The network in a checkpoint's folder."""
-    return load_files(os.path.join(folder, 'model-symbol.json'), params_path(folder))
+    """The network in a checkpoint's folder, checked by the digests that the checkpoint and its run have.
+
+    Raises:
+        UserError: a file is missing, damaged, or not MXNet's.
+    """
+    run_dir, name = os.path.split(os.path.normpath(folder))
+    names = [SYMBOL, os.path.basename(params_path(folder))]
+    sums.check(run_dir, [f'{name}/{file}' for file in names])
+    if not sums.check(folder, names) and os.path.lexists(os.path.join(folder, PROGRESS)):
+        read_progress(folder, names)
+    return load_files(*(os.path.join(folder, file) for file in names))
 
 
 def load_files(symbol_path: str, params_path: str) -> Model:
@@ -146,47 +173,160 @@ def load_files(symbol_path: str, params_path: str) -> Model:
     return symbol, parts['arg'], parts['aux']
 
 
-def load_progress(folder: str) -> dict:
-    """The contents of progress.json.
+def read_progress(folder: str, others: Iterable[str] = ()) -> dict:
+    """The contents of a checkpoint's progress.json; it and the other files named are checked.
 
     Raises:
-        UserError: a file of the checkpoint is not as it was written.
+        Damaged: one of them is not as it was written.
     """
     try:
-        with open(os.path.join(folder, 'progress.json')) as file:
-            progress = json.load(file)
-        intact = all(
-            file_digest(os.path.join(folder, name), 'sha256') == digest for name, digest in progress['sha256'].items()
-        )
-    except (FileNotFoundError, ValueError, KeyError):
-        intact = False
-    if not intact:
-        raise UserError(f'{folder} is damaged: delete it to go on from the checkpoint before it')
+        wrong, progress = _read(folder, others)
+    except Damaged:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        wrong = f'{PROGRESS} is missing or cannot be read'
+    if wrong:
+        raise Damaged(f'{folder} is damaged: {wrong}')
     return progress
 
 
-def restore(folder: str, replicas: Replicas, optimizer: NesterovSGD) -> dict | None:
+def _read(folder, others):
+    """(what is wrong, or None; the contents of progress.json); the exceptions of read_progress tell more."""
+    digests = sums.read(folder)
+    wrong = digests and sums.difference(folder, [PROGRESS, *others], digests)
+    if wrong:
+        return wrong, None
+    progress = sums.read_json(os.path.join(folder, PROGRESS))
+    if digests is None:
+        if 'format' in progress:
+            return f'{sums.NAME} is missing', None
+        if set(progress['sha256']) != {SYMBOL, os.path.basename(params_path(folder)), MOMENTUM}:
+            return f'{PROGRESS} has the digests of other files', None
+        wrong = sums.difference(folder, others, progress['sha256'])
+    return wrong or _unsound(progress, *position(folder)), progress
+
+
+def _unsound(progress, epoch, step):
+    """What is wrong in progress.json, apart from its digest; None if nothing is."""
+    rows, tally = progress['rows'], progress['tally']
+    numbers = [progress['seconds'], progress['rate'], *tally.values(), *(cell for row in rows for cell in row.values())]
+    whole = [progress['epoch'], progress['step'], tally['wrong'], tally['seen'], *(row['epoch'] for row in rows)]
+    if any(type(number) is not int for number in whole) or [progress['epoch'], progress['step']] != [epoch, step]:
+        return f'{PROGRESS} does not belong to this position'
+    if not all(type(number) in (int, float) and 0 <= number < 1e300 for number in numbers):
+        return f'{PROGRESS} has numbers that cannot be'
+    if not max(tally['wrong'], tally.get('wrong5', 0)) <= tally['seen'] or bool(tally['seen']) != bool(step):
+        return f'{PROGRESS} counts the images wrongly'
+    if [row['epoch'] for row in rows] != list(range(1, epoch + 1)) or any(list(row) != list(rows[0]) for row in rows):
+        return f'{PROGRESS} has not a row for each epoch'
+    return None
+
+
+class State(NamedTuple):
+    """What a checkpoint holds: the contents of progress.json, and arrays by the names of parameters and statistics.
+
+    statistics: of each device of all workers.
+    """
+
+    folder: str
+    progress: dict
+    parameters: dict[str, mx.nd.NDArray]
+    momentum: dict[str, mx.nd.NDArray]
+    statistics: list[dict[str, np.ndarray]]
+
+
+def load(folder: str, replicas: Replicas) -> State:
+    """Read a checkpoint of the network that the replicas hold, on as many devices.
+
+    Raises:
+        Damaged: a file is not as it was written, or does not fit the network.
+    """
+    one, devices = replicas.replicas[0], range(replicas.collectives.shard.total)
+    symbol, params, momentum = os.path.join(folder, SYMBOL), params_path(folder), os.path.join(folder, MOMENTUM)
+    progress = read_progress(folder, map(os.path.basename, (symbol, params, momentum)))
+    try:
+        _, parameters, _ = load_files(symbol, params)
+        arrays = arrays_file.load(momentum)
+    except UserError as error:
+        raise Damaged(str(error)) from error
+    statistics = {f'aux{device}:{name}': value for device in devices for name, value in one.statistics.items()}
+    _check_fit(params, parameters, one.parameters)
+    _check_fit(
+        momentum, arrays, {**{f'momentum:{name}': one.parameters[name] for name in one.flat.arrays}, **statistics}
+    )
+    return State(
+        folder,
+        progress,
+        parameters,
+        {name: arrays[f'momentum:{name}'] for name in one.flat.arrays},
+        [{name: arrays[f'aux{device}:{name}'].asnumpy() for name in one.statistics} for device in devices],
+    )
+
+
+def _check_fit(path, arrays, expected):
+    """Raise Damaged unless arrays have the names and shapes of the expected ones."""
+    there, wanted = ({name: value.shape for name, value in own.items()} for own in (arrays, expected))
+    for name in {**wanted, **there}:
+        if there.get(name) != wanted.get(name):
+            raise Damaged(
+                f'{path} does not belong to the network: {name} is {there.get(name, "missing")}, should be '
+                f'{wanted.get(name, "missing")}'
+            )
+
+
+def newest_intact(
+    run_dir: str, replicas: Replicas, difference: Callable[[dict], str | None] = lambda progress: None
+) -> tuple[State | None, list[tuple[str, str]]]:
+    """The newest checkpoint that is intact, None where there is no checkpoint yet, and the damaged ones that are newer.
+
+    Args:
+        difference: says what in the contents of progress.json cannot be of this run.
+
+    Returns:
+        The state, and (folder, what is wrong) of each damaged one, the newest first.
+
+    Raises:
+        UserError: there are checkpoints, and all are damaged.
+    """
+    damaged: list[tuple[str, str]] = []
+    for folder in reversed(find(run_dir)):
+        try:
+            state = load(folder, replicas)
+            wrong = difference(state.progress)
+            if not wrong:
+                return state, damaged
+            damaged.append((folder, f'{folder} is damaged: {wrong}'))
+        except Damaged as error:
+            damaged.append((folder, str(error)))
+    if damaged:
+        raise UserError(
+            f'{damaged[0][1]}, and no other checkpoint is intact: put one back from a copy, or delete {run_dir} to '
+            'begin again'
+        )
+    return None, []
+
+
+def set_aside(folder: str) -> str:
+    """Rename a damaged checkpoint so that it is none any more; returns its new path."""
+    run_dir, name = os.path.split(folder)
+    for number in itertools.count(1):
+        target = os.path.join(run_dir, f'damaged-{name}' + (f'.{number}' if number > 1 else ''))
+        if not os.path.lexists(target):
+            os.rename(folder, target)
+            fsync(run_dir)
+            return target
+    raise AssertionError
+
+
+def restore(state: State | None, replicas: Replicas, optimizer: NesterovSGD) -> None:
     """Put a checkpoint's weights, statistics and momentum into place.
 
-    Every worker has to call this. Rank 0 reads the folder and returns its progress, the others None.
+    Every worker has to call this. Rank 0's state counts.
     """
-    progress, state, statistics = None, {}, []
-    if replicas.collectives.rank == 0:
-        progress = load_progress(folder)
-        _, parameters, _ = load_model(folder)
-        arrays = arrays_file.load(os.path.join(folder, 'momentum.params'))
-        state = {
-            'learning_rate': progress['rate'],
-            'buffers': {name: arrays[f'momentum:{name}'] for name in replicas.replicas[0].flat.arrays},
-        }
-        statistics = [
-            {name: arrays[f'aux{device}:{name}'].asnumpy() for name in replicas.replicas[0].statistics}
-            for device in range(replicas.collectives.shard.total)
-        ]
+    if state:
         for replica in replicas.replicas:
             for name, value in replica.parameters.items():
-                parameters[name].copyto(value)
+                state.parameters[name].copyto(value)
     replicas.broadcast_parameters()
-    replicas.restore_statistics(statistics)
-    optimizer.load_state_dict(state)
-    return progress
+    replicas.restore_statistics(state.statistics if state else [])
+    optimizer.load_state_dict({'learning_rate': state.progress['rate'], 'buffers': state.momentum} if state else {})

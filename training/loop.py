@@ -241,17 +241,50 @@ class Trainer:
         return row
 
     def _resume(self):
-        """Take up the newest checkpoint, if there is one."""
-        found = checkpoint.find(self.directory.path) if self.collectives.rank == 0 else []
-        if not self.collectives.broadcast_object(bool(found)):
+        """Take up the newest checkpoint that is intact, if there is any; damaged ones that are newer are kept aside."""
+        state, damaged = None, []
+        if self.collectives.rank == 0:
+            state, damaged = checkpoint.newest_intact(self.directory.path, self.replicas, self._difference)
+        position = self.collectives.broadcast_object(state and checkpoint.position(state.folder))
+        if not position:
             return
-        saved = checkpoint.restore(found[-1] if found else '', self.replicas, self.optimizer)
-        position = self.collectives.broadcast_object(saved and {'epoch': saved['epoch'], 'step': saved['step']})
-        self.progress = Progress.from_json(saved) if saved else Progress(**position)
+        checkpoint.restore(state, self.replicas, self.optimizer)
+        for folder, wrong in damaged:
+            self._set_aside(folder, wrong, *position)
+        self.progress = Progress.from_json(state.progress) if state else Progress(*position)
         self.directory.write_metrics(self.progress.rows)
         self.log.info('resumed after %d epochs and %d steps', self.progress.epoch, self.progress.step)
 
+    def _difference(self, saved):
+        """What a checkpoint's progress.json says that cannot be of this run; None if there is nothing."""
+        epoch, step, args = saved['epoch'], saved['step'], self.run.args
+        if epoch > self.epochs or step >= self._steps_per_epoch or saved['tally']['seen'] != step * args.batch_size:
+            return f'it says epoch {epoch}, step {step} and {saved["tally"]["seen"]} images'
+        if not math.isclose(saved['rate'], self.learning_rate(epoch + (step > 0)), rel_tol=1e-9):
+            return (
+                f'its learning rate is {saved["rate"]}, in the schedule it is {self.learning_rate(epoch + (step > 0))}'
+            )
+        return None
+
+    def _set_aside(self, folder, wrong, epoch, step):
+        """Rename a damaged checkpoint, and say what is lost: the steps from (epoch, step) to it."""
+        ahead, behind = checkpoint.position(folder)
+        lost = (ahead - epoch) * self._steps_per_epoch + behind - step
+        self.log.warning(
+            '%s; kept as %s. The run goes on from the checkpoint before it: %d steps (%d whole epochs) are lost and '
+            'trained again',
+            wrong,
+            checkpoint.set_aside(folder),
+            lost,
+            lost // self._steps_per_epoch,
+        )
+
+    @property
+    def _steps_per_epoch(self):
+        return -(-self.batches.images_per_epoch // self.run.args.batch_size)
+
     def _save(self):
+        self.directory.check_there()
         checkpoint.save(
             self.directory.path,
             self.symbol,
@@ -264,25 +297,25 @@ class Trainer:
         if self.collectives.rank == 0:
             error = self.progress.rows[-1]['test_error']
             best = min(row['test_error'] for row in self.progress.rows)
-            self.directory.finish(
-                status='finished', epochs=self.epochs, test_error=error, best_test_error=best, fail=error > FAIL
-            )
             self.log.info(
                 'finished: test error %.2f %%%s',
                 error,
                 f': over {FAIL} %, which the paper prints as "fail"' if error > FAIL else '',
             )
+            self.directory.finish(  # which takes the digest of the log
+                status='finished', epochs=self.epochs, test_error=error, best_test_error=best, fail=error > FAIL
+            )
 
     def _end_early(self, end):
         """Record what ended the run before its last epoch; returns the exit status."""
         if isinstance(end, Diverged):
+            self.log.error('%s', end)
             self.directory.write_metrics([*self.progress.rows, self._row(None, self.progress.seconds)])
             self.directory.finish(
                 status='not finite', epoch=self.progress.epoch + 1, step=self.progress.step, fail=True
             )
         self.collectives.barrier()  # a worker that is gone ends the job, and rank 0 may still be writing
         if isinstance(end, Diverged):
-            self.log.error('%s', end)
             return 1
         self.log.info('stopped and saved; go on with: %s', self.directory.config['command'])
         return 128 + end.number
@@ -295,6 +328,13 @@ class Trainer:
             f'parameters, {self.batches.images_per_epoch:,} images, {" ".join(map(str, self.run.contexts))}'
             f'{of_each}, into {self.run.directory}'
         )
+        other = run_directory.finished_with_other_epochs(self.run.directory, self.directory.config)
+        if other and self.collectives.rank == 0 and not checkpoint.find(self.run.directory):
+            place, epochs = other
+            self.log.info(
+                f'{place} is finished and cannot be continued to {self.epochs} epochs: its learning rates are those of '
+                f'a schedule of {epochs}. This is another run, from new weights'
+            )
 
         init = self.directory.config.get('init_from')
         if init:

@@ -235,6 +235,22 @@ def parse(name: str, text: str) -> Any:
     return OPTIONS[name].keywords.get('type', str)(text)
 
 
+def is_possible(name: str, value: Any) -> bool:
+    """Whether a value that a config.json has for an option is one that the command line gives."""
+    keywords = OPTIONS[name].keywords if name in OPTIONS else {}
+    kind = keywords.get('type')
+    if value is None or name not in OPTIONS:
+        return True
+    if keywords.get('action') == 'store_true':
+        return isinstance(value, bool)
+    if kind in (int, seed, positive_int, positive_float, fraction):
+        try:
+            return type(value) in (int, float) and kind(str(value)) == value
+        except (ValueError, argparse.ArgumentTypeError):
+            return False
+    return kind is not None or isinstance(value, str)
+
+
 def has_effect(name: str, options: dict) -> bool:
     """Whether an option matters, given the others."""
     only_with = OPTIONS[name].only_with

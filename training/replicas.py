@@ -139,7 +139,11 @@ class Replicas:
             mx.nd.waitall()
 
     def check_batches(self, images: int, batch_size: int) -> None:
-        """Raise UserError if a batch of an epoch of `images` images is smaller than the number of devices."""
+        """Raise UserError if a batch is larger than the `images` images of an epoch, or smaller than the devices."""
+        if batch_size > images:
+            raise UserError(
+                f'a batch of {batch_size} is larger than the {images} training images: choose a smaller --batch-size'
+            )
         devices, last = self.collectives.shard.total, images % batch_size
         for size, which in ((batch_size, 'a batch'), (last or batch_size, 'the last batch of an epoch')):
             if size < devices:

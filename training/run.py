@@ -40,7 +40,7 @@ class Run(NamedTuple):
     def report(self, outcome: dict) -> int:
         """Say how the run ended; returns the exit status that it ended with."""
         if outcome['status'] == 'finished':
-            fail = ' (a "fail")' if outcome['fail'] else ''
+            fail = ' (a "fail")' if outcome.get('fail') else ''
             line = (
                 f'{self.directory} is done: test error {outcome["test_error"]:.2f} % after {outcome["epochs"]} '
                 f'epochs{fail}'

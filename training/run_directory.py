@@ -1,14 +1,21 @@
 """The run directory: config.json, metrics.csv and train.log beside the checkpoints.
 
-config.json holds everything that is needed to do the run again, and its outcome. metrics.csv has a row for each epoch.
-It is written anew from the rows in the checkpoint, so the two always agree. train.log holds what the terminal showed,
-in the line format of MXNet's own training scripts, which count epochs from 0.
+config.json holds everything that is needed to do the run again, and its outcome. Its last entry, `sha256`, is the
+digest of the others (common/sums.py). metrics.csv has a row for each epoch. It is written anew from the rows in the
+checkpoint, so the two always agree. train.log holds what the terminal showed, in the line format of MXNet's own
+training scripts, which count epochs from 0. When the run has ended, SHA256SUMS has the digests of all these files and
+of the checkpoints' files.
+
+Whoever reads a run checks it: against SHA256SUMS, or as long as the run has not ended against its newest checkpoint.
+Runs of earlier versions have neither digest; of them is checked what config.json and metrics.csv say of one another.
 """
 
 from collections.abc import Iterable
+import contextlib
 import csv
 import json
 import logging
+import math
 import os
 import re
 import resource
@@ -17,13 +24,19 @@ import weakref
 
 from tqdm import tqdm
 
+from common import sums
 from common.errors import UserError
 from common.files import lock, write_atomically
 from common.output import printable
+from common.sums import Damaged
+from symbols import imagenet
 from training import checkpoint, options
 
 # The columns of metrics.csv, and those that an ensemble has for each of its members.
 EACH, WITHOUT = 'test_error_{}', 'test_error_without_{}'
+CONFIG, METRICS, LOG = 'config.json', 'metrics.csv', 'train.log'
+ENDS = ('finished', 'not finite')
+NUMBER = re.compile(r'[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|[+-]?inf', re.ASCII | re.IGNORECASE)
 COLUMNS = 'epoch lr train_loss train_error test_loss test_error images_per_second seconds'.split()
 
 
@@ -33,36 +46,122 @@ def read_config(run_dir: str) -> dict:
     Raises:
         UserError: there is none, or it is damaged.
     """
-    path = run_dir if run_dir.endswith('.json') else os.path.join(run_dir, 'config.json')
+    path = run_dir if run_dir.endswith('.json') else os.path.join(run_dir, CONFIG)
     try:
-        with open(path) as file:
-            config = json.load(file)
+        config = sums.read_json(path)
+        is_sealed = sums.SEAL in config
+        if not sums.is_intact(config):
+            raise Damaged(f'{path} is damaged: it is not as it was written; put it back from a copy')
         config['options'] = options.complete(config['options'])
-        config['options']['epochs'], config['environment']['devices'], (config['outcome'] or {'status': ''})['status']
-    except FileNotFoundError:
-        raise UserError(f'{run_dir} is not a run directory: it has no config.json') from None
-    except (ValueError, KeyError, TypeError):
+        config.pop(sums.SEAL, None)
+        if not _is_sound(config):
+            raise ValueError
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f'{run_dir} is not a run directory: it has no {CONFIG}') from None
+    except Damaged:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f'{path} is damaged, or does not belong to a run of this repository') from None
+    if path != run_dir:
+        _check_config(run_dir, config, is_sealed)
     return config
+
+
+def _is_sound(config):
+    """Whether config.json has what is read of it, of the right types."""
+    own, outcome, environment = config['options'], config['outcome'], config['environment']
+    return (
+        all(options.is_possible(name, value) for name, value in own.items())
+        and own['epochs'] is not None
+        and own.get('net', imagenet.NAMES[0]) in (*options.OPTIONS['net'].keywords['choices'], *imagenet.NAMES)
+        and all(isinstance(device, str) for device in environment['devices'])
+        and options.is_possible('epochs', environment.get('workers', 1))
+        and (outcome is None or outcome['status'] in ENDS)
+        and all(isinstance(split, dict) for split in config.get('dataset', {}).get('splits', {}).values())
+    )
+
+
+def _check_config(run_dir, config, is_sealed):
+    """Raise UserError if the config.json of a run directory is not that of the run."""
+    if config['outcome']:
+        if not sums.check(run_dir, [CONFIG]) and is_sealed:
+            raise Damaged(
+                f'{run_dir} is damaged: its run has ended, but {sums.NAME} is missing; put it back from a copy'
+            )
+    else:
+        saved = _newest_progress(run_dir)
+        if saved and options.fixed(saved['options']) != options.fixed(config['options']):
+            raise Damaged(f'{run_dir} is damaged: its {CONFIG} is that of another run than its checkpoints')
+
+
+def _newest_progress(run_dir):
+    """The contents of progress.json in the newest checkpoint where it is intact; None without such a checkpoint."""
+    for folder in reversed(checkpoint.find(run_dir)):
+        try:
+            return checkpoint.read_progress(folder)
+        except Damaged:
+            continue
+    return None
 
 
 def read_metrics(run_dir: str) -> list[dict[str, float]]:
     """The rows of metrics.csv, an empty cell as nan; no rows before the first epoch is finished.
 
+    A run that was killed between a checkpoint and metrics.csv has the last row in the checkpoint alone; it counts.
+
     Raises:
-        UserError: it is damaged.
+        UserError: the run is damaged.
     """
-    path = os.path.join(run_dir, 'metrics.csv')
+    config, rows, path = read_config(run_dir), _parse_metrics(run_dir), os.path.join(run_dir, METRICS)
+    if os.path.exists(os.path.join(run_dir, sums.NAME)):
+        if rows is not None or status(config):
+            sums.check(run_dir, [METRICS])
+    elif status(config):
+        own, ended = rows or [], config['outcome']
+        if status(config) == 'finished' and (
+            len(own) != ended.get('epochs', len(own))
+            or (own and 'test_error' in ended and _rounded(ended['test_error']) != own[-1].get('test_error'))
+        ):
+            raise Damaged(f'{path} is damaged: it is not what {CONFIG} says of the end of the run')
+    else:
+        saved = _newest_progress(run_dir)
+        kept = [{name: _rounded(cell) for name, cell in row.items()} for row in saved['rows']] if saved else []
+        common = min(len(kept), len(rows or []))
+        if kept[:common] != (rows or [])[:common] or common < len(kept) - 1:
+            raise Damaged(f'{path} is damaged: it is not what the checkpoints say; the next start of the run mends it')
+        return rows if rows and len(rows) > len(kept) else kept
+    return rows or []
+
+
+def _parse_metrics(run_dir):
+    """The rows of metrics.csv; None without the file."""
+    path = os.path.join(run_dir, METRICS)
     try:
-        with open(path, newline='') as file:
-            return [
-                {name: float(cell) if cell else float('nan') for name, cell in row.items()}
-                for row in csv.DictReader(file)
-            ]
+        with open(path, newline='', encoding='utf-8-sig') as file:
+            text = file.read()
+        lines = list(csv.DictReader(text.splitlines(keepends=True), strict=True))
+        rows = [{name: _parse_cell(cell) for name, cell in line.items()} for line in lines]
+        whole = text.endswith(('\n', '\r'))
+        if not whole or [row['epoch'] for row in rows] != list(range(1, len(rows) + 1)) or _has_gap(rows):
+            raise ValueError
     except FileNotFoundError:
-        return []
-    except (ValueError, TypeError):
-        raise UserError(f'{path} is damaged: it is not a table of numbers') from None
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error):
+        raise UserError(f'{path} is damaged: it is not a whole table of numbers, as the training writes it') from None
+    return rows
+
+
+def _parse_cell(cell):
+    if cell == '':
+        return math.nan
+    if not NUMBER.fullmatch(cell.strip()):
+        raise ValueError
+    return float(cell)
+
+
+def _has_gap(rows):
+    """Whether a row before the last has an empty cell; the last one has, where the loss was not finite."""
+    return any(math.isnan(cell) for row in rows[:-1] for cell in row.values())
 
 
 def check_columns(run_dir: str, rows: list[dict], columns: Iterable[str]) -> None:
@@ -82,15 +181,28 @@ def count_devices(config: dict) -> int:
     return len(config['environment']['devices']) * config['environment'].get('workers', 1)
 
 
+def is_run(folder: str, files: Iterable[str]) -> bool:
+    """Whether a folder with these files is a run directory.
+
+    Raises:
+        UserError: it was one, and has lost its config.json.
+    """
+    if CONFIG in files:
+        return True
+    if checkpoint.find(folder) or len({METRICS, LOG, sums.NAME} & set(files)) > 1:
+        raise Damaged(f'{folder} is damaged: a run without its {CONFIG}; put it back from a copy, or delete the folder')
+    return False
+
+
 def find_runs(paths: Iterable[str]) -> list[str]:
     """The run directories among `paths` and below them, in order.
 
     Raises:
-        UserError: a path has none.
+        UserError: a path has none, or a run has lost its config.json.
     """
     runs: list[str] = []
     for path in paths:
-        inside = [os.path.normpath(folder) for folder, _, files in sorted(os.walk(path)) if 'config.json' in files]
+        inside = [os.path.normpath(folder) for folder, _, files in sorted(os.walk(path)) if is_run(folder, files)]
         if not inside:
             raise UserError(f'there is no run in {path}')
         runs += [folder for folder in inside if folder not in runs]
@@ -116,11 +228,31 @@ def find_outcome(directory: str, config: dict) -> dict | None:
     Raises:
         UserError: the directory holds another run than `config` describes.
     """
-    if not os.path.exists(os.path.join(directory, 'config.json')):
+    if not os.path.exists(os.path.join(directory, CONFIG)):
         return None
     old = read_config(directory)
     _check_same(directory, old, config)
     return old['outcome']
+
+
+def finished_with_other_epochs(directory: str, config: dict) -> tuple[str, int] | None:
+    """(directory, epochs) of a finished run beside this one that differs in its number of epochs alone."""
+    folder, own = os.path.dirname(directory), config['options']
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        place = os.path.join(folder, name)
+        if _without_epochs(name) != _without_epochs(os.path.basename(directory)) or place == directory:
+            continue
+        with contextlib.suppress(UserError):  # whatever is wrong there, this run can do without
+            other = read_config(place)
+            epochs = other['options']['epochs']
+            same = identity({**other, 'options': {**other['options'], 'epochs': own['epochs']}}) == identity(config)
+            if status(other) == 'finished' and epochs != own['epochs'] and same:
+                return place, epochs
+    return None
+
+
+def _without_epochs(name):
+    return re.sub(r'(^|-)epochs\d+-', r'\1', name)
 
 
 def identity(config: dict) -> dict:
@@ -160,17 +292,24 @@ class RunDirectory:
         """
         self.path, self.config = path, config
         self._lock()
-        if os.path.exists(self._file('config.json')):
+        if os.path.exists(self._file(CONFIG)):
             self.config = read_config(path)
             _check_same(path, self.config, config)
-        elif checkpoint.find(path):
-            raise UserError(f'{path} has checkpoints but no config.json that says of what: delete it')
+        elif remains := self._remains():
+            raise Damaged(
+                f'{path} has {remains} but no {CONFIG} that says of what run: put it back from a copy, or delete {path}'
+            )
         self.outcome = self.config['outcome']
         self.logger = logging.getLogger('train')
         self._events = None
         if not self.outcome:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(self._file(sums.NAME))  # the run was killed as it ended, or was kept in git on its way
+            if self.config is config:
+                self._write_config()  # before anything else, which would be of nobody knows what
             self._open_log()
-            self._record_start(config)
+            if self.config is not config:
+                self._record_resume(config)
             if config['options'].get('tensorboard'):
                 from training.tensorboard import Events  # imported here, because it takes a while
 
@@ -183,35 +322,46 @@ class RunDirectory:
         """One run at a time: a lock on the directory itself, which ends with this object."""
         try:
             os.makedirs(self.path, exist_ok=True)
-            handle = os.open(self.path, os.O_RDONLY)
-            weakref.finalize(self, os.close, handle)
-            lock(handle, self.path, 'nothing keeps a second process from training there')
+            self._handle = os.open(self.path, os.O_RDONLY)
+            weakref.finalize(self, os.close, self._handle)
+            lock(self._handle, self.path, 'nothing keeps a second process from training there')
         except BlockingIOError:
             raise UserError(f'another process is training in {self.path}') from None
         except OSError as error:
             raise UserError(f'{self.path} cannot be made ({error.strerror}): choose another --log-dir') from None
 
-    def _record_start(self, config):
-        """Record who works on the run now: first in config.json itself, later in its list `resumed`."""
-        if self.config is not config:
-            now = config['environment']
-            self.config.setdefault('resumed', []).append({'command': config['command'], 'environment': now})
-            began = self.config['environment']
-            if now['threads'] != began['threads']:
-                self.logger.warning(
-                    'OMP_NUM_THREADS is %d, but the run began with %d: the last bits of its weights depend on it',
-                    now['threads'],
-                    began['threads'],
-                )
+    def _remains(self):
+        """What a run left here, as a text."""
+        there = [os.path.basename(folder) for folder in checkpoint.find(self.path)]
+        return ', '.join(there + [name for name in (METRICS, LOG, sums.NAME) if self._has_content(name)])
+
+    def _has_content(self, name):
+        return os.path.exists(self._file(name)) and os.path.getsize(self._file(name)) > 0
+
+    def _record_resume(self, config):
+        """Record in the list `resumed` of config.json who works on the run now."""
+        now, began = config['environment'], self.config['environment']
+        self.config.setdefault('resumed', []).append({'command': config['command'], 'environment': now})
+        if now['threads'] != began['threads']:
+            self.logger.warning(
+                'OMP_NUM_THREADS is %d, but the run began with %d: the last bits of its weights depend on it',
+                now['threads'],
+                began['threads'],
+            )
         self._write_config()
 
+    def _config_text(self):
+        return json.dumps(sums.seal(self.config), indent=1) + '\n'
+
     def _write_config(self):
-        write_atomically(self._file('config.json'), json.dumps(self.config, indent=1) + '\n')
+        write_atomically(self._file(CONFIG), self._config_text())
 
     def finish(self, **outcome) -> None:
-        """Record how the run ended, and the most memory that this process had."""
+        """Record how the run ended, the most memory that this process had, and the digests of all files."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024  # from KiB
         self.config['outcome'] = dict(outcome, peak_memory_mib=peak)
+        # The digests come first: a run that has ended without them is damaged.
+        sums.write(self.path, [name for name in files(self.path) if name != CONFIG], {CONFIG: self._config_text()})
         self._write_config()
 
     def write_metrics(self, rows: list[dict]) -> None:
@@ -219,18 +369,20 @@ class RunDirectory:
         columns = list(rows[0]) if rows else COLUMNS
         lines = [','.join(columns)]
         lines += [','.join('' if row[name] is None else _number(row[name]) for name in columns) for row in rows]
-        write_atomically(self._file('metrics.csv'), '\n'.join(lines) + '\n')
+        write_atomically(self._file(METRICS), '\n'.join(lines) + '\n')
         if self._events:
             self._events.write(rows)
 
+    def check_there(self) -> None:
+        """Raise UserError if the directory was removed while the run used it."""
+        if not os.path.isdir(self.path) or not os.fstat(self._handle).st_nlink:
+            raise UserError(f'{self.path} was removed while the run was training in it: nothing more can be saved')
+
     def _open_log(self):
         self.logger.setLevel(logging.DEBUG)
-        self.logger.handlers[:] = [
-            logging.FileHandler(self._file('train.log'), encoding='utf-8'),
-            _Console(),
-        ]
+        self.logger.handlers[:] = [_LogFile(self._file(LOG)), _Console()]
         for handler in self.logger.handlers:
-            handler.setFormatter(_OneLine('%(asctime)s %(message)s'))
+            handler.setFormatter(logging.Formatter('%(asctime)s %(message)s'))
 
 
 class NoRunDirectory:
@@ -248,10 +400,26 @@ class NoRunDirectory:
     def finish(self, **outcome) -> None:
         """See RunDirectory."""
 
+    def check_there(self) -> None:
+        """See RunDirectory."""
+
 
 def _number(value):
     """As short as seven digits allow; counts stay whole."""
     return str(value) if isinstance(value, int) else f'{value:.7g}'
+
+
+def _rounded(value):
+    """As metrics.csv has it."""
+    return float(_number(value))
+
+
+def files(run_dir: str) -> list[str]:
+    """The names of the files of a run, those of its checkpoints with their folder."""
+    there = [name for name in (CONFIG, METRICS, LOG) if os.path.exists(os.path.join(run_dir, name))]
+    for folder in checkpoint.find(run_dir):
+        there += [f'{os.path.basename(folder)}/{name}' for name in sorted(os.listdir(folder))]
+    return there
 
 
 class _OneLine(logging.Formatter):
@@ -259,6 +427,35 @@ class _OneLine(logging.Formatter):
 
     def formatMessage(self, record):
         return printable(super().formatMessage(record), keep='\t')
+
+
+class _LogFile(logging.Handler):
+    """train.log. Where it cannot be written, as on a full disk, one line says so, and the training goes on."""
+
+    def __init__(self, path):
+        super().__init__()
+        self._file = open(path, 'ab', buffering=0)  # unbuffered: what could not be written is not tried again
+        self._is_whole, self._has_failed = True, False
+
+    def emit(self, record):
+        line = f'{self.format(record)}\n'.encode(errors='backslashreplace')
+        if not self._is_whole:
+            line = b'\n' + line
+        try:
+            written = self._file.write(line)
+            if written:
+                self._is_whole = written == len(line)
+        except OSError as error:
+            if not self._has_failed:
+                tqdm.write(
+                    f'note: {self._file.name} cannot be written ({error.strerror}): the training goes on',
+                    file=sys.stderr,
+                )
+            self._has_failed = True
+
+    def close(self):
+        self._file.close()
+        super().close()
 
 
 class _Console(logging.Handler):

@@ -30,7 +30,7 @@ def find(path: str) -> str:
     Raises:
         UserError: there is none.
     """
-    if checkpoint.NAME.match(os.path.basename(path)) and os.path.isdir(path):
+    if checkpoint.NAME.fullmatch(os.path.basename(path)) and os.path.isdir(path):
         return path
     found = checkpoint.find(path)
     if not found:

@@ -38,11 +38,10 @@ def write_logs(log_dir):
     write_dfn_mr(log_dir, '--pad-value', 'mean', errors=[5.0])
     write_dfn_mr(log_dir, '--seed', 8, errors=[], status=None)  # begun
     write_dfn_mr(log_dir, '--cpus', 2, errors=[9.0])  # seed 1 again
-    write_dfn_mr(log_dir, '--seed', 9, errors=[5.0])
+    write_dfn_mr(log_dir, '--seed', 9, errors=[5.0], status=None)
     for scale in (8, 64):
         write_dfn_mr(log_dir, '--dtype', 'float16', '--loss-scale', scale, errors=[4.0])
     place = log_dir / 'cifar10' / 'dfn-mr-14'
-    (place / 'seed9' / 'metrics.csv').write_text('epoch,train_loss,test_error\n1,1,5\n')  # damaged
     (place / '.DS_Store').write_text('')
     (place / 'seed77').mkdir()
     shutil.copytree(place / 'seed1', place / 'seed1-backup')

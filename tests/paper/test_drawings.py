@@ -14,6 +14,7 @@ import plot
 import symbols
 from symbols.analysis.paths import COUNTS
 from tests.conftest import in_process, write_run
+from tests.runs import read_json, rewrite
 
 DIGITS = ['--dataset', 'digits', '--net', 'plain', '--depth', 8, '--epochs', 3]
 
@@ -43,11 +44,17 @@ def test_curves_are_drawn_for_runs_and_directories_of_seeds(seeds, tmp_path):
     assert all(words in svg for words in ('training loss', 'test error (%)', 'Plain 8 on digits (epochs3), 2 runs'))
 
 
+def begun(run):
+    """Make a finished run one that is not."""
+    rewrite(run, 'config.json', {**read_json(run), 'outcome': None})
+
+
 def test_a_curve_is_the_mean_of_its_seeds_and_none_is_lost(seeds, tmp_path):
     copy = tmp_path / 'plain-8'
     shutil.copytree(seeds, copy)
     path = copy / 'epochs3-seed2' / 'metrics.csv'
-    path.write_text(''.join(path.read_text().splitlines(keepends=True)[:3]))  # a seed that is not finished
+    path.write_text(''.join(path.read_text().splitlines(keepends=True)[:3]))
+    begun(path.parent)
     groups = curves.group([str(seeds), str(copy)])  # the same titles twice
     assert [len(rows) for _, rows in groups] == [2, 2]
     expected = {'train_loss': [[2.3, 1.2, 0.9], [2.2, 1.3, 1.1]], 'test_error': [[80, 30, 20], [70, 40, 10]]}
@@ -61,9 +68,12 @@ def test_a_curve_is_the_mean_of_its_seeds_and_none_is_lost(seeds, tmp_path):
 
 def test_runs_without_an_epoch_have_no_curve(mistake, seeds, tmp_path):
     os.remove(seeds / 'epochs3-seed2' / 'metrics.csv')
+    assert 'metrics.csv is damaged' in mistake(plot.main, 'plot.py', 'curves', seeds, '--out', tmp_path / 'c')
+    begun(seeds / 'epochs3-seed2')
     _, svg, _ = draw('curves', seeds, '--out', tmp_path / 'c')
     assert 'Plain 8 on digits (epochs3): 20.00 %' in svg
     os.remove(seeds / 'epochs3-seed1' / 'metrics.csv')
+    begun(seeds / 'epochs3-seed1')
     assert 'has finished an epoch yet' in mistake(plot.main, 'plot.py', 'curves', seeds, '--out', tmp_path / 'c')
 
 

@@ -1,7 +1,6 @@
 """The training loop on noise: what a run leaves, and how it is interrupted, goes on to the same bits, or diverges."""
 
 import fcntl
-import json
 import os
 import pty
 import re
@@ -22,7 +21,7 @@ import symbols
 from symbols.analysis.summary import parameter_shapes
 from symbols.ensemble import COMPONENTS
 from tests.reference import predict, torch_nesterov, train_pass
-from tests.runs import COLUMNS, checkpoints, end, only_run, read_bytes, read_csv, read_json
+from tests.runs import COLUMNS, checkpoints, end, only_run, read_bytes, read_csv, read_json, rewrite
 from tests.training import noise
 from tests.training.noise import Noise, at, fit, kill
 from training import loop
@@ -107,7 +106,7 @@ def test_a_run_leaves_its_metrics_log_and_checkpoints(tmp_path, capsys):
     assert fit(tmp_path, '--epochs', 5, '--seed', 3) == 0
     run, out = only_run(tmp_path), capsys.readouterr().out
     assert os.path.relpath(run, tmp_path) == os.path.join('noise', 'plain-8', 'epochs5-seed3')
-    assert set(os.listdir(run)) == {'config.json', 'metrics.csv', 'train.log', *checkpoints(run)}
+    assert set(os.listdir(run)) == {'config.json', 'metrics.csv', 'train.log', 'SHA256SUMS', *checkpoints(run)}
 
     rows = read_csv(run)
     assert list(rows[0]) == COLUMNS and [row['epoch'] for row in rows] == list('12345')
@@ -319,8 +318,7 @@ def test_a_run_made_before_some_options_existed_is_resumed(tmp_path):
     config = read_json(run)
     for name in ('dtype', 'loss_scale', 'mirror', 'tensorboard', 'schedule'):
         del config['options'][name]
-    with open(os.path.join(run, 'config.json'), 'w') as file:
-        json.dump(config, file)
+    rewrite(run, 'config.json', config)
     assert fit(tmp_path / 'old') == 0
     assert end(run) == end(only_run(tmp_path / 'whole'))
 

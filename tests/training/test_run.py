@@ -1,6 +1,5 @@
 """A run before it begins: its options, devices and directory, and what is found there."""
 
-import json
 import os
 
 import pytest
@@ -8,17 +7,13 @@ import pytest
 from common import mxnet
 from common.errors import UserError
 from common.mxnet import mx
-from tests.runs import only_run, read_json
+from tests.runs import only_run, read_json, rewrite
 from tests.training.noise import fit, open_noise
 
 
 def write_outcome(log_dir, outcome):
     """Give the one run of a log directory another outcome."""
-    path = os.path.join(only_run(log_dir), 'config.json')
-    with open(path) as file:
-        config = json.load(file)
-    with open(path, 'w') as file:
-        json.dump({**config, 'outcome': outcome}, file)
+    rewrite(only_run(log_dir), 'config.json', {**read_json(only_run(log_dir)), 'outcome': outcome})
 
 
 def test_a_new_run_has_no_outcome_and_nothing_is_made(tmp_path):
@@ -77,8 +72,7 @@ def test_another_run_in_the_directory_is_refused(tmp_path):
     fit(tmp_path, '--epochs', 1)
     config = read_json(only_run(tmp_path))
     config['options']['loss_scale'] = 8
-    with open(os.path.join(only_run(tmp_path), 'config.json'), 'w') as file:
-        json.dump(config, file)
+    rewrite(only_run(tmp_path), 'config.json', config)
     with pytest.raises(UserError, match='holds a run with another configuration .loss_scale 8 instead of 4'):
         open_noise(tmp_path, '--epochs', 1)
 

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import os
+import shutil
 
 import pytest
 
@@ -59,7 +60,10 @@ def path(tmp_path):
 
 def read(path, name='config.json'):
     with open(os.path.join(path, name)) as file:
-        return json.load(file) if name.endswith('.json') else file.read()
+        content = json.load(file) if name.endswith('.json') else file.read()
+    if name.endswith('.json'):
+        content.pop('sha256', None)  # the digest of the other entries
+    return content
 
 
 def test_a_new_run_has_no_outcome_and_its_config_on_the_disk(path):
@@ -149,9 +153,24 @@ def test_two_runs_in_one_directory_are_kept_apart(path):
 
 
 def test_checkpoints_without_a_config_are_of_nobody_knows_what(path):
-    os.makedirs(os.path.join(path, 'checkpoint-0001'))
-    with pytest.raises(UserError, match='has checkpoints but no config.json that says of what: delete it'):
-        RunDirectory(path, config())
+    for name, text in (
+        ('metrics.csv', 'epoch\n'),
+        ('train.log', 'epoch\n'),
+        ('SHA256SUMS', 'x'),
+        ('checkpoint-0001/x', ''),
+    ):
+        os.makedirs(os.path.dirname(os.path.join(path, name)))
+        with open(os.path.join(path, name), 'w') as file:
+            file.write(text)
+        with pytest.raises(
+            UserError, match=f'has {name.partition("/")[0]} but no config.json that says of what run: put'
+        ):
+            RunDirectory(path, config())
+        shutil.rmtree(path)
+    os.makedirs(path)
+    with open(os.path.join(path, 'train.log'), 'w'):  # an earlier version was killed before it wrote config.json
+        pass
+    assert RunDirectory(path, config()).outcome is None
 
 
 def test_a_directory_that_cannot_be_made(tmp_path):
@@ -234,13 +253,47 @@ def test_a_damaged_config_is_one_line(path, text):
 
 
 def test_damaged_metrics_are_one_line(path):
-    os.makedirs(path)
+    RunDirectory(path, config())
     assert run_directory.read_metrics(path) == []
-    for text in ('epoch,lr\n1,x\n', 'epoch,lr\n1,2,3\n'):
-        with open(os.path.join(path, 'metrics.csv'), 'w') as file:
-            file.write(text)
-        with pytest.raises(UserError, match='metrics.csv is damaged: it is not a table of numbers'):
-            run_directory.read_metrics(path)
+    for content in (
+        b'epoch,lr\n1,x\n',
+        b'epoch,lr\n1,2,3\n',
+        b'epoch,lr\n1\n',
+        b'epoch,lr\n1,0.1\n2,0.',  # cut
+        b'epoch,lr\n1,0.1\n3,0.1\n',
+        b'epoch,lr\n1,\n2,0.1\n',
+        b'lr\n0.1\n',
+        b'epoch;lr\n1;0.1\n',
+        b'epoch;lr\n1;0,1\n',
+        b'epoch,lr\n1,"0,1"\n',
+        b'epoch,lr\n1,"0.1\n',
+        b'epoch,lr\n1,1_0\n',
+        'epoch,lr\n1,0.1\n'.encode('utf-16'),
+        b'epoch,lr\n1,0.1 \xb5\n',
+        b'epoch,lr\n1,0.\x001\n',
+        b'\0' * 100,
+        b'epoch,lr\n1,' + b'1' * 200000 + b'\n',
+    ):
+        with open(os.path.join(path, 'metrics.csv'), 'wb') as file:
+            file.write(content)
+        with pytest.raises(UserError, match='metrics.csv is damaged: it is not a whole table of numbers'):
+            print(content, run_directory.read_metrics(path))
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        b'epoch,lr\n1,0.1\n2,0.01\n',
+        b'\xef\xbb\xbfepoch,lr\r\n1,0.1\r\n2,0.01\r\n',
+        b'"epoch","lr"\n"1","0.1"\n"2","0.01"\n',
+        b'epoch,lr\n1,0.10\n2,1E-02\n\n',
+    ],
+)
+def test_metrics_that_an_editor_saved_without_a_change_are_read(path, content):
+    RunDirectory(path, config())
+    with open(os.path.join(path, 'metrics.csv'), 'wb') as file:
+        file.write(content)
+    assert run_directory.read_metrics(path) == [{'epoch': 1, 'lr': 0.1}, {'epoch': 2, 'lr': 0.01}]
 
 
 def test_a_config_of_an_earlier_version_gets_the_values_of_its_time(path):
