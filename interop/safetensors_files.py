@@ -14,6 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from common import sums
 from common.errors import UserError
 from common.files import file_digest, fsync, replacing, write_atomically
 from common.mxnet import mx
@@ -120,6 +121,7 @@ def to_run(source: str, target: str) -> None:
         write_atomically(
             os.path.join(temporary, 'config.json'), json.dumps(_config(source, target, trained), indent=1) + '\n'
         )
+        sums.write(temporary, run_directory.files(temporary))
         os.rename(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

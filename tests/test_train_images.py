@@ -1,6 +1,5 @@
 """train_images.py on a few small images of the user's own."""
 
-import json
 import os
 
 import numpy as np
@@ -14,7 +13,7 @@ import plot
 from symbols import imagenet
 from tests.conftest import in_process
 from tests.data.small_folders import CLASSES, SHOWN, write_folders
-from tests.runs import checkpoints, end, only_run, read_csv, read_json
+from tests.runs import checkpoints, end, only_run, read_csv, read_json, rewrite
 import train_images
 
 SIX = {**CLASSES, 'ox': '.png', 'yak': '.jpg'}
@@ -59,8 +58,7 @@ def test_a_run_keeps_its_classes_is_resumed_and_goes_through_the_other_commands(
     # as if it had been killed in the last step of the epoch
     whole = end(run)
     os.rename(os.path.join(run, 'checkpoint-0001'), tmp_path / 'moved')
-    with open(os.path.join(run, 'config.json'), 'w') as file:
-        json.dump({**config, 'outcome': None}, file)
+    rewrite(run, 'config.json', {**config, 'outcome': None})
     assert checkpoints(run) == ['checkpoint-0000-00002']
     _, out, _ = train(*words(folder, logs))
     assert 'resumed after 0 epochs and 2 steps' in out and end(run) == whole

@@ -113,15 +113,12 @@ def read_metrics(run_dir: str) -> list[dict[str, float]]:
         UserError: the run is damaged.
     """
     config, rows, path = read_config(run_dir), _parse_metrics(run_dir), os.path.join(run_dir, METRICS)
-    if os.path.exists(os.path.join(run_dir, sums.NAME)):
-        if rows is not None or status(config):
+    digests = sums.read(run_dir)
+    if digests is not None:
+        if rows is not None or METRICS in digests:
             sums.check(run_dir, [METRICS])
     elif status(config):
-        own, ended = rows or [], config['outcome']
-        if status(config) == 'finished' and (
-            len(own) != ended.get('epochs', len(own))
-            or (own and 'test_error' in ended and _rounded(ended['test_error']) != own[-1].get('test_error'))
-        ):
+        if not _ends_as(config['outcome'], rows or []):
             raise Damaged(f'{path} is damaged: it is not what {CONFIG} says of the end of the run')
     else:
         saved = _newest_progress(run_dir)
@@ -131,6 +128,15 @@ def read_metrics(run_dir: str) -> list[dict[str, float]]:
             raise Damaged(f'{path} is damaged: it is not what the checkpoints say; the next start of the run mends it')
         return rows if rows and len(rows) > len(kept) else kept
     return rows or []
+
+
+def _ends_as(outcome, rows):
+    """Whether metrics.csv has as many epochs as the outcome of a finished run says, and its error."""
+    if outcome['status'] != 'finished':
+        return True
+    last, error = rows[-1].get('test_error') if rows else None, outcome.get('test_error')
+    same = last is None or error is None or _rounded(last) == _rounded(error)
+    return same and len(rows) == outcome.get('epochs', len(rows))
 
 
 def _parse_metrics(run_dir):
@@ -160,8 +166,9 @@ def _parse_cell(cell):
 
 
 def _has_gap(rows):
-    """Whether a row before the last has an empty cell; the last one has, where the loss was not finite."""
-    return any(math.isnan(cell) for row in rows[:-1] for cell in row.values())
+    """Whether a column lacks a number somewhere; the last row may, where the loss was not finite."""
+    columns = ([math.isnan(row[name]) for row in rows[:-1]] for name in rows[0]) if rows else ()
+    return any(any(empty) and not all(empty) for empty in columns)
 
 
 def check_columns(run_dir: str, rows: list[dict], columns: Iterable[str]) -> None:
