@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from common.errors import UserError
 from common.mxnet import mx
 from data import augmentation
 import eval
@@ -157,7 +158,11 @@ def test_tables_tell_a_run_from_pytorch_from_the_papers(tmp_path):
     card = cards.card(str(run))
     assert 'imported from a.safetensors' in card and '16.00 % after the last epoch' in card
     os.remove(run / 'metrics.csv')
-    assert '| test error | not recorded |' in cards.card(str(run))
+    with pytest.raises(UserError, match='metrics.csv is missing'):
+        cards.card(str(run))
+    torch_networks.save(net, file, dataset='cifar10', epochs=4, devices=2)
+    in_process(export.main, 'export.py', file, '--to', 'run', tmp_path / 'without', check=0)
+    assert '| test error | not recorded |' in cards.card(str(tmp_path / 'without'))
 
 
 WRONG = [

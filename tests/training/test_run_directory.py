@@ -261,7 +261,7 @@ def test_damaged_metrics_are_one_line(path):
         b'epoch,lr\n1\n',
         b'epoch,lr\n1,0.1\n2,0.',  # cut
         b'epoch,lr\n1,0.1\n3,0.1\n',
-        b'epoch,lr\n1,\n2,0.1\n',
+        b'epoch,lr\n1,0.1\n2,\n3,0.1\n',
         b'lr\n0.1\n',
         b'epoch;lr\n1;0.1\n',
         b'epoch;lr\n1;0,1\n',
