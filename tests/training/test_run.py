@@ -94,8 +94,7 @@ def test_a_resumed_run_keeps_its_threads_unless_the_user_chose(tmp_path, monkeyp
     write_outcome(tmp_path, outcome and {'status': 'finished', 'test_error': 6, 'epochs': 1, 'fail': False})
     config = read_json(only_run(tmp_path))
     config['environment']['threads'] = 3
-    with open(os.path.join(only_run(tmp_path), 'config.json'), 'w') as file:
-        json.dump(config, file)
+    rewrite(only_run(tmp_path), 'config.json', config)
     restarts = []
     monkeypatch.setattr(mxnet, 'THREADS_GIVEN', chosen)
     monkeypatch.setattr(mxnet, 'restart_with_threads', restarts.append)
