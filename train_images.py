@@ -3,9 +3,9 @@
     python train_images.py --data-dir pets --depth 14 --epochs 20     # pets/train/<class>/*, pets/val/<class>/*
     python train_images.py --data-dir pets --val-fraction 0.2         # pets/train/<class>/* alone: a fifth is held out
     python train_images.py --data-dir pets --size 224 --gpus 0        # ImageNet's networks
-    python train_images.py --data-dir digits --no-flip                # whose mirror images are no digits
+    python train_images.py --data-dir letters --no-flip               # whose mirror images are no letters
 
-A class is a folder, whose name is its own. Images are JPEG, PNG, WebP or BMP of any size. DATA_DIR may also hold Tiny
+Each class is a folder and has its name. Images are JPEG, PNG, WebP or BMP of any size. DATA_DIR may also hold Tiny
 ImageNet as it comes, or train.rec and val.rec as MXNet's im2rec.py writes them. The first start packs the images as
 RecordIO and measures their mean and standard deviation; a start after a change of the images does so again.
 --size 32 trains the networks for CIFAR on the middle squares, resized to 32×32; --size 224 those for ImageNet.

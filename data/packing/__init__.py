@@ -103,6 +103,7 @@ def _header(job: Job) -> dict:
         'images_sha256': digest.hexdigest(),
         'chunk': CHUNK,
         **_described(job.form),
+        **job.source,
     }
 
 

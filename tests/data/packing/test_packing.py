@@ -217,6 +217,7 @@ def test_what_is_whole_is_kept(unfinished, job, whole, monkeypatch, damage, left
         {'form': Form(9, 'png')},
         {'form': Form(8, 'jpeg95')},
         {'form': Form(8, 'png', upright=True)},
+        {'source': {'source_sha256': 'another'}},
         {'labels': np.zeros(20, int)},
         {'originals': [Original('elsewhere.JPEG', 'n1', '.')] * 20},
     ],
