@@ -4,6 +4,7 @@
 # make report        figures/report.html: the paper's tables and figures beside the logs, on one page
 # make bench         speed and memory beside PyTorch and GluonCV, under 40 minutes; `make bench GPUS=0` on a GPU
 # make test-slow     the tests that take longer
+# make verify-logs   check that the committed runs are as they were written
 # make faults        damages, kills and hostile files by the hundred, and their table in docs/reliability.md; an hour
 # make test-pythons  start-up, a training step and an evaluation under every Python from 3.10 to 3.13 that is found
 # make extras        what `export.py` needs beside the environment: onnx, onnxruntime, safetensors and PyTorch
@@ -22,7 +23,7 @@ SET = $(if $(GPU)$(wildcard $(VENV)/requirements.txt),requirements.txt,requireme
 # The stamp has the set's name, so that another set makes the environment anew.
 STAMP = $(VENV)/$(notdir $(SET))
 
-.PHONY: bench clean demo extras faults format lint lock report test test-slow test-pythons .venv
+.PHONY: bench clean demo extras faults format lint lock report test test-slow test-pythons verify-logs .venv
 
 .venv: $(STAMP)
 
@@ -49,6 +50,9 @@ report: .venv
 
 test: .venv
 	$(RUN) -m pytest -n $(TEST_PROCESSES) --dist worksteal
+
+verify-logs: .venv
+	$(RUN) -m training.verify logs
 
 test-slow: .venv
 	$(RUN) -m pytest -m slow

@@ -1,0 +1,68 @@
+"""Check that runs are as they were written.
+
+    python -m training.verify logs             # every file of every run below logs/, by its SHA256SUMS
+    python -m training.verify logs --write     # write that file for runs without one, as before a commit
+
+A run that has not ended has no SHA256SUMS of its own; its checkpoints have. Of runs of earlier versions, which have
+neither, what config.json and metrics.csv say of one another is checked.
+"""
+
+import os
+
+from common import sums
+from common.cli import Parser, run
+from common.errors import UserError
+from training import checkpoint, run_directory
+
+
+def parser() -> Parser:
+    """The command line."""
+    parser = Parser(prog='python -m training.verify', description=__doc__)
+    parser.add_argument(
+        'paths', nargs='*', default=['logs'], metavar='DIR', help='run directories, or folders above them'
+    )
+    parser.add_argument('--write', action='store_true', help='write SHA256SUMS where it is missing')
+    return parser
+
+
+def check(run_dir: str) -> bool:
+    """Whether a run has digests, which are right.
+
+    Raises:
+        UserError: a file is not as it was written.
+    """
+    run_directory.read_metrics(run_dir)
+    digests = sums.read(run_dir)
+    if digests:
+        sums.check(run_dir, digests)
+        unlisted = [name for name in run_directory.files(run_dir) if name not in digests]
+        if unlisted:
+            raise UserError(f'{run_dir} is damaged: {unlisted[0]} is not in {sums.NAME}')
+        return True
+    for folder in checkpoint.find(run_dir):
+        checkpoint.load_model(folder)
+    return False
+
+
+def main() -> None:
+    """Check every run, and say which files differ."""
+    args, wrong, without = parser().parse_args(), [], []
+    runs = run_directory.find_runs(args.paths)
+    for run_dir in runs:
+        try:
+            if not check(run_dir):
+                without.append(run_dir)
+        except UserError as error:
+            wrong.append(run_dir)
+            print(error)
+    for run_dir in without if args.write else ():
+        sums.write(run_dir, run_directory.files(run_dir))
+        print(f'{os.path.join(run_dir, sums.NAME)} written')
+    if wrong:
+        raise UserError(f'{len(wrong)} of {len(runs)} runs are damaged')
+    bare = '' if args.write or not without else f'; {len(without)} have no {sums.NAME}: {", ".join(without)}'
+    print(f'{len(runs)} runs are as they were written{bare}')
+
+
+if __name__ == '__main__':
+    run(main)
