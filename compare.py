@@ -19,9 +19,10 @@ the note with their letter says what differs.
 Errors in brackets are not tested, nor are those for which the paper prints no deviation.
 """
 
+from common.cli import Parser, run
+
 import sys
 
-from common.cli import Parser, run
 from common.errors import UserError
 import paper
 from paper import results

@@ -12,6 +12,8 @@ The result does not depend on the batch size or the number of devices. Images ar
 by the mean of its members' softmax outputs; its loss is the mean of their losses.
 """
 
+from common.cli import Parser, positive_int, run
+
 import argparse
 from collections.abc import Sequence
 import math
@@ -20,7 +22,6 @@ import statistics
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from common.cli import Parser, positive_int, run
 from common.errors import UserError
 from common.mxnet import mx
 import data

@@ -10,13 +10,14 @@ The newest checkpoint of the run is written. --check lets the files predict the 
 `make extras` installs what the formats need. docs/export.md shows how to load each.
 """
 
+from common.cli import Parser, run
+
 import argparse
 from collections.abc import Callable
 import importlib
 import os
 from typing import NamedTuple
 
-from common.cli import Parser, run
 from common.errors import UserError
 import data
 from interop import trained

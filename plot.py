@@ -9,10 +9,11 @@ python plot.py depths --net resnet dfn1 dfn2 --depth 50 --dataset imagenet   # i
 python plot.py figure 2                                                      # any figure of the paper, 1 to 12
 """
 
+from common.cli import Parser, positive_int, run
+
 import os
 import sys
 
-from common.cli import Parser, positive_int, run
 from common.errors import UserError
 import data
 from paper import results

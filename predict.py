@@ -11,6 +11,8 @@ a network for 32×32 images, its shorter side is resized to 32 pixels, and the m
 exit status is then 1. In your own code: `from interop.image_classifier import load`.
 """
 
+from common.cli import Parser, positive_int, run
+
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 import contextlib
@@ -19,7 +21,6 @@ import os
 import sys
 import warnings
 
-from common.cli import Parser, positive_int, run
 from common.errors import UserError
 from common.files import replacing
 from data.image_folders import find_names

@@ -11,6 +11,8 @@ Without --gpus or --cpus the commands have the paper's number of GPUs. Each run 
 same command resumes what was interrupted. compare.py and plot.py show what there is.
 """
 
+from common.cli import Parser, positive_int, run
+
 import argparse
 from collections.abc import Sequence
 import os
@@ -19,7 +21,6 @@ import shlex
 import subprocess
 import sys
 
-from common.cli import Parser, positive_int, run
 from common.errors import UserError
 from paper import results
 from paper.commands import TARGETS, Command, commands, gpus_of, other_devices, packs, parsed, to_evaluate

@@ -12,9 +12,10 @@ The run goes to LOG_DIR/DATASET/NET-DEPTH/seedSEED; options off the default are 
 again resumes it. Without --gpus it runs on the CPU.
 """
 
+from common.cli import Parser, run
+
 import functools
 
-from common.cli import Parser, run
 import data
 from paper.recipes import CIFAR
 import symbols

@@ -13,9 +13,10 @@ The run goes to LOG_DIR/imagenet/NET-DEPTH/seedSEED; options off the default are
 again resumes it. Test errors are those of the center crops of the validation images.
 """
 
+from common.cli import Parser, run
+
 import functools
 
-from common.cli import Parser, run
 import data
 from data.image_records import AUGMENTATIONS
 from paper.recipes import IMAGENET

@@ -13,11 +13,12 @@ The run goes to LOG_DIR/DATASET/NET-DEPTH/seedSEED, where DATASET is the name of
 part of the name. The same command again resumes it.
 """
 
+from common.cli import Parser, run
+
 import argparse
 import functools
 import os
 
-from common.cli import Parser, run
 from common.errors import UserError
 import data
 from data.augmentation import AUGMENTATIONS

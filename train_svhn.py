@@ -10,9 +10,10 @@ Trains on train and extra together, 598,388 images, without augmentation, and te
 The run goes to LOG_DIR/svhn/NET-DEPTH/seedSEED. The same command again resumes it.
 """
 
+from common.cli import Parser, run
+
 import functools
 
-from common.cli import Parser, run
 from common.errors import UserError
 import data
 from paper.recipes import SVHN

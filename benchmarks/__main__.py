@@ -13,6 +13,8 @@ same weights. Let nothing else run meanwhile.
 The files keep a block of rows for each kind of processor. A run replaces the block of its own.
 """
 
+from common.cli import Parser, positive_int, run
+
 import csv
 import io
 import os
@@ -25,7 +27,6 @@ from typing import NamedTuple
 from benchmarks import ensemble, memory, pipelines, runs, scaling, steps
 from benchmarks.remote import ROOT
 from benchmarks.rounds import Row, Setting
-from common.cli import Parser, positive_int, run
 from common.errors import UserError
 from common.files import write_atomically
 from common.mxnet import mx, physical_cores

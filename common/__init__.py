@@ -1,9 +1,15 @@
-"""What every room uses. Each command imports it first, so that a missing environment is one line."""
+"""What every room uses. Each command imports it first, so that whatever ends it afterwards is one line or none."""
 
 import importlib.util
 import sys
 
-from common.errors import fail_at_import
+from common import signals
+from common.errors import fail_at_import, is_command
+from common.output import open_streams
+
+if is_command():
+    signals.end_at_once()
+    open_streams()
 
 if importlib.util.find_spec('mxnet') is None:
     fail_at_import(f'this Python ({sys.executable}) has no MXNet: run `make .venv`, then `. .venv/bin/activate`')

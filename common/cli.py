@@ -6,14 +6,16 @@ goes wrong is our mistake and keeps its traceback.
 
 import argparse
 from collections.abc import Callable
+import contextlib
 import errno
 import os
 import signal
 import sys
 import traceback
 
-from common.errors import UserError
-from common.output import filtered_streams, open_streams, printable
+from common import signals
+from common.errors import UserError, is_command
+from common.output import filtered_streams, open_streams, printable, silence_broken_pipes
 
 USERS_DISK = {
     errno.ENOSPC,
@@ -26,6 +28,7 @@ USERS_DISK = {
     errno.EISDIR,
     errno.EEXIST,
     errno.ENAMETOOLONG,
+    errno.EIO,
 }
 
 
@@ -85,16 +88,19 @@ def leave(status: int | str | None) -> None:
     A failed worker of a distributed job exits at once. At a normal exit, or as soon as its KVStore is deleted, MXNet
     would wait for the other workers, which wait for this one.
     """
+    if is_command():
+        signals.end_at_once()  # the rest is Python's, which would print a traceback
     if status and os.environ.get('DMLC_ROLE') == 'worker':
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(status if isinstance(status, int) else 1)
     sys.exit(status)
 
 
 def run(main: Callable[[], int | None]) -> None:
     """Call `main` and exit with its status; a mistake of the user becomes one line and status 2."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that files are tidied up
+    signals.raise_exceptions()
     open_streams()
     with filtered_streams():
         _run(main)
@@ -102,18 +108,19 @@ def run(main: Callable[[], int | None]) -> None:
 
 def _run(main):
     try:
-        leave(main())
+        status = main()
+        sys.stdout.flush()
+        leave(status)
     # Every exit is inside an except clause: after it, the exception's frames would be gone, and the KVStore with them.
     except UserError as error:
         _leave_with(error, 2)
-    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        leave(128 + signal.SIGPIPE)
     except SystemExit as error:
         leave(error.code)
     except KeyboardInterrupt:
         _leave_with('interrupted', 130)
     except Exception as error:  # ours, unless the disk is full or the like
+        if isinstance(error, BrokenPipeError) and silence_broken_pipes():  # the reader, such as `head`, has seen enough
+            leave(128 + signal.SIGPIPE)
         if getattr(error, 'errno', None) in USERS_DISK:
             _leave_with(error, 2)
         traceback.print_exc()
@@ -121,5 +128,6 @@ def _run(main):
 
 
 def _leave_with(message, status):
-    sys.stderr.write(f'{printable(f"error: {message}")}\n')  # in one piece: other workers may write too
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f'{printable(f"error: {message}")}\n')  # in one piece: other workers may write too
     leave(status)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import contextlib
 import io
 import os
+import select
 import sys
 
 #: What we print beyond ASCII, for streams whose encoding lacks it. Other characters are escaped there.
@@ -75,6 +76,28 @@ def open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in USUAL:
             stream.reconfigure(errors='substitute')
+
+
+def silence(stream) -> None:
+    """Let a stream that can no longer be written to go on as if it could, what it still holds included."""
+    with contextlib.suppress(OSError, ValueError):  # a stand-in, which has no descriptor
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+
+
+def silence_broken_pipes() -> bool:
+    """Silence the standard streams whose readers have gone; returns whether there is one."""
+    gone = [stream for number, stream in ((1, sys.stdout), (2, sys.stderr)) if _reader_gone(number)]
+    for stream in gone:
+        silence(stream)
+    return bool(gone)
+
+
+def _reader_gone(number):
+    poll = select.poll()
+    poll.register(number, 0)  # errors alone
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 class Filtered:

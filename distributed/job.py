@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+from common.role import OWN_ROLE
 from distributed.hosts import SSH, SSH_FAILED
 from distributed.node import GRACE, exit_status
 from distributed.scheduler import Scheduler
@@ -72,7 +73,7 @@ class Job:
 
     def _start_all(self, role, count, processes):
         for number in range(count):
-            own = {'DMLC_ROLE': role, 'DMLC_TASK_ID': str(number)}
+            own = {'DMLC_ROLE': role, OWN_ROLE: role, 'DMLC_TASK_ID': str(number)}
             processes.append(self._start(role, number, {**self._scheduler.settings, **own}))
 
     def _watch(self) -> int:

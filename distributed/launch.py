@@ -16,12 +16,13 @@ status. Ctrl-C and SIGTERM give the workers up to a minute to save and end; a se
 Nothing is left running, even if the launcher is killed.
 """
 
+from common.cli import Parser, positive_int, run
+
 import argparse
 import os
 import shutil
 import sys
 
-from common.cli import Parser, positive_int, run
 from common.errors import UserError
 from distributed.hosts import Host, forwarded, read_hosts, ssh_command
 from distributed.job import Job, Process, Starter

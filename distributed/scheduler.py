@@ -14,6 +14,7 @@ import threading
 import time
 
 from common.errors import UserError
+from common.role import OWN_ROLE
 from distributed.node import exit_status
 
 POLL, TIMEOUT = 0.1, 60  # seconds between two tries to get the lock, and until the last one
@@ -65,7 +66,7 @@ class Scheduler:
         # bash is in the terminal's foreground: Ctrl-C must not kill it before it becomes the command.
         line = "trap '' INT; exec " + shlex.join(command)
         with lock_launchers():
-            started = tracker.PSTracker(address, line, envs={**environment, **counts})
+            started = tracker.PSTracker(address, line, envs={**environment, **counts, OWN_ROLE: 'scheduler'})
             self._port = reserve_port(started.port)
         self._thread = started.thread
         #: The variables that tell every server and worker about the job.

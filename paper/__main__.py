@@ -7,10 +7,11 @@
 paper/claims/__init__.py says how claims are checked, and what the verdicts mean.
 """
 
+from common.cli import Parser, run
+
 from argparse import Namespace
 import textwrap
 
-from common.cli import Parser, run
 from paper import cards, results
 from paper.claims import HEADS, Claim, ledger, summary
 from paper.claims.verdicts import Finding

@@ -6,11 +6,12 @@ python -m symbols paths --net dfn-f3 --depth 14                       # componen
 python -m symbols paths --net dfn-mr --depth 44 --dataset imagenet
 """
 
+from common.cli import Parser, positive_int, run
+
 from argparse import Namespace
 from itertools import zip_longest
 import math
 
-from common.cli import Parser, positive_int, run
 from common.errors import UserError
 import symbols
 from symbols import imagenet

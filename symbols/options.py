@@ -1,6 +1,7 @@
 """The options that name a network, as argparse takes them: {name: keywords of add_argument}."""
 
 from common.cli import positive_int
+
 from symbols import NETWORKS
 
 KEYWORDS: dict[str, dict] = {

@@ -34,6 +34,15 @@ logging.getLogger('train').propagate = False
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
+@pytest.fixture(autouse=True)
+def _keep_signal_handlers():
+    """Commands change them, also where a test calls them."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def random():
     """A generator with a fixed seed."""

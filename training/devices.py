@@ -3,13 +3,14 @@
 python -m training.devices
 """
 
+from common.cli import run
+
 from collections.abc import Sequence
 from importlib import metadata
 import os
 import platform
 import re
 
-from common.cli import run
 from common.errors import UserError
 from common.mxnet import mx
 from training import nvidia

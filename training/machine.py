@@ -3,11 +3,12 @@
 python -m training.devices
 """
 
+from common.cli import Parser
+
 import ctypes
 import os
 import re
 
-from common.cli import Parser
 from common.errors import UserError
 from common.mxnet import mx, physical_cores
 from training import devices, nvidia

@@ -6,12 +6,13 @@ The command line, config.json, resuming, compare.py and reproduce.py read this t
 new option is one line here.
 """
 
+from common.cli import Parser, fraction, positive_float, positive_int, seed
+
 import argparse
 from collections.abc import Callable, Collection
 import os
 from typing import Any, NamedTuple
 
-from common.cli import Parser, fraction, positive_float, positive_int, seed
 from common.errors import UserError
 from data import own_images
 from distributed.collectives import KINDS

@@ -1,5 +1,7 @@
 """A run of a training script: its options, devices and workers, and what its directory holds already."""
 
+from common.cli import Parser
+
 import argparse
 from collections.abc import Callable
 import os
@@ -12,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 
 from common import mxnet
-from common.cli import Parser
 from common.mxnet import mx
 from distributed.collectives import Collectives
 from training import checkpoint, devices, options, run_directory, transfer

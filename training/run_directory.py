@@ -19,6 +19,7 @@ import math
 import os
 import re
 import resource
+import signal
 import sys
 import weakref
 
@@ -27,7 +28,7 @@ from tqdm import tqdm
 from common import sums
 from common.errors import UserError
 from common.files import lock, write_atomically
-from common.output import printable
+from common.output import printable, silence
 from common.sums import Damaged
 from symbols import imagenet
 from training import checkpoint, options
@@ -466,11 +467,24 @@ class _LogFile(logging.Handler):
 
 
 class _Console(logging.Handler):
-    """Standard output, above the progress bar. On a terminal, where the bar tells the speed, it omits DEBUG lines."""
+    """Standard output, above the progress bar. On a terminal, where the bar tells the speed, it omits DEBUG lines.
+
+    A terminal that has gone or a disk that is full does not end the training: train.log has the lines. Where the reader
+    of a pipe has gone, nobody waits for them, and the training saves and ends.
+    """
 
     def __init__(self):
         super().__init__(logging.INFO if sys.stderr.isatty() else logging.DEBUG)
 
     def emit(self, record):
-        tqdm.write(self.format(record), file=sys.stdout)
-        sys.stdout.flush()
+        try:
+            tqdm.write(self.format(record), file=sys.stdout)
+            sys.stdout.flush()
+        except OSError as error:
+            silence(sys.stdout)
+            reader_gone = isinstance(error, BrokenPipeError)
+            logging.getLogger('train').warning(
+                'standard output is gone (%s): %s', error.strerror, 'stopping' if reader_gone else 'train.log goes on'
+            )
+            if reader_gone:
+                os.kill(os.getpid(), signal.SIGTERM)

@@ -1,21 +1,22 @@
-"""SIGINT and SIGTERM as a request, which is met between two steps."""
+"""SIGINT, SIGTERM and SIGHUP as a request, which is met between two steps."""
 
 import signal
 
 
 class StopRequest:
-    """A context in which SIGINT and SIGTERM only set `signal`, None until then, to their number.
+    """A context in which SIGINT, SIGTERM and SIGHUP only set `signal`, None until then, to their number.
 
-    A second SIGINT interrupts at once.
+    A second SIGINT interrupts at once. An ignored SIGHUP, as under nohup, stays ignored.
     """
-
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self):
         self.signal = None
 
     def __enter__(self) -> 'StopRequest':
-        self._before = {number: signal.signal(number, self._request) for number in self.SIGNALS}
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        self._before = {number: signal.signal(number, self._request) for number in numbers}
         return self
 
     def __exit__(self, *_) -> None:

@@ -13,13 +13,6 @@ from common.errors import UserError
 from tests.conftest import ROOT
 
 
-@pytest.fixture(autouse=True)
-def _keep_signal_handler():
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
-
-
 def end(main):
     """Run main() as a command does and return its status."""
     with pytest.raises(SystemExit) as ended:

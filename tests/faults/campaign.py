@@ -7,6 +7,8 @@ Each trial is a command in a fork, as in commands.py. What each came to is kept 
 exit status is 1 if a trial went wrong.
 """
 
+from common.cli import Parser, positive_int, run
+
 from collections import Counter
 from collections.abc import Callable, Iterator
 import contextlib
@@ -24,7 +26,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-from common.cli import Parser, positive_int, run
 from common.files import write_atomically
 from tests.conftest import ROOT
 from tests.faults import commands, strangers, trials

@@ -1,5 +1,7 @@
 """Prepared data that is damaged, hostile or shared: made again from its source, or one line, and never other images."""
 
+from common.cli import USERS_DISK
+
 import contextlib
 import ctypes
 import json
@@ -11,7 +13,6 @@ import numpy as np
 import pytest
 import requests
 
-from common.cli import USERS_DISK
 from common.errors import UserError
 import data
 from data import download, imagenet, recordio

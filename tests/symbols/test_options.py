@@ -1,6 +1,7 @@
 """The options that name a network."""
 
 from common.cli import Parser
+
 import symbols
 from symbols.options import KEYWORDS, add_options
 

@@ -1,5 +1,7 @@
 """The table of options: command lines, config.json, resuming, and the names of run directories."""
 
+from common.cli import Parser
+
 import argparse
 import glob
 import json
@@ -7,7 +9,6 @@ import os
 
 import pytest
 
-from common.cli import Parser
 from common.errors import UserError
 from paper import recipes
 import symbols

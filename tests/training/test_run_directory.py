@@ -1,18 +1,19 @@
 """The run directory: what is found in it, what is written, and damage."""
 
-import contextlib
 import copy
 import json
 import logging
 import math
 import os
 import shutil
+import signal
 
 import pytest
 
 from common.errors import UserError
 from training import run_directory
 from training.run_directory import NoRunDirectory, RunDirectory
+from training.stop import StopRequest
 
 CONFIG = {
     'command': 'python train.py',
@@ -340,14 +341,29 @@ def test_a_worker_that_keeps_no_directory_writes_nothing(tmp_path, capsys, monke
     assert directory.logger is not logging.getLogger('train')
 
 
-def test_a_reader_of_the_output_that_has_seen_enough_is_not_ignored(path, monkeypatch):
-    """As `| head -1` leaves it; cli.py ends the command."""
+def test_the_reader_of_the_output_that_has_seen_enough_asks_for_the_end(path, monkeypatch):
+    """As `| head -1` leaves it."""
     directory, (read_end, write_end) = RunDirectory(path, config()), os.pipe()
     os.close(read_end)
-    with os.fdopen(write_end, 'w') as closed, monkeypatch.context() as patched:
+    with os.fdopen(write_end, 'w') as closed, monkeypatch.context() as patched, StopRequest() as stop:
         patched.setattr('sys.stdout', closed)
-        with pytest.raises(BrokenPipeError):
-            directory.logger.info('an epoch')
-        patched.undo()
-        with contextlib.suppress(BrokenPipeError):
-            closed.close()
+        directory.logger.info('an epoch')
+        directory.logger.info('another')
+        assert stop.signal == signal.SIGTERM
+
+
+def test_a_full_disk_on_standard_output_is_said_once_in_the_log(path, monkeypatch):
+    directory = RunDirectory(path, config())
+    with open('/dev/full', 'w') as full, monkeypatch.context() as patched, StopRequest() as stop:
+        patched.setattr('sys.stdout', full)
+        for epoch in range(3):
+            directory.logger.info('epoch %d', epoch)
+        assert stop.signal is None
+    with open(os.path.join(path, 'train.log')) as file:
+        lines = [line.split(' ', 2)[2].strip() for line in file]
+    assert lines == [
+        'epoch 0',
+        'standard output is gone (No space left on device): train.log goes on',
+        'epoch 1',
+        'epoch 2',
+    ]

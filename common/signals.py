@@ -1,0 +1,29 @@
+"""What SIGINT, SIGTERM and SIGHUP do in a command.
+
+During the imports they end the process at once, without Python's traceback. While the command runs they are exceptions,
+so that files are tidied up; training makes requests of them (training/stop.py). A signal that was ignored when the
+process started, as SIGHUP is under nohup, stays ignored.
+"""
+
+import signal
+import sys
+
+
+def end_at_once() -> None:
+    """Let each of the signals end the process by itself: there is nothing to tidy up."""
+    _set(signal.SIG_DFL, signal.SIG_DFL)
+
+
+def raise_exceptions() -> None:
+    """Turn SIGINT into KeyboardInterrupt, and SIGTERM and SIGHUP into SystemExit."""
+    _set(signal.default_int_handler, _exit)
+
+
+def _set(for_interrupt, for_others):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, for_interrupt if number == signal.SIGINT else for_others)
+
+
+def _exit(number, _frame):
+    sys.exit(128 + number)
