@@ -1,7 +1,7 @@
-"""Arrays in MXNet's files (….params), read without MXNet's own reader.
+"""Arrays in MXNet's files (….params), checked before MXNet reads them.
 
-That one believes what a file says: a wrong length makes it ask for any amount of memory, or ends the process. Here
-every length is compared with the file's size before anything is read. Only dense arrays of finite float32 pass.
+MXNet believes what a file says: a wrong length makes it ask for any amount of memory, or ends the process. Here every
+length is compared with the file's size before. Only dense arrays of finite float32 pass.
 
 The layout, in little endian: a list's mark, 0 and the number of arrays; the arrays; the number of names; the names,
 each behind its length. An array is its mark, its storage (0: dense), its shape behind the number of axes, the device
@@ -11,7 +11,6 @@ that it was on (two numbers), its type (0: float32) and the values.
 import math
 import os
 import struct
-from typing import BinaryIO
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from common.errors import UserError
 from common.mxnet import mx
 
 LIST = 0x112
-ARRAYS = (0xF993FAC9, 0xF993FACA)  # of MXNet from 1.0 on; the second is written under its numpy semantics
+ARRAY = 0xF993FAC9  # of MXNet from 1.0 on
 MAX_SIZE = 4 << 30  # bytes; the largest network here, ResNet-101, takes 180 MB
 MAX_AXES = 8
 MAX_NAME = 1000  # bytes
@@ -27,22 +26,23 @@ TYPES = {1: 'float64', 2: 'float16', 3: 'uint8', 4: 'int32', 5: 'int8', 6: 'int6
 
 
 class _Reader:
-    """Reads a file and never asks for more than it has."""
+    """Takes pieces from the front of a file's contents, and never more than there is."""
 
-    def __init__(self, file: BinaryIO):
-        self._file, self.left = file, os.fstat(file.fileno()).st_size
+    def __init__(self, content: bytes):
+        self._content, self._place = memoryview(content), 0
 
-    def read(self, size):
+    @property
+    def left(self):
+        return len(self._content) - self._place
+
+    def take(self, size):
         if size > self.left:
             raise ValueError('it ends too early')
-        self.left -= size
-        data = self._file.read(size)
-        if len(data) != size:
-            raise ValueError('it ends too early')
-        return data
+        self._place += size
+        return self._content[self._place - size : self._place]
 
     def numbers(self, format_):
-        return struct.unpack(f'<{format_}', self.read(struct.calcsize(f'<{format_}')))
+        return struct.unpack(f'<{format_}', self.take(struct.calcsize(f'<{format_}')))
 
 
 def load(path: str) -> dict[str, mx.nd.NDArray]:
@@ -52,18 +52,23 @@ def load(path: str) -> dict[str, mx.nd.NDArray]:
         UserError: the file is not one of MXNet's, or holds anything but finite numbers in float32.
     """
     try:
+        if os.path.getsize(path) > MAX_SIZE:
+            raise ValueError(f'it has more than {MAX_SIZE >> 30} GiB')
         with open(path, 'rb') as file:
-            return {name: mx.nd.array(values) for name, values in _read(_Reader(file)).items()}
-    except ValueError as error:
+            content = file.read()
+        _check(_Reader(content))
+        arrays = mx.nd.load_frombuffer(content)
+    except (ValueError, mx.MXNetError) as error:
         raise UserError(f'{path} cannot be read: truncated, or not a file of MXNet ({error})') from error
+    return arrays if isinstance(arrays, dict) else {'': arrays[0]}
 
 
-def _read(reader):
-    if reader.left > MAX_SIZE:
-        raise ValueError(f'it has more than {MAX_SIZE >> 30} GiB')
+def _check(reader):
     mark, reserved, count = reader.numbers('QQQ')
     if (mark, reserved) != (LIST, 0):
         raise ValueError('it does not begin as one')
+    if not count:
+        raise ValueError('it holds no arrays')
     arrays: list = []
     while len(arrays) < count:  # `count` may be any number; each array takes from what is left of the file
         arrays.append(_array(reader, len(arrays)))
@@ -78,12 +83,11 @@ def _read(reader):
     for name, array in zip(names or ['' for _ in arrays], arrays):
         if not np.isfinite(array).all():
             raise ValueError(f'{name or "an array"} has values that are not finite')
-    return dict(zip(names or [''], arrays))
 
 
 def _array(reader, index):
     mark, storage = reader.numbers('Ii')
-    if mark not in ARRAYS:
+    if mark != ARRAY:
         raise ValueError(f'array {index} does not begin as one')
     if storage != 0:
         raise ValueError(f'array {index} is sparse')
@@ -95,14 +99,14 @@ def _array(reader, index):
         raise ValueError(f'array {index} has the shape {tuple(shape)}')
     if type_ != 0:
         raise ValueError(f'array {index} is of type {TYPES.get(type_, type_)}: only float32 is read')
-    return np.frombuffer(reader.read(4 * math.prod(shape)), '<f4').reshape(shape)
+    return np.frombuffer(reader.take(4 * math.prod(shape)), '<f4').reshape(shape)
 
 
 def _name(reader):
     (length,) = reader.numbers('Q')
     if length > MAX_NAME:
         raise ValueError('a name is too long')
-    name = reader.read(length).decode()
+    name = bytes(reader.take(length)).decode()
     if not name.isprintable():
         raise ValueError('a name cannot be printed')
     return name

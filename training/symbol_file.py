@@ -19,6 +19,7 @@ from symbols.analysis.graph import is_layer, nodes
 
 MAX_SIZE = 32 << 20  # bytes
 MAX_NODES = 20_000  # the weight-shared ensemble of depth 194 has 2,896
+MAX_INPUTS = 1000  # of a node
 MAX_OUTPUTS = 64
 MAX_NAME = 200
 MAX_VALUES = 1 << 24  # of the largest array, for one image
@@ -191,14 +192,14 @@ def _checked(graph: Any) -> dict:
     """The graph, written anew from what was understood."""
     _require(isinstance(graph, dict), 'it is not a symbol')
     listed, heads = graph.get('nodes'), graph.get('heads')
-    _require(isinstance(listed, list) and 0 < len(listed) <= MAX_NODES, f'it needs a list of up to {MAX_NODES} nodes')
+    _require(isinstance(listed, list) and 0 < len(listed) <= MAX_NODES, 'it needs a list of up to {} nodes', MAX_NODES)
     kinds: list[str] = []  # of the nodes so far: x, w, s, l, or v for a variable that nothing has read yet
     checked = [_node(node, index, kinds) for index, node in enumerate(listed)]
     variables = [index for index, node in enumerate(checked) if node['op'] == 'null']
     names = [checked[index]['name'] for index in variables]
     _require(len(set(names)) == len(names), 'two variables have one name')
     _require(graph.get('arg_nodes') == variables, 'arg_nodes does not list its variables')
-    _require(isinstance(heads, list) and 0 < len(heads) <= MAX_OUTPUTS, f'it needs 1 to {MAX_OUTPUTS} heads')
+    _require(isinstance(heads, list) and 0 < len(heads) <= MAX_OUTPUTS, 'it needs 1 to {} heads', MAX_OUTPUTS)
     outputs = [_source(head, len(checked)) for head in heads]
     _require(all(kinds[output] == 'x' for output in outputs), 'an output does not depend on the images')
     return {
@@ -211,65 +212,70 @@ def _checked(graph: Any) -> dict:
 
 def _node(node, index, kinds):
     """A node, written anew; its kind is appended to `kinds`."""
-    _require(isinstance(node, dict), f'node {index} is no node')
-    op, name, inputs = node.get('op'), node.get('name'), node.get('inputs')
-    attributes = node.get('attrs', node.get('attr', node.get('param', {})))  # the last two: before MXNet 1.0
-    _require(isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable(), f'node {index} has no name')
-    where = f'{name!r}, node {index}'
-    _require(isinstance(op, str) and (op == 'null' or op in OPERATORS), f'{where}, has the operator {_shown(op)}')
-    _require(isinstance(inputs, list) and len(inputs) <= 1000, f'{where}, has no list of inputs')
-    _require(
-        isinstance(attributes, dict) and all(isinstance(value, str) for value in attributes.values()),
-        f'{where}, has attributes that are not texts',
-    )
-    _require(not node.get('subgraphs') and not node.get('control_deps'), f'{where}, has a graph of its own')
-    for hint, accepted in HINTS.items():
-        _require(attributes.get(hint, '0') in accepted, f'{where}, has {hint} {_shown(attributes.get(hint))}')
-    sources = [_source(entry, index) for entry in inputs]
-    if op == 'null':
-        _require(not sources, f'{where}, is a variable with inputs')
-        kinds.append(INPUTS.get(name, 'v'))
-        return {'op': op, 'name': name, 'inputs': []}
-    attributes = {key: value for key, value in attributes.items() if not key.startswith('__')}
-    _check_attributes(where, op, attributes)
-    kinds.append(_check_inputs(where, op, attributes, sources, kinds))
+    _require(isinstance(node, dict), 'node {} is no node', index)
+    name, inputs = node.get('name'), node.get('inputs')
+    _require(isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable(), 'node {} has no name', index)
+    try:
+        _require(isinstance(inputs, list) and len(inputs) <= MAX_INPUTS, 'it has no list of inputs')
+        sources = [_source(entry, index) for entry in inputs]
+        op, attributes = _operator(node)
+        kinds.append(_kind(name, op, attributes, sources, kinds))
+    except NotAccepted as error:
+        raise NotAccepted(f'{name!r}, node {index}: {error}') from None
     return {'op': op, 'name': name, 'attrs': attributes, 'inputs': [[entry[0], 0, *entry[2:]] for entry in inputs]}
 
 
-def _check_attributes(where, op, attributes):
+def _operator(node):
+    """A node's operator, and its attributes without hints."""
+    op = node.get('op')
+    attributes = node.get('attrs', node.get('attr', node.get('param', {})))  # the last two: before MXNet 1.0
+    _require(isinstance(op, str) and (op == 'null' or op in OPERATORS), 'the operator {} is not read', op)
+    _require(
+        isinstance(attributes, dict) and all(isinstance(value, str) for value in attributes.values()),
+        'it has attributes that are not texts',
+    )
+    _require(not node.get('subgraphs') and not node.get('control_deps'), 'it has a graph of its own')
+    for hint, accepted in HINTS.items():
+        _require(attributes.get(hint, '0') in accepted, 'it has {} {}', hint, attributes.get(hint))
+    if op == 'null':
+        return op, {}
+    attributes = {key: value for key, value in attributes.items() if not key.startswith('__')}
+    _check_attributes(op, attributes)
+    return op, attributes
+
+
+def _check_attributes(op, attributes):
     accepted = OPERATORS[op]
     for key, value in attributes.items():
-        _require(
-            key in accepted.attributes and accepted.attributes[key](value),
-            f'{where}, has {_shown(key)} {_shown(value)}',
-        )
+        _require(key in accepted.attributes and accepted.attributes[key](value), 'it has {} {}', key, value)
     for key in accepted.needed:
         if key != 'kernel' or attributes.get('global_pool') not in TRUE:
-            _require(key in attributes, f'{where}, lacks {key}')
+            _require(key in attributes, 'it lacks {}', key)
     if op == 'Pooling' and 'kernel' in attributes:
         kernel, pad = (_sizes(attributes.get(key, '(0, 0)')) for key in ('kernel', 'pad'))
-        _require(all(2 * p <= k for p, k in zip(pad, kernel)), f'{where}, pads more than half of its kernel')
+        _require(all(2 * p <= k for p, k in zip(pad, kernel)), 'it pads more than half of its kernel')
     if op == 'Convolution':
         groups = int(attributes.get('num_group', 1))
-        _require(int(attributes['num_filter']) % groups == 0, f'{where}, has filters that {groups} groups cannot share')
+        _require(int(attributes['num_filter']) % groups == 0, 'it has filters that {} groups cannot share', groups)
 
 
-def _check_inputs(where, op, attributes, sources, kinds):
-    """The kind of the node's output. A variable becomes what its first reader takes it for."""
+def _kind(name, op, attributes, sources, kinds):
+    """The kind of a node's output. A variable becomes what its first reader takes it for."""
+    if op == 'null':
+        _require(not sources, 'it is a variable with inputs')
+        return INPUTS.get(name, 'v')
     wanted = OPERATORS[op].inputs
     if wanted.endswith('*'):
         wanted = wanted[0] * len(sources)
-        _require(len(sources) == int(attributes.get('num_args', -1)), f'{where}, has another num_args than inputs')
+        _require(len(sources) == int(attributes.get('num_args', -1)), 'it has another num_args than inputs')
     elif attributes.get('no_bias') in TRUE:
         wanted = wanted[:-1]
-    _require(len(sources) == len(wanted), f'{where}, has {len(sources)} inputs instead of {len(wanted)}')
+    _require(len(sources) == len(wanted), 'it has {} inputs instead of {}', len(sources), len(wanted))
     for source, kind in zip(sources, wanted):
         if kinds[source] == 'v' and kind in 'ws?':
             kinds[source] = kind.replace('?', 'w')
-        _require(
-            kinds[source] == kind or (kind == '?' and kinds[source] in 'xw'),
-            f'{where}, reads node {source}, which cannot stand there',
-        )
+        fits = kinds[source] == kind or (kind == '?' and kinds[source] in 'xw')
+        _require(fits, 'it reads node {}, which cannot stand there', source)
     return kinds[sources[0]] if wanted == '?' else 'x'
 
 
@@ -278,11 +284,12 @@ def _source(entry, before):
     _require(
         isinstance(entry, list)
         and len(entry) in (2, 3)
-        and all(type(part) is int for part in entry)
+        and set(map(type, entry)) == {int}
         and 0 <= entry[0] < before
         and entry[1] == 0
         and 0 <= entry[-1] <= MAX_NODES,
-        f'an input or head, {_shown(entry)}, does not name the output of a node before it',
+        '{} does not name the output of a node before it',
+        entry,
     )
     return entry[0]
 
@@ -291,14 +298,14 @@ def _sizes(text):
     return [int(size) for size in re.findall(r'\d+', text)]
 
 
+def _require(condition, why, *values):
+    if not condition:
+        raise NotAccepted(why.format(*map(_shown, values)))
+
+
 def _shown(value):
     text = ascii(value)
     return text if len(text) < 60 else f'{text[:57]}...'
-
-
-def _require(condition, why):
-    if not condition:
-        raise NotAccepted(why)
 
 
 def check_cost(symbol: mx.sym.Symbol, image_shape: tuple) -> None:

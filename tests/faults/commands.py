@@ -1,7 +1,8 @@
 """The commands whose files the campaign damages: for each a folder as it should be, and what has to come out.
 
-Everything is small: 50 images of CIFAR-10's form and a component network of five layers, trained for three epochs. The
-sources pass for the official ones, because the lists of what is official have their lengths and digests here.
+Everything is small: handwritten digits in CIFAR-10's form, 20 of a class to train on and 10 to test, and a component
+network of five layers, trained for three epochs. The sources pass for the official ones, because the lists of what is
+official have their lengths and digests here.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,6 @@ import io
 import json
 import os
 import re
-import shutil
 import signal
 from typing import NamedTuple
 from unittest import mock
@@ -28,10 +28,9 @@ from common.mxnet import mx
 from common.sharding import Shard
 import compare
 import data
-from data import cifar, imagenet, svhn
+from data import cifar, digits, imagenet, svhn
 import eval as evaluation
 import plot
-from tests.conftest import write_cifar
 from tests.data.small_imagenet import Copy, tar, write
 from tests.faults import trials
 import train_cifar
@@ -41,7 +40,7 @@ from training import checkpoint
 RUN = 'logs/cifar10/component-26/pathLLL-batch16-epochs3-seed{}'
 NETWORK = ('--net', 'component', '--path', 'LLL', '--depth', 26, '--batch-size', 16, '--data-dir', 'data')
 TRAIN = ('train_cifar.py', *NETWORK, '--dataset', 'cifar10', '--epochs', 3)
-MENDING = re.compile(r'^warning: |making .* again', re.MULTILINE)  # what a command says when it mends a file
+MENDING = re.compile(r'^warning: |making .* again|to add them', re.MULTILINE)  # said of mended files
 TIMES = ('images_per_second', 'seconds')
 
 
@@ -64,27 +63,42 @@ class Command(NamedTuple):
 # Sources
 
 
+TRAINED_ON, TESTED_ON = 20, 10  # images of each class
+
+
 def packed_cifar(folder: str, seed: int) -> None:
-    """CIFAR-10's archive, with 50 images to train on and 20 to test; always the same bytes."""
-    unpacked_cifar(folder, seed)
-    path = os.path.join(folder, 'data', cifar.CIFAR10.folder)
-    contents = {}
-    for name in sorted(os.listdir(path)):
-        with open(os.path.join(path, name), 'rb') as file:
-            contents[f'{cifar.CIFAR10.folder}/{name}'] = file.read()
-    shutil.rmtree(path)
+    """CIFAR-10's archive; always the same bytes."""
+    contents = {f'{cifar.CIFAR10.folder}/{name}': content for name, content in _cifar(seed).items()}
     write(os.path.join(folder, 'data', cifar.CIFAR10.archive.name), gzip.compress(tar(contents), mtime=0))
 
 
 def unpacked_cifar(folder: str, seed: int) -> None:
     """CIFAR-10's files."""
-    write_cifar(os.path.join(folder, 'data'), np.random.RandomState(0), train=50)
+    for name, content in _cifar(seed).items():
+        write(os.path.join(folder, 'data', cifar.CIFAR10.folder, name), content)
+
+
+def _cifar(seed):
+    """{name: contents} of CIFAR-10's files; other digits for another seed."""
+    images, labels = digits.read()[0]['train']
+    order = np.random.RandomState(seed).permutation(len(images))
+    of_class = [[index for index in order if labels[index] == label] for label in range(10)]
+    parts = [[indices[part::5][: TRAINED_ON // 5] for indices in of_class] for part in range(5)]
+    parts.append([indices[-TESTED_ON:] for indices in of_class])
+    return {
+        name: b''.join(
+            bytes([label]) + images[index].transpose(2, 0, 1).tobytes()
+            for indices in zip(*part)
+            for label, index in enumerate(indices)
+        )
+        for name, part in zip(cifar.CIFAR10.names, parts, strict=True)
+    }
 
 
 def svhn_files(folder: str, seed: int) -> None:
     """SVHN's three files, with 30, 30 and 20 images."""
     os.makedirs(os.path.join(folder, 'data'))
-    random = np.random.RandomState(0)
+    random = np.random.RandomState(seed)
     for name, count in (('train', 30), ('extra', 30), ('test', 20)):
         images = random.randint(0, 256, (32, 32, 3, count)).astype(np.uint8)
         labels = np.arange(count)[:, None] % 10 + 1
@@ -99,12 +113,12 @@ def svhn_files(folder: str, seed: int) -> None:
 
 def imagenet_folders(folder: str, seed: int) -> None:
     """A small ImageNet as folders."""
-    Copy(np.random.RandomState(0)).write_folders(os.path.join(folder, 'data'))
+    Copy(np.random.RandomState(seed)).write_folders(os.path.join(folder, 'data'))
 
 
 def imagenet_tars(folder: str, seed: int) -> None:
     """A small ImageNet as the official tar files."""
-    Copy(np.random.RandomState(0)).write_tars(os.path.join(folder, 'data'))
+    Copy(np.random.RandomState(seed)).write_tars(os.path.join(folder, 'data'))
 
 
 def imagenet_records(folder: str, seed: int) -> None:
@@ -129,13 +143,15 @@ def official(folder: str):
     for source, name in ((packed_cifar, 'cifar'), (svhn_files, 'svhn')):
         places[name] = os.path.join(folder, f'official-{name}')
         if not os.path.isdir(places[name]):
-            source(places[name], 0)
+            source(places[name], 1)
 
     def small(archive, place):
         path = os.path.join(places[place], 'data', archive.name)
         return archive._replace(base='http://127.0.0.1:9/', size=os.path.getsize(path), md5=file_digest(path, 'md5'))
 
-    layout = cifar.CIFAR10._replace(archive=small(cifar.CIFAR10.archive, 'cifar'), per_class={'train': 5, 'test': 2})
+    layout = cifar.CIFAR10._replace(
+        archive=small(cifar.CIFAR10.archive, 'cifar'), per_class={'train': TRAINED_ON, 'test': TESTED_ON}
+    )
     read = data.SOURCES['cifar10']._replace(read=functools.partial(cifar.read, layout))
     pack = imagenet.pack
     with (
@@ -153,7 +169,7 @@ def official(folder: str):
 
 def unfinished(folder: str, seed: int) -> None:
     """A run that was killed after two of three epochs."""
-    packed_cifar(folder, seed)
+    packed_cifar(folder, 1)
     ended = trials.forked(_killed_after_two_epochs, *TRAIN, '--seed', seed, cwd=folder)
     assert ended.status == -signal.SIGKILL, ended
 
@@ -172,7 +188,7 @@ def _killed_after_two_epochs():
 
 def finished(folder: str, seed: int) -> None:
     """A run that is finished."""
-    packed_cifar(folder, seed)
+    packed_cifar(folder, 1)
     ended = trials.forked(train_cifar.main, *TRAIN, '--seed', seed, cwd=folder)
     assert ended.status == 0, ended
 

@@ -74,6 +74,16 @@ def set_attribute(graph, random):
     node.setdefault('attrs', {})[key] = random.choice(VALUES)
 
 
+def set_accepted(graph, random):
+    """Give a node's attribute another value that is accepted."""
+    node = random.choice([node for node in graph['nodes'] if getattr(OPERATORS.get(node['op']), 'attributes', None)])
+    accepted = OPERATORS[node['op']].attributes
+    key = random.choice([*node.get('attrs', {}), *accepted])
+    fitting = [value for value in VALUES if key in accepted and accepted[key](value)]
+    if fitting:
+        node.setdefault('attrs', {})[key] = random.choice(fitting)
+
+
 def drop_attribute(graph, random):
     """Take an attribute away."""
     nodes = [node for node in graph['nodes'] if node.get('attrs')]
@@ -142,7 +152,12 @@ def change_variables(graph, random):
     graph['arg_nodes'] = random.choice([[], graph['arg_nodes'][:-1], [10**9], None])
 
 
-CHANGES = (set_attribute,) * 8 + (wire,) * 4 + (drop_attribute, skip, skip, change_operator, drop_input)
+CHANGES = (
+    (set_accepted,) * 12
+    + (set_attribute,) * 4
+    + (wire,) * 4
+    + (drop_attribute, skip, skip, change_operator, drop_input)
+)
 CHANGES += (drop_node, rename, change_heads, change_type, change_variables)
 
 

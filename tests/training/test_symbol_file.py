@@ -81,8 +81,11 @@ HOSTILE = {
     'not a number': (attribute('BatchNorm', 'eps', 'nan'), "has 'eps' 'nan'"),
     'an unknown attribute': (attribute('Activation', 'path', '/'), "has 'path' '/'"),
     'an attribute that is no text': (attribute('Activation', 'act_type', ['relu']), 'attributes that are not texts'),
-    'a custom operator': (lambda graph: node(graph, 'Activation').update(op='Custom'), "has the operator 'Custom'"),
-    'an operator that is no text': (lambda graph: node(graph, 'Activation').update(op=['x']), 'has the operator'),
+    'a custom operator': (
+        lambda graph: node(graph, 'Activation').update(op='Custom'),
+        "'Custom' is not read",
+    ),
+    'an operator that is no text': (lambda graph: node(graph, 'Activation').update(op=['x']), 'is not read'),
     'a subgraph': (lambda graph: node(graph, 'Activation').update(subgraphs=[{}]), 'a graph of its own'),
     'a cycle': (wire('Convolution', 0, [9, 0, 0]), 'does not name the output of a node before it'),
     'a second output': (wire('FullyConnected', 0, [3, 1, 0]), 'does not name the output of a node before it'),
@@ -96,7 +99,7 @@ HOSTILE = {
     'a control character': (lambda graph: graph['nodes'][0].update(name='\x1b[2J'), 'has no name'),
     'two of one name': (lambda graph: graph['nodes'][3].update(name='C_bn_beta'), 'two variables have one name'),
     'a list': (lambda graph: graph.update(nodes={}), 'needs a list'),
-    'variables in another type': (lambda graph: graph['nodes'][1].update(attrs={'__dtype__': '2'}), "__dtype__ '2'"),
+    'variables in another type': (lambda graph: graph['nodes'][1].update(attrs={'__dtype__': '2'}), "'__dtype__' '2'"),
 }
 
 
