@@ -11,6 +11,10 @@ A hosts file names a machine on each line: `host`, `host:port` or `user@host`. W
 turn, and so are servers. Every machine needs this directory and this Python at the same path, and an ssh that asks
 for no password. The machines, this one included, must reach one another at any port.
 
+MXNet knows no password and unpickles what it is sent: whoever reaches the job's ports can run programs as you. Without
+a hosts file the job listens at 127.0.0.1 alone, where the other users of this machine still reach it; with one, each
+process listens at its machine's address in the job. Keep those ports behind a firewall.
+
 The job ends when its workers end. If a process fails, the launcher names it, ends the others and returns its exit
 status. Ctrl-C and SIGTERM give the workers up to a minute to save and end; a second Ctrl-C ends everything at once.
 Nothing is left running, even if the launcher is killed.

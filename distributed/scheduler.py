@@ -5,15 +5,20 @@ dmlc_tracker does not notice when a worker dies, while the others wait for it fo
 arguments; and it leaves processes behind.
 """
 
+import contextlib
 import os
 import shlex
 import socket
+import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from typing import IO
 
 from common.errors import UserError
+from common.files import lock
 from common.role import OWN_ROLE
 from distributed.node import exit_status
 
@@ -93,23 +98,45 @@ class Scheduler:
         os.close(self._life_line)
 
 
-def lock_launchers() -> socket.socket:
-    """Return an open socket that one launcher of this machine has at a time.
+def lock_launchers() -> IO[bytes]:
+    """Return an open file that one launcher of this user has at a time.
 
     dmlc_tracker looks for a free port but does not keep it: two launchers that look at once find the same one.
     """
-    lock, deadline = socket.socket(socket.AF_UNIX), time.monotonic() + TIMEOUT
+    path, deadline = os.path.join(runtime_folder(), 'distributed.launch.lock'), time.monotonic() + TIMEOUT
+    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), 'rb')
     while True:
         try:
-            lock.bind('\0distributed.launch')  # \0: the name is not a file's, and vanishes with the process
-            return lock
-        except OSError:
+            lock(file.fileno(), path, 'start one job at a time')
+            return file
+        except BlockingIOError:
             if time.monotonic() > deadline:
                 raise UserError(
                     'another job on this machine has been starting for a minute: end its launcher, '
                     'then start this job again'
                 ) from None
             time.sleep(POLL)
+
+
+def runtime_folder() -> str:
+    """The folder for what this user's processes share while they run; no other user can write there."""
+    given = os.environ.get('XDG_RUNTIME_DIR', '')
+    if _is_own(given) and os.access(given, os.W_OK):
+        return given
+    folder = os.path.join(tempfile.gettempdir(), f'deep-fusion-{os.getuid()}')
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
+    if not _is_own(folder):
+        raise UserError(f'{folder} is not a folder of yours alone: delete it, or set XDG_RUNTIME_DIR to one that is')
+    return folder
+
+
+def _is_own(folder):
+    try:
+        about = os.lstat(folder)  # a link is nobody's
+    except OSError:
+        return False
+    return stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid() and not about.st_mode & 0o077
 
 
 def reserve_port(port: int) -> socket.socket:
@@ -119,6 +146,9 @@ def reserve_port(port: int) -> socket.socket:
     can listen there.
     """
     keeper = socket.socket()
-    keeper.bind(('', port))
+    try:
+        keeper.bind(('', port))
+    except OSError as error:  # another user's launcher was faster
+        raise UserError(f'port {port} cannot be used ({error.strerror}): start the job again') from None
     keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     return keeper

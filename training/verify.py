@@ -7,10 +7,11 @@ A run that has not ended has no SHA256SUMS of its own; its checkpoints have. Of 
 neither, what config.json and metrics.csv say of one another is checked.
 """
 
+from common.cli import Parser, run
+
 import os
 
 from common import sums
-from common.cli import Parser, run
 from common.errors import UserError
 from training import checkpoint, run_directory
 

@@ -70,3 +70,33 @@ def test_a_machine_without_ssh(mistake, monkeypatch, tmp_path):
 def test_a_python_without_mxnet(command):
     status, _, errors = command('-S', '-m', 'distributed.launch', '-n', 1, 'true', env={**os.environ, 'PYTHONPATH': ''})
     assert status == 2 and errors.count('\n') == 1 and 'has no MXNet' in errors
+
+
+LISTENERS = """
+import glob, os
+from common.mxnet import mx
+kv = mx.kv.create('dist_sync')  # returns when all processes listen
+if kv.rank == 0:
+    owned = set()
+    for path in glob.glob('/proc/[0-9]*'):
+        try:
+            with open(f'{path}/environ', 'rb') as file:
+                if os.environb[b'LAUNCH_TEST'] in file.read():
+                    owned |= {os.readlink(link) for link in glob.glob(f'{path}/fd/*')}
+        except OSError:
+            pass
+    for table in 'tcp', 'tcp6':
+        with open(f'/proc/net/{table}') as file:
+            for line in file.readlines()[1:]:
+                fields = line.split()
+                if fields[3] == '0A' and f'socket:[{fields[9]}]' in owned:  # listening
+                    print(fields[1].split(':')[0])
+kv._barrier()  # nobody ends before
+"""
+
+
+def test_a_local_job_listens_on_loopback_alone(start, tmp_path):
+    program = tmp_path / 'listeners.py'
+    program.write_text(LISTENERS)
+    status, output, errors = start('-n', 2, '-s', 1, 'python', program, real=True).wait()
+    assert (status, output) == (0, ['0100007F'] * 4), errors  # 127.0.0.1, for a scheduler, a server and two workers

@@ -1,5 +1,6 @@
 """The scheduler's port, which dmlc_tracker does not keep from other jobs by itself."""
 
+import os
 import socket
 
 import pytest
@@ -23,11 +24,44 @@ def test_a_reserved_port_is_left_to_those_who_permit_its_reuse():
     """MXNet does. Other launchers do not, before they have the port."""
     with scheduler.reserve_port(0) as keeper, socket.socket() as mxnet:
         port = keeper.getsockname()[1]
-        with pytest.raises(OSError, match='in use'):
+        with pytest.raises(UserError, match='in use'):
             scheduler.reserve_port(port)
         mxnet.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         mxnet.bind(('', port))
         mxnet.listen()
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """A folder for temporary files, without XDG_RUNTIME_DIR."""
+    monkeypatch.delenv('XDG_RUNTIME_DIR', raising=False)
+    monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
+    return tmp_path
+
+
+def test_the_lock_is_where_no_other_user_can_write(temporary, monkeypatch):
+    folder = scheduler.runtime_folder()
+    assert os.path.dirname(folder) == str(temporary) and os.stat(folder).st_mode & 0o777 == 0o700
+    assert scheduler.runtime_folder() == folder
+    runtime = temporary / 'runtime'
+    monkeypatch.setenv('XDG_RUNTIME_DIR', str(runtime))
+    assert scheduler.runtime_folder() == folder
+    runtime.mkdir(mode=0o700)
+    assert scheduler.runtime_folder() == str(runtime)
+    runtime.chmod(0o755)
+    assert scheduler.runtime_folder() == folder
+
+
+def test_a_folder_that_another_put_in_the_way_is_refused(temporary):
+    folder = temporary / f'deep-fusion-{os.getuid()}'
+    folder.symlink_to(temporary)
+    with pytest.raises(UserError, match='not a folder of yours alone'):
+        scheduler.runtime_folder()
+    folder.unlink()
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(UserError, match='not a folder of yours alone'):
+        scheduler.runtime_folder()
 
 
 def test_a_launcher_that_never_gets_its_turn_says_so(monkeypatch):
