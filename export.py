@@ -68,7 +68,9 @@ def parser() -> Parser:
 
 def check_targets(args: argparse.Namespace) -> None:
     """Raise UserError where a format is unknown or its packages are missing, or its file cannot be written."""
-    kinds = [kind for kind, _ in args.to]
+    kinds, targets = zip(*args.to)
+    if len(set(targets)) < len(targets):
+        raise UserError('two formats in one file: give each a name of its own')
     for kind, target in args.to:
         if kind not in FORMATS:
             raise UserError(f'--to {kind}: choose one of {", ".join(FORMATS)}')
@@ -82,8 +84,9 @@ def check_targets(args: argparse.Namespace) -> None:
             raise UserError(f'there is no folder {folder}')
         files = [target] if kind != 'gluon' else module(kind).names(target)
         there = [path for path in files if os.path.lexists(path)]
-        if there and (kind == 'run' or not args.force or not os.path.isfile(there[0])):
-            raise UserError(f'{there[0]} is there already: choose another name' + (', or --force' * (kind != 'run')))
+        kept = [path for path in there if kind == 'run' or not args.force or not os.path.isfile(path)]
+        if kept:
+            raise UserError(f'{kept[0]} is there already: choose another name' + (', or --force' * (kind != 'run')))
     if args.with_preprocessing and 'onnx' not in kinds:
         raise UserError('--with-preprocessing is for --to onnx')
 
@@ -93,25 +96,24 @@ def module(kind: str):
     return importlib.import_module(f'interop.{FORMATS[kind].module}')
 
 
-def main() -> None:
-    """Write the files, and check them."""
+def main() -> int:
+    """Write the files, and check them; returns 1 where predictions differ."""
     args = parser().parse_args()
     check_targets(args)
     if args.to[0][0] == 'run':
         module('run').to_run(args.source, args.to[0][1])
         print(args.to[0][1])
-        return
+        return 0
     network = trained.read(args.source)
     for kind, target in args.to:
         given = {'with_preprocessing': args.with_preprocessing} if kind == 'onnx' else {}
         module(kind).write(network, target, **given)
         print(target, flush=True)
-    if args.check:
-        check(args, network)
+    return check(args, network) if args.check else 0
 
 
-def check(args: argparse.Namespace, network: trained.Trained) -> None:
-    """Print a line for each file: equal predictions, and the largest difference."""
+def check(args: argparse.Namespace, network: trained.Trained) -> int:
+    """Print a line for each file: equal predictions, and the largest difference; returns the exit status."""
     from interop import check
 
     assert network.config, 'it is from a run'
@@ -121,8 +123,10 @@ def check(args: argparse.Namespace, network: trained.Trained) -> None:
     }
     split = dataset.test_split
     batches = dataset.evaluation_batches(split, dataset.test_batch)
-    for target, found in check.compare(network, others, batches, dataset.about[split]['records']).items():
-        print(f'{target}: {found}')
+    found = check.compare(network, others, batches, dataset.about[split]['records'])
+    for target, comparison in found.items():
+        print(f'{target}: {comparison}')
+    return int(any(comparison.equal < comparison.images for comparison in found.values()))
 
 
 if __name__ == '__main__':

@@ -16,6 +16,7 @@ from common.mxnet import mx
 from data import augmentation
 import eval
 import export
+from interop import check
 from paper import cards, results
 from paper.experiments import Experiment, Measurement
 from symbols import imagenet
@@ -109,6 +110,14 @@ def test_networks_for_imagenet_predict_real_images_alike(net, depth, few_of_imag
     assert found[0][2] == 4
 
 
+def test_the_check_sees_a_difference(few_images, tmp_path, monkeypatch):
+    monkeypatch.setattr(check, 'block', lambda path, facts: lambda data: np.eye(10, dtype=np.float32)[[0] * len(data)])
+    words = ['--to', 'gluon', tmp_path / 'a', '--check', '--data-dir', few_images, '--no-verify']
+    status, out, _ = in_process(export.main, 'export.py', RUN, *words)
+    ((_, equal, images, difference),) = lines_of_check(out)
+    assert status == 1 and 0 < equal < images / 2 and difference > 0.5
+
+
 @pytest.mark.parametrize('name', ['dfn-mr-14', 'ensemble-14', 'component-14'])
 def test_weights_come_back_from_pytorch_bit_for_bit(name, tmp_path):
     needs('torch', 'safetensors')
@@ -173,6 +182,7 @@ WRONG = [
     ([RUN, '--to', 'gluon', 'there'], 'is there already'),
     ([RUN, '--to', 'gluon', 'a', '--with-preprocessing'], 'for --to onnx'),
     ([RUN, '--to', 'run', 'a', '--check'], 'stands alone'),
+    ([RUN, '--to', 'gluon', 'a', '--to', 'gluon', 'a'], 'two formats in one file'),
     ([RUN], 'required: --to'),
 ]
 
@@ -257,6 +267,7 @@ def test_files_that_are_no_network(kind, mistake, tmp_path):
 def test_weights_that_do_not_belong_to_the_symbol(mistake, tmp_path):
     run = tmp_path / 'run'
     shutil.copytree(RUN, run)
+    os.remove(run / 'SHA256SUMS')  # which would name the file as damaged
     file = str(run / 'checkpoint-0008' / 'model-0008.params')
     arrays = mx.nd.load(file)
     arrays['arg:fc_weight'] = arrays['arg:fc_weight'][:5]
