@@ -78,12 +78,12 @@ from common.mxnet import mx
 kv = mx.kv.create('dist_sync')  # returns when all processes listen
 if kv.rank == 0:
     owned = set()
-    for path in glob.glob('/proc/[0-9]*'):
+    for link in glob.glob('/proc/[0-9]*/fd/*'):
         try:
-            with open(f'{path}/environ', 'rb') as file:
+            with open(link.partition('fd/')[0] + 'environ', 'rb') as file:
                 if os.environb[b'LAUNCH_TEST'] in file.read():
-                    owned |= {os.readlink(link) for link in glob.glob(f'{path}/fd/*')}
-        except OSError:
+                    owned.add(os.readlink(link))
+        except OSError:  # it has been closed
             pass
     for table in 'tcp', 'tcp6':
         with open(f'/proc/net/{table}') as file:
