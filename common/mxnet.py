@@ -19,6 +19,7 @@ import ctypes
 import glob
 from importlib import metadata
 import importlib.util
+import math
 import os
 import re
 import shutil
@@ -90,9 +91,19 @@ def physical_cores() -> int:
     processors = os.sched_getaffinity(0)
     topology = '/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list'
     cores = {_read(topology.format(processor)) or str(processor) for processor in processors}
-    quota, _, period = (_read('/sys/fs/cgroup/cpu.max') or 'max').partition(' ')
-    limit = len(cores) if quota == 'max' else int(quota) // int(period)
-    return max(1, min(len(cores), limit))
+    return max(1, int(min(len(cores), cpu_quota())))
+
+
+def cpu_quota() -> float:
+    """The processors that the container may keep busy, such as 1.5; infinite where there is no limit."""
+    words = _read('/sys/fs/cgroup/cpu.max').split()  # version 2 of cgroups
+    if not words:
+        words = [_read(f'/sys/fs/cgroup/cpu/cpu.cfs_{name}_us') for name in ('quota', 'period')]
+    try:
+        quota, period = map(int, words)
+    except ValueError:  # `max`, or no such file
+        return math.inf
+    return quota / period if quota > 0 and period > 0 else math.inf  # version 1 says -1
 
 
 def share_of_cores() -> int:

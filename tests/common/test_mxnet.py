@@ -2,6 +2,7 @@
 
 import ctypes
 import distutils.version  # noqa: F401  Python 3.12 and newer have it from setuptools
+import math
 import os
 import re
 import shutil
@@ -123,11 +124,39 @@ def test_workers_on_one_machine_share_its_cores(monkeypatch, workers, expected):
 )
 def test_physical_cores(monkeypatch, siblings, quota, expected):
     def read(path):
+        if 'cgroup/cpu/' in path:
+            return ''
         return quota if path.endswith('cpu.max') else siblings[int(re.search(r'cpu(\d+)/', path).group(1))]
 
     monkeypatch.setattr(mxnet, '_read', read)
     monkeypatch.setattr(mxnet.os, 'sched_getaffinity', lambda _: set(siblings))
     assert mxnet.physical_cores() == expected
+
+
+@pytest.mark.parametrize(
+    'files, expected',
+    [
+        ({'cpu.max': '150000 100000'}, 1.5),
+        ({'cpu.max': 'max 100000'}, math.inf),
+        ({'cpu/cpu.cfs_quota_us': '50000', 'cpu/cpu.cfs_period_us': '100000'}, 0.5),
+        ({'cpu/cpu.cfs_quota_us': '-1', 'cpu/cpu.cfs_period_us': '100000'}, math.inf),
+        ({'cpu.max': 'nonsense'}, math.inf),
+        ({}, math.inf),
+    ],
+)
+def test_the_quota_of_a_container(monkeypatch, files, expected):
+    monkeypatch.setattr(mxnet, '_read', lambda path: files.get(path.removeprefix('/sys/fs/cgroup/'), ''))
+    assert mxnet.cpu_quota() == expected
+
+
+@pytest.mark.parametrize('variable, calls', [('OTHER', [(-3, 131072)]), ('MALLOC_ARENA_MAX', [])])
+def test_the_heap_is_set_unless_the_user_set_it(monkeypatch, variable, calls):
+    made = []
+    libc = SimpleNamespace(gnu_get_libc_version=None, mallopt=lambda *arguments: made.append(arguments))
+    monkeypatch.setattr(mxnet.ctypes, 'CDLL', lambda _: libc)
+    monkeypatch.setattr(mxnet.os, 'environ', {variable: '2'})
+    mxnet.bound_memory()
+    assert made == calls
 
 
 # NVIDIA's wheels
