@@ -118,6 +118,11 @@ def _result(command, folder, ended):
         return repr(error)
 
 
+def half_written(folder: str) -> list[str]:
+    """The names of what was never finished."""
+    return [name for _, folders, files in os.walk(folder) for name in folders + files if HALF_WRITTEN.search(name)]
+
+
 KILLED = ('train on an archive', 'train again', 'train again', 'train on .mat', 'pack folders', 'eval')
 
 
@@ -134,7 +139,7 @@ def kill(templates: Templates, random: Random) -> dict:
             outcome = ended.kind
         elif _result(command, folder, ended) != expected:
             outcome = OTHER
-        elif [path for path in glob.glob(os.path.join(folder, '**'), recursive=True) if HALF_WRITTEN.search(path)]:
+        elif half_written(folder):
             outcome = LEFTOVER
         else:
             outcome = SAME

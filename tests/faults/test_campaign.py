@@ -70,6 +70,13 @@ def test_another_result_is_seen(tmp_path, monkeypatch):
     assert changed and all(result['outcome'] == campaign.OTHER for result in changed)
 
 
+def test_what_a_kill_leaves_is_seen(tmp_path):
+    os.makedirs(tmp_path / 'run' / '.unfinished-checkpoint')
+    (tmp_path / 'config.json.tmp').write_text('')
+    (tmp_path / 'config.json').write_text('')
+    assert sorted(campaign.half_written(str(tmp_path))) == ['.unfinished-checkpoint', 'config.json.tmp']
+
+
 def test_the_table_counts_what_went_wrong():
     outcomes = [campaign.SAME, campaign.SAME, campaign.HEALED, trials.ONE_LINE, campaign.OTHER, trials.HANG]
     text = campaign.table([{'fault': 'a.json', 'outcome': outcome} for outcome in outcomes])

@@ -13,6 +13,7 @@ import traceback
 from typing import NamedTuple
 
 from common import cli
+from common.mxnet import mx
 
 MEMORY = 8 << 30  # bytes; a command that wants more has lost its bounds
 HANG, CRASH, TRACEBACK, ONE_LINE, DONE = 'hang', 'crash', 'traceback', 'one line', 'done'
@@ -83,7 +84,8 @@ def _run(main: Callable, words: Sequence[object], cwd: str, paths: Sequence[str]
         sys.argv = [str(word) for word in words]
         os.chdir(cwd)
         try:
-            cli.run(main)
+            with mx.name.NameManager():  # which counts operators without a name, from 0 in a process of its own
+                cli.run(main)
         except SystemExit as ended:
             code = ended.code or 0
         sys.stdout.flush()
