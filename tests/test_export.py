@@ -21,7 +21,10 @@ from paper import cards, results
 from paper.experiments import Experiment, Measurement
 from symbols import imagenet
 from tests.conftest import in_process, official_folder
-from tests.interop.conftest import untrained
+from tests.data.small_folders import write_folders
+from tests.interop.networks import untrained
+from tests.runs import only_run
+import train_images
 from training import checkpoint, run_directory
 
 RUNS = {
@@ -150,6 +153,19 @@ def test_eval_judges_a_run_from_pytorch(few_images, tmp_path):
         [line for line in out.splitlines() if 'test error' in line][0].split(': ')[1] for _, out, _ in lines
     )
     assert ours == theirs
+
+
+def test_a_run_on_own_images_goes_out_and_comes_back(tmp_path, random):
+    needs('onnx', 'onnxruntime', 'torch', 'safetensors')
+    write_folders(tmp_path / 'pets', random)
+    words = ['--data-dir', tmp_path / 'pets', '--net', 'resnet', '--depth', '8', '--epochs', '1', '--batch-size', '4']
+    in_process(train_images.main, 'train_images.py', *words, '--log-dir', tmp_path / 'logs', check=0)
+    found = check_all(only_run(tmp_path / 'logs'), tmp_path / 'pets', tmp_path, '--with-preprocessing')
+    assert found[0][2] == 8
+    in_process(export.main, 'export.py', tmp_path / 'a.st', '--to', 'run', tmp_path / 'run', check=0)
+    _, out, _ = in_process(eval.main, 'eval.py', tmp_path / 'run', '--data-dir', tmp_path / 'pets', check=0)
+    _, expected, _ = in_process(eval.main, 'eval.py', tmp_path / 'logs', check=0)
+    assert 'val error' in out and out.split(': ')[1] == expected.split(': ')[1]
 
 
 def test_tables_tell_a_run_from_pytorch_from_the_papers(tmp_path):

@@ -9,7 +9,7 @@ from common.errors import UserError
 from common.mxnet import mx
 from interop import gluon, trained
 from tests.conftest import official_folder
-from tests.interop.conftest import SMALL, untrained
+from tests.interop.networks import SMALL, untrained
 from tests.reference import predict
 
 transforms = mx.gluon.data.vision.transforms

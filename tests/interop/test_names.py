@@ -3,12 +3,20 @@
 import pytest
 
 from interop import names
-from tests.interop.conftest import LARGE, SMALL, untrained
+import symbols
+from symbols import imagenet
+from tests.interop.networks import LARGE, SMALL
 
 
-@pytest.mark.parametrize('arguments', [*SMALL, dict(LARGE[2], is_imagenet=True)], ids=str)
-def test_every_name_comes_back(arguments):
-    ours = list(untrained(**arguments).arrays)
+@pytest.mark.parametrize(
+    'symbol',
+    [symbols.get_symbol(**arguments) for arguments in SMALL]
+    + [imagenet.get_symbol(**arguments) for arguments in LARGE],
+    ids=[str(arguments) for arguments in SMALL + LARGE],
+)
+def test_every_name_comes_back(symbol):
+    inputs = ('data', 'softmax_label')
+    ours = [name for name in symbol.list_arguments() + symbol.list_auxiliary_states() if name not in inputs]
     theirs = [names.to_torch(name) for name in ours]
     assert len(set(theirs)) == len(ours) and [names.to_mxnet(name) for name in theirs] == ours
 

@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import UserError
 from common.mxnet import mx
-from tests.interop.conftest import LARGE, SMALL, untrained
+from tests.interop.networks import LARGE, SMALL, untrained
 from tests.reference import predict
 
 onnx = pytest.importorskip('onnx')

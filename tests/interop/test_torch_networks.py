@@ -5,7 +5,7 @@ import pytest
 
 from interop import names
 from interop.trained import ARGUMENTS
-from tests.interop.conftest import LARGE, SMALL, untrained
+from tests.interop.networks import LARGE, SMALL, untrained
 from tests.reference import predict, train_pass
 
 torch = pytest.importorskip('torch')
