@@ -24,7 +24,7 @@ import time
 import traceback
 from typing import NamedTuple
 
-from benchmarks import ensemble, memory, pipelines, runs, scaling, steps
+from benchmarks import ensemble, memory, pipelines, runs, scaling, steps, workers
 from benchmarks.remote import ROOT
 from benchmarks.rounds import Row, Setting
 from common.errors import UserError
@@ -47,6 +47,7 @@ BENCHMARKS = {
     'start': runs.start,
     'memory': memory.networks,
     'scaling': scaling.scaling,
+    'workers': workers.workers,
     'growth': scaling.growth,
     'svhn': memory.svhn,
 }

@@ -1,0 +1,163 @@
+"""What several workers cost: their steps and exchanges on loopback, and a model of real networks.
+
+    python -m benchmarks.workers      # the model's table in Markdown, from exchange.csv
+
+An exchange is the sum of the gradients over all workers: each sends its own to the servers and fetches the sum. The
+model has three parts, of which the slower link counts:
+
+    a worker's link    2 B / w             B: bytes of the gradients, w: bytes a second of the network
+    a server's link    2 B n / (s w)       n: workers, s: servers, which share the bytes
+    a server's work    B n c / s           c: seconds of a byte, to take it, add it and send the sum
+
+c is measured on loopback, where copying takes the place of the network.
+"""
+
+from collections.abc import Iterator
+import csv
+import os
+import statistics
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.remote import ROOT
+from benchmarks.rounds import Row, Setting
+from common.mxnet import mx
+from distributed.collectives import Collectives
+import symbols
+from symbols import imagenet
+from symbols.analysis.summary import parameter_shapes
+from training.flat import Flat
+
+EXCHANGE = os.path.join(ROOT, 'benchmarks', 'exchange.csv')
+MOST = 4  # workers on loopback
+REPEATS = 20
+NETWORKS = {  # name → (symbol, image shape)
+    'DFN-MR 56': (lambda: symbols.get_symbol('dfn-mr', 56), symbols.IMAGE_SHAPE),
+    'DFN-MR 44, ImageNet': (lambda: imagenet.get_symbol('dfn-mr', 44), imagenet.IMAGE_SHAPE),
+}
+GIGABITS = (1, 10, 100)
+WORKERS = (2, 8, 64)
+
+
+class Exchange(NamedTuple):
+    """A measurement: seconds of an exchange of `size` bytes by `workers` on `servers`."""
+
+    workers: int
+    servers: int
+    size: int
+    seconds: float
+
+
+def workers(setting: Setting) -> Iterator[Row]:
+    """Exchanges of the gradients of DFN-MR 56 by one to four workers on loopback, with a thread each.
+
+    With all benchmarks it writes exchange.csv too.
+    """
+    size, found = gradient_bytes('DFN-MR 56'), []
+    for count, servers in [(count, 1) for count in range(1, MOST + 1)] + [(MOST, 2)]:
+        found.append(Exchange(count, servers, size, measured(count, servers, size)))
+        yield Row(
+            f'exchange of {size / 1e6:.1f} MB, workers: {count}, servers: {servers} (ms)', 1e3 * found[-1].seconds
+        )
+    yield Row('work of a server for a byte (ns)', 1e9 * cost_of_a_byte(found))
+    if setting.write:
+        with open(EXCHANGE, 'w', newline='') as file:
+            writer = csv.writer(file, lineterminator='\n')
+            writer.writerow(Exchange._fields)
+            writer.writerows(found)
+
+
+def gradient_bytes(name: str) -> int:
+    """The bytes that a worker sends in a step, and fetches again."""
+    network, image_shape = NETWORKS[name]
+    return sum(4 * bucket.size for bucket in Flat(parameter_shapes(network(), image_shape), mx.cpu()).buckets)
+
+
+def measured(count: int, servers: int, size: int) -> float:
+    """The median duration of an exchange, in seconds."""
+    done = subprocess.run(
+        [sys.executable, '-m', 'distributed.launch', '-n', str(count), '-s', str(servers)]
+        + [sys.executable, '-m', 'benchmarks.workers', str(size)],
+        cwd=ROOT,
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE,
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+    )
+    return float(done.stdout)
+
+
+def work(size: int) -> None:
+    """Be one of the workers that `measured` starts; rank 0 prints the seconds."""
+    collectives = Collectives('dist_sync')
+    buckets = Flat(
+        {str(number): (2**20,) for number in range(size // 2**22)} | {'rest': (size % 2**22 // 4,)}, mx.cpu()
+    )
+    keys = [collectives.new_key(bucket.shape) for bucket in buckets.buckets]
+    durations = []
+    for _ in range(REPEATS + 2):
+        collectives.barrier()
+        begun = time.perf_counter()
+        for key, bucket in zip(keys, buckets.buckets):
+            collectives.all_reduce(key, [bucket])
+        mx.nd.waitall()
+        durations.append(time.perf_counter() - begun)
+    if collectives.rank == 0:
+        print(statistics.median(durations[2:]))
+    collectives.barrier()
+
+
+def cost_of_a_byte(found: list[Exchange]) -> float:
+    """c of the model, in seconds: the slope of the duration against the bytes that a server has to take."""
+    loads = [one.size * one.workers / one.servers for one in found]
+    slope, _ = np.polyfit(loads, [one.seconds for one in found], 1)
+    return float(slope)
+
+
+def seconds(size: int, workers: int, servers: int, gigabits: float, cost: float) -> float:
+    """The duration of an exchange by the model.
+
+    Args:
+        size: bytes of the gradients.
+        gigabits: of each machine's link, a second.
+        cost: c, in seconds.
+    """
+    link = gigabits * 1e9 / 8
+    load = size * workers / servers
+    return 2 * max(size, load) / link + load * cost
+
+
+def table(cost: float) -> str:
+    """The model for both networks in Markdown: duration with one server and with one a worker, in milliseconds."""
+    lines = [
+        f'| network, bytes a step and worker | Gbit/s | {" | ".join(f"{count} workers" for count in WORKERS)} |',
+        '|---' * (2 + len(WORKERS)) + '|',
+    ]
+    for name in NETWORKS:
+        size = gradient_bytes(name)
+        for gigabits in GIGABITS:
+            cells = [
+                ' / '.join(f'{1e3 * seconds(size, count, servers, gigabits, cost):,.0f}' for servers in (1, count))
+                for count in WORKERS
+            ]
+            lines.append(f'| {name}, {2 * size / 1e6:,.1f} MB | {gigabits} | {" | ".join(cells)} |')
+    return '\n'.join(lines)
+
+
+def main() -> None:
+    """Be a worker, or print the model's table."""
+    if len(sys.argv) > 1:
+        work(int(sys.argv[1]))
+        return
+    with open(EXCHANGE, newline='') as file:
+        rows = csv.DictReader(file)
+        found = [Exchange(int(r['workers']), int(r['servers']), int(r['size']), float(r['seconds'])) for r in rows]
+    print(f'c = {1e9 * cost_of_a_byte(found):.2f} ns a byte\n\n{table(cost_of_a_byte(found))}')
+
+
+if __name__ == '__main__':
+    main()
