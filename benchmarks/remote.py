@@ -112,5 +112,5 @@ def mean_seconds(step: Callable[[], Any], steps: int, wait: Callable[[], Any] = 
 
 def peak_memory(pid: int | str = 'self') -> float:
     """The most memory that a process has had, in gigabytes, from the start of its program."""
-    with open(f'/proc/{pid}/status') as file:
+    with open(f'/proc/{pid}/status', encoding='utf-8') as file:
         return next(int(line.split()[1]) * 1024 / 1e9 for line in file if line.startswith('VmHWM'))

@@ -78,7 +78,7 @@ def _train_cifar(setting, data_dir, log_dir, *words, code=()):
 
 
 def _logged_seconds(path):
-    with open(path) as file:
+    with open(path, encoding='utf-8') as file:
         lines = [line for line in file if 'Change learning rate' in line or 'finished' in line]
     first, last = (datetime.datetime.strptime(line[:23], '%Y-%m-%d %H:%M:%S,%f') for line in (lines[0], lines[-1]))
     return (last - first).total_seconds()

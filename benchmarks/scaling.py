@@ -115,7 +115,7 @@ def fit_power(points: Points) -> tuple[float, float]:
 
 def write_growth(found: dict[str, Points], path: str) -> None:
     """Write the series as CSV."""
-    with open(path, 'w', newline='') as file:
+    with open(path, 'w', encoding='utf-8', newline='') as file:
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow(['what', 'value', 'seconds'])
         writer.writerows((what, value, f'{seconds:.4g}') for what, points in found.items() for value, seconds in points)

@@ -65,7 +65,7 @@ def workers(setting: Setting) -> Iterator[Row]:
         )
     yield Row('work of a server for a byte (ns)', 1e9 * cost_of_a_byte(found))
     if setting.write:
-        with open(EXCHANGE, 'w', newline='') as file:
+        with open(EXCHANGE, 'w', encoding='utf-8', newline='') as file:
             writer = csv.writer(file, lineterminator='\n')
             writer.writerow(Exchange._fields)
             writer.writerows(found)
@@ -153,7 +153,7 @@ def main() -> None:
     if len(sys.argv) > 1:
         work(int(sys.argv[1]))
         return
-    with open(EXCHANGE, newline='') as file:
+    with open(EXCHANGE, encoding='utf-8', newline='') as file:
         rows = csv.DictReader(file)
         found = [Exchange(int(r['workers']), int(r['servers']), int(r['size']), float(r['seconds'])) for r in rows]
     print(f'c = {1e9 * cost_of_a_byte(found):.2f} ns a byte\n\n{table(cost_of_a_byte(found))}')

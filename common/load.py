@@ -19,7 +19,7 @@ def _busy_seconds():
     names = {f'cpu{number}' for number in os.sched_getaffinity(0)}
     ticks = 0
     try:
-        with open('/proc/stat') as file:
+        with open('/proc/stat', encoding='utf-8') as file:
             for line in file:
                 name, *counts = line.split()
                 if name in names:

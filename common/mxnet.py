@@ -113,7 +113,7 @@ def share_of_cores() -> int:
 
 def _read(path: str) -> str:
     try:
-        with open(path) as file:
+        with open(path, encoding='utf-8') as file:
             return file.read().strip()
     except OSError:
         return ''

@@ -25,7 +25,7 @@ class Host(NamedTuple):
 def read_hosts(path: str) -> list[Host]:
     """Read the machines of a hosts file; `#` starts a comment, and Open MPI's `slots=` is ignored."""
     try:
-        with open(path, errors='replace') as file:
+        with open(path, encoding='utf-8', errors='replace') as file:
             lines = [line.partition('#')[0].strip() for line in file]
     except OSError as error:
         raise UserError(f'cannot read the hosts file {path}: {error.strerror}') from None

@@ -105,7 +105,7 @@ def _write(folder, symbol, parameters, statistics, optimizer, progress):
         },
     )
 
-    with open(os.path.join(folder, PROGRESS), 'w') as file:
+    with open(os.path.join(folder, PROGRESS), 'w', encoding='utf-8') as file:
         json.dump({'format': FORMAT, **progress, 'rate': state['learning_rate']}, file, indent=1)
     sums.write(folder, os.listdir(folder))
     for file in os.listdir(folder):

@@ -150,7 +150,7 @@ def flags() -> list[str]:
 def _cpuinfo(field):
     """The field of the first processor, '' where it has none."""
     try:
-        with open('/proc/cpuinfo') as file:
+        with open('/proc/cpuinfo', encoding='utf-8') as file:
             return next(line.split(':', 1)[1].strip() for line in file if line.startswith(field))
     except (OSError, StopIteration):
         return ''

@@ -64,7 +64,7 @@ def _build():
 
 def _cuda():
     """The version of the CUDA library that MXNet has loaded."""
-    with open('/proc/self/maps') as file:
+    with open('/proc/self/maps', encoding='utf-8') as file:
         found = re.search(r'/\S*libcudart\S*', file.read())
     if not found:
         return 'CUDA of unknown version'
