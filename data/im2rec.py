@@ -2,16 +2,12 @@
 
 from collections.abc import Iterator
 import os
-import struct
 from typing import NamedTuple
 
 from common.errors import UserError
 from common.mxnet import mx
 from data.image_folders import Listed, class_name
-
-MAGIC, WHOLE, FIRST = 0xCED7230A, 0, 1  # of a part of a record; see dmlc-core's recordio.h
-PART = struct.Struct('<II')
-HEADER = struct.Struct('<IfQQ')  # flag, label, id, id2
+from data.recordio import FIRST, HEAD, HEADER, LAST, MAGIC, MIDDLE, WHOLE
 
 
 class Record(NamedTuple):
@@ -62,14 +58,17 @@ def _scan(rec: str) -> Iterator[tuple[int, int, float, int]]:
     """Yield (offset, bytes, label, id) of each record."""
     with open(rec, 'rb') as file:
         end = os.path.getsize(rec)
+        within = False  # a record that MXNet cut into parts; where its last part is missing, MXNet ends the process
         while file.tell() < end:
-            offset, head = file.tell(), file.read(PART.size)
-            magic, word = PART.unpack(head) if len(head) == PART.size else (0, 0)
+            offset, head = file.tell(), file.read(HEAD.size)
+            magic, word = HEAD.unpack(head) if len(head) == HEAD.size else (0, 0)
             kind, length = word >> 29, word & (1 << 29) - 1
             begins = kind in (WHOLE, FIRST)
+            fits, within = begins != within and kind <= LAST, kind in (FIRST, MIDDLE)
             header = file.read(HEADER.size) if begins and length >= HEADER.size else b''
-            file.seek(offset + PART.size + length + -length % 4)
-            if magic != MAGIC or file.tell() > end or (begins and len(header) < HEADER.size):
+            file.seek(offset + HEAD.size + length + -length % 4)
+            fits = fits and magic == MAGIC and not (within and file.tell() >= end)
+            if not fits or file.tell() > end or (begins and len(header) < HEADER.size):
                 raise UserError(f'{rec} is truncated or altered at byte {offset:,}: make it again with im2rec.py')
             if begins:
                 flag, label, number, _ = HEADER.unpack(header)

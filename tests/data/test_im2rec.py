@@ -110,6 +110,8 @@ def labels(label):
     'damage, expected',
     [
         (lambda rec: cut(rec, 5), 'is truncated or altered at byte'),
+        (lambda rec: edit(rec, lambda content: content[:7] + b'\x20' + content[8:]), 'is truncated or altered at byte'),
+        (lambda rec: edit(rec, lambda content: content[:7] + b'\x60' + content[8:]), 'is truncated or altered at byte'),
         (lambda rec: edit(rec, lambda content: content[4:]), 'is truncated or altered at byte 0'),
         (labels(0.5), 'record 3, has no class'),
         (labels(-1.0), 'record 3, has no class'),
