@@ -11,6 +11,7 @@ is written anew after each epoch. --shares 2 normalizes each half of a batch by 
 import argparse
 from collections.abc import Iterator
 import os
+import sys
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from interop import torch_networks
 
 MEAN, STD = (125.307, 122.950, 113.865), (62.993, 62.089, 66.705)  # R, G, B, 0–255
 PAD = 4  # pixels, black
+Pair = tuple[Tensor, Tensor]  # images and labels
 TRAINING, TEST = [f'data_batch_{number}.bin' for number in range(1, 6)], ['test_batch.bin']
 
 
@@ -41,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def read(folder: str, names: list[str], device: str) -> tuple[Tensor, Tensor]:
+def read(folder: str, names: list[str], device: str) -> Pair:
     """Images (n, 3, 32, 32) uint8 and labels (n,) of the binary version's files, on a device."""
     records = np.concatenate([np.fromfile(os.path.join(folder, name), np.uint8) for name in names]).reshape(-1, 3073)
     images = torch.from_numpy(records[:, 1:].reshape(-1, 3, 32, 32).copy())
@@ -87,7 +89,7 @@ def predictions(scores: Tensor) -> Tensor:
     return scores.argmax(1) if scores.ndim == 2 else scores.softmax(-1).mean(0).argmax(1)
 
 
-def batches(images: Tensor, labels: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(images: Tensor, labels: Tensor, size: int) -> Iterator[Pair]:
     """An epoch: every image once, in a new order, cropped and mirrored; the last batch is smaller."""
     for chosen in torch.randperm(len(labels), device=labels.device).split(size):
         yield crop_and_mirror(images[chosen]), labels[chosen]
@@ -106,14 +108,24 @@ def evaluate(net: torch_networks.Network, images: Tensor, labels: Tensor) -> dic
     return {'test_loss': loss / len(labels), 'test_error': 100 * wrong / len(labels)}
 
 
-def train(args: argparse.Namespace) -> None:
-    """All epochs; after each, a line and the file."""
+def prepare(args: argparse.Namespace) -> tuple:
+    """(network, training images and labels, test images and labels).
+
+    Raises:
+        ValueError, OSError: an option or a file is wrong.
+    """
+    if min(args.epochs, args.batch_size, args.shares) < 1:
+        raise ValueError('--epochs, --batch-size and --shares are whole numbers from 1')
     torch.manual_seed(args.seed)
-    torch.backends.cudnn.benchmark = True
-    training, test = (read(args.data_dir, names, args.device) for names in (TRAINING, TEST))
     net = torch_networks.build(args.net, args.depth, widen=args.widen).to(args.device)
     net.facts |= dict(dataset='cifar10', mean=MEAN, std=STD, batch_size=args.batch_size, lr=args.lr, seed=args.seed)
     net.facts |= dict(epochs=args.epochs, devices=args.shares)
+    return net, *(read(args.data_dir, names, args.device) for names in (TRAINING, TEST))
+
+
+def train(args: argparse.Namespace, net: torch_networks.Network, training: Pair, test: Pair) -> None:
+    """All epochs; after each, a line and the file."""
+    torch.backends.cudnn.benchmark = True
     optimizer, rows = optimizer_of(net, args.lr), []
     for epoch in range(1, args.epochs + 1):
         rate = optimizer.param_groups[0]['lr'] = learning_rate(epoch, args.epochs, args.lr)
@@ -129,5 +141,17 @@ def train(args: argparse.Namespace) -> None:
         os.replace(f'{args.out}.tmp', args.out)
 
 
+def main() -> int:
+    """Prepare, or say in one line what is wrong, and train."""
+    args = parser().parse_args()
+    try:
+        prepared = prepare(args)
+    except (ValueError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    train(args, *prepared)
+    return 0
+
+
 if __name__ == '__main__':
-    train(parser().parse_args())
+    sys.exit(main())

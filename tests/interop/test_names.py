@@ -7,14 +7,12 @@ import symbols
 from symbols import imagenet
 from tests.interop.networks import LARGE, SMALL
 
+NETWORKS = [(symbols, arguments) for arguments in SMALL] + [(imagenet, arguments) for arguments in LARGE]
 
-@pytest.mark.parametrize(
-    'symbol',
-    [symbols.get_symbol(**arguments) for arguments in SMALL]
-    + [imagenet.get_symbol(**arguments) for arguments in LARGE],
-    ids=[str(arguments) for arguments in SMALL + LARGE],
-)
-def test_every_name_comes_back(symbol):
+
+@pytest.mark.parametrize('module, arguments', NETWORKS, ids=[str(arguments) for _, arguments in NETWORKS])
+def test_every_name_comes_back(module, arguments):
+    symbol = module.get_symbol(**arguments)
     inputs = ('data', 'softmax_label')
     ours = [name for name in symbol.list_arguments() + symbol.list_auxiliary_states() if name not in inputs]
     theirs = [names.to_torch(name) for name in ours]

@@ -89,15 +89,32 @@ def test_crops_are_windows_of_the_padded_image(random):
     assert {top for top, *_ in found} == set(range(9)) == {left for _, left, _ in found}
 
 
-def test_training_makes_a_file_that_becomes_a_run_with_curves(tmp_path, random):
+def test_training_makes_a_file_that_becomes_a_run_with_curves(tmp_path, random, monkeypatch):
     folder = write_cifar(tmp_path, random, train=60, test=20)
     words = ['--net', 'dfn-mr', '--depth', '8', '--data-dir', os.path.join(folder, 'cifar-10-batches-bin')]
     args = [*words, '--epochs', '2', '--batch-size', '20', '--shares', '2', '--device', 'cpu']
     file, run = tmp_path / 'a.safetensors', tmp_path / 'pytorch-seed1'
-    train_torch.train(train_torch.parser().parse_args([*args, '--out', str(file)]))
+    monkeypatch.setattr('sys.argv', ['train_torch', *args, '--out', str(file)])
+    assert train_torch.main() == 0
     in_process(export.main, 'export.py', file, '--to', 'run', run, check=0)
     config, rows = read_config(str(run)), read_metrics(str(run))
     assert [row['epoch'] for row in rows] == [1, 2] and rows[1]['lr'] == pytest.approx(by_fractions(2, 2, 0.1))
     assert config['options']['batch_size'] == 20 and len(config['environment']['devices']) == 2
     _, out, _ = in_process(eval.main, 'eval.py', run, '--data-dir', folder, '--no-verify', check=0)
     assert f'test error {rows[1]["test_error"]:.2f} %' in out
+
+
+@pytest.mark.parametrize(
+    'words, message',
+    [
+        (['--depth', '15'], 'depth 15 is not 6n + 2'),
+        (['--net', 'vgg'], 'no network vgg'),
+        (['--epochs', '0'], 'from 1'),
+        (['--depth', '8'], 'data_batch_1.bin'),
+    ],
+)
+def test_mistakes(words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr('sys.argv', ['train_torch', *words, '--data-dir', str(tmp_path), '--out', 'a'])
+    assert train_torch.main() == 2
+    err = capsys.readouterr().err
+    assert err.startswith('error: ') and err.count('\n') == 1 and message in err
