@@ -205,6 +205,9 @@ class Trainer:
     def _end_epoch(self, stop):
         """Evaluate, write the row of metrics.csv, and save."""
         self.replicas.merge_statistics()
+        broken = self.collectives.broadcast_object(self.replicas.find_not_finite())
+        if broken:  # a ReLU may keep it from the loss
+            raise Diverged(f'{broken} is not finite after epoch {self.progress.epoch + 1}: try a smaller --lr')
         row = self._evaluate() if self.collectives.rank == 0 else None
         if not self.collectives.broadcast_object(row is not None and math.isfinite(row['test_loss'])):
             raise Diverged(f'the test loss is not finite after epoch {self.progress.epoch + 1}: try a smaller --lr')

@@ -196,6 +196,15 @@ class Replicas:
         for replica in self.replicas:
             replica.set_statistics(mean)
 
+    def find_not_finite(self) -> str | None:
+        """The name of a parameter or running statistic of the first device that is not finite; None where all are."""
+        mx.nd.waitall()
+        first = self.replicas[0]
+        for name, value in {**first.parameters, **first.statistics}.items():
+            if not np.isfinite(value.asnumpy()).all():
+                return name
+        return None
+
     def predictor(self) -> 'Predictor':
         """A copy of the network as it is now, for one evaluation, with the mean statistics of the devices here."""
         mx.nd.waitall()

@@ -19,19 +19,14 @@ import math
 import os
 import re
 import resource
-import signal
-import sys
 import weakref
-
-from tqdm import tqdm
 
 from common import sums
 from common.errors import UserError
 from common.files import lock, write_atomically
-from common.output import printable, silence
 from common.sums import Damaged
 from symbols import imagenet
-from training import checkpoint, options
+from training import checkpoint, options, run_log
 
 # The columns of metrics.csv, and those that an ensemble has for each of its members.
 EACH, WITHOUT = 'test_error_{}', 'test_error_without_{}'
@@ -308,14 +303,13 @@ class RunDirectory:
                 f'{path} has {remains} but no {CONFIG} that says of what run: put it back from a copy, or delete {path}'
             )
         self.outcome = self.config['outcome']
-        self.logger = logging.getLogger('train')
-        self._events = None
+        self.logger, self._events = run_log.LOGGER, None
         if not self.outcome:
             with contextlib.suppress(FileNotFoundError):
                 os.remove(self._file(sums.NAME))  # the run was killed as it ended, or was kept in git on its way
             if self.config is config:
                 self._write_config()  # before anything else, which would be of nobody knows what
-            self._open_log()
+            run_log.start(self._file(LOG))
             if self.config is not config:
                 self._record_resume(config)
             if config['options'].get('tensorboard'):
@@ -386,12 +380,6 @@ class RunDirectory:
         if not os.path.isdir(self.path) or not os.fstat(self._handle).st_nlink:
             raise UserError(f'{self.path} was removed while the run was training in it: nothing more can be saved')
 
-    def _open_log(self):
-        self.logger.setLevel(logging.DEBUG)
-        self.logger.handlers[:] = [_LogFile(self._file(LOG)), _Console()]
-        for handler in self.logger.handlers:
-            handler.setFormatter(logging.Formatter('%(asctime)s %(message)s'))
-
 
 class NoRunDirectory:
     """The run directory of a worker that keeps none: it says and writes nothing."""
@@ -428,63 +416,3 @@ def files(run_dir: str) -> list[str]:
     for folder in checkpoint.find(run_dir):
         there += [f'{os.path.basename(folder)}/{name}' for name in sorted(os.listdir(folder))]
     return there
-
-
-class _OneLine(logging.Formatter):
-    """A message is a line, whatever names are in it."""
-
-    def formatMessage(self, record):
-        return printable(super().formatMessage(record), keep='\t')
-
-
-class _LogFile(logging.Handler):
-    """train.log. Where it cannot be written, as on a full disk, one line says so, and the training goes on."""
-
-    def __init__(self, path):
-        super().__init__()
-        self._file = open(path, 'ab', buffering=0)  # unbuffered: what could not be written is not tried again
-        self._is_whole, self._has_failed = True, False
-
-    def emit(self, record):
-        line = f'{self.format(record)}\n'.encode(errors='backslashreplace')
-        if not self._is_whole:
-            line = b'\n' + line
-        try:
-            written = self._file.write(line)
-            if written:
-                self._is_whole = written == len(line)
-        except OSError as error:
-            if not self._has_failed:
-                tqdm.write(
-                    f'note: {self._file.name} cannot be written ({error.strerror}): the training goes on',
-                    file=sys.stderr,
-                )
-            self._has_failed = True
-
-    def close(self):
-        self._file.close()
-        super().close()
-
-
-class _Console(logging.Handler):
-    """Standard output, above the progress bar. On a terminal, where the bar tells the speed, it omits DEBUG lines.
-
-    A terminal that has gone or a disk that is full does not end the training: train.log has the lines. Where the reader
-    of a pipe has gone, nobody waits for them, and the training saves and ends.
-    """
-
-    def __init__(self):
-        super().__init__(logging.INFO if sys.stderr.isatty() else logging.DEBUG)
-
-    def emit(self, record):
-        try:
-            tqdm.write(self.format(record), file=sys.stdout)
-            sys.stdout.flush()
-        except OSError as error:
-            silence(sys.stdout)
-            reader_gone = isinstance(error, BrokenPipeError)
-            logging.getLogger('train').warning(
-                'standard output is gone (%s): %s', error.strerror, 'stopping' if reader_gone else 'train.log goes on'
-            )
-            if reader_gone:
-                os.kill(os.getpid(), signal.SIGTERM)

@@ -13,7 +13,7 @@ import eval as evaluation
 from tests.faults.damages import DAMAGES
 from tests.runs import checkpoints, end, only_run, read_bytes, read_json
 from tests.training.noise import Noise, at, fit, kill
-from training import run_directory
+from training import run_directory, run_log
 
 STOP = at(2, 2, do=lambda: os.kill(os.getpid(), signal.SIGTERM))
 IN_RUN = ('config.json', 'metrics.csv', 'train.log', 'SHA256SUMS')
@@ -161,7 +161,7 @@ def test_a_removed_run_directory_ends_the_training_in_one_line(tmp_path):
 
 def test_a_log_that_cannot_be_written_is_said_once(capsys):
     """/dev/full stands for the disk."""
-    log = run_directory._LogFile('/dev/full')
+    log = run_log.LogFile('/dev/full')
     for text in ('one', 'two'):
         log.emit(logging.makeLogRecord({'msg': text}))
     log.close()

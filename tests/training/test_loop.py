@@ -26,6 +26,7 @@ from tests.training import noise
 from tests.training.noise import Noise, at, fit, kill
 from training import loop
 from training.initializer import initial_parameters
+from training.replicas import Replicas
 
 
 def load(run, epoch):
@@ -247,13 +248,28 @@ def test_a_training_loss_that_is_not_finite_ends_the_run_and_is_recorded(tmp_pat
     assert 'has ended: the loss was not finite at epoch 1; delete it to begin again' in capsys.readouterr().out
 
 
-def test_a_test_loss_that_is_not_finite_ends_the_run_too(tmp_path, capsys):
+def test_a_test_loss_that_is_not_finite_ends_the_run_too(tmp_path, capsys, monkeypatch):
     """The one step of an epoch has a finite loss; the weights after it give none."""
+    monkeypatch.setattr(Replicas, 'find_not_finite', lambda replicas: None)
     assert fit(tmp_path, '--lr', '1e20', '--batch-size', 22) == 1
     assert 'the test loss is not finite after epoch' in capsys.readouterr().out
     run = only_run(tmp_path)
     assert read_json(run)['outcome']['status'] == 'not finite'
     assert np.isfinite(float(read_csv(run)[0]['train_loss'])) and read_csv(run)[-1]['test_error'] == ''
+
+
+def test_a_weight_that_is_not_finite_ends_the_run_though_a_relu_hides_it(tmp_path, capsys, monkeypatch):
+    merge = Replicas.merge_statistics
+
+    def break_a_weight(replicas):
+        merge(replicas)
+        replicas.replicas[0].parameters['C_bn_gamma'][0] = np.nan
+
+    monkeypatch.setattr(Replicas, 'merge_statistics', break_a_weight)
+    assert fit(tmp_path, '--epochs', 2) == 1
+    assert 'C_bn_gamma is not finite after epoch 1: try a smaller --lr' in capsys.readouterr().out
+    run = only_run(tmp_path)
+    assert read_json(run)['outcome']['status'] == 'not finite' and checkpoints(run) == []
 
 
 def test_a_finished_run_says_so_and_changes_nothing(tmp_path, capsys, monkeypatch):

@@ -223,6 +223,12 @@ def test_the_log_is_a_file_and_standard_output(path, capsys):
     assert capsys.readouterr().out.splitlines() == lines
 
 
+def test_a_message_is_one_line_of_the_log(path, capsys):
+    RunDirectory(path, config()).logger.info('a name with\na line and \x1b[31mcolor')
+    for text in (read(path, 'train.log'), capsys.readouterr().out):
+        assert len(text.splitlines()) == 1 and text.endswith(r' a name with\na line and \x1b[31mcolor' + '\n')
+
+
 def test_on_a_terminal_where_a_bar_shows_them_steps_are_in_the_file_alone(path, monkeypatch, capsys):
     monkeypatch.setattr('sys.stderr.isatty', lambda: True)
     directory = RunDirectory(path, config())
