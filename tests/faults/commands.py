@@ -30,12 +30,14 @@ import compare
 import data
 from data import cifar, digits, imagenet, svhn
 import eval as evaluation
+import export
 import plot
-from tests.data.small_imagenet import Copy, tar, write
+import predict
+from tests.data.small_imagenet import Copy, picture, tar, write
 from tests.faults import trials
 import train_cifar
 import train_svhn
-from training import checkpoint
+from training import checkpoint, verify
 
 RUN = 'logs/cifar10/component-26/pathLLL-batch16-epochs3-seed{}'
 NETWORK = ('--net', 'component', '--path', 'LLL', '--depth', 26, '--batch-size', 16, '--data-dir', 'data')
@@ -187,8 +189,9 @@ def _killed_after_two_epochs():
 
 
 def finished(folder: str, seed: int) -> None:
-    """A run that is finished."""
+    """A run that is finished, and an image for it."""
     packed_cifar(folder, 1)
+    write(os.path.join(folder, 'image.png'), picture(np.random.RandomState(0), format='PNG'))
     ended = trials.forked(train_cifar.main, *TRAIN, '--seed', seed, cwd=folder)
     assert ended.status == 0, ended
 
@@ -217,6 +220,11 @@ def said(folder: str, ended: trials.Ended) -> object:
 def drawn(folder: str, ended: trials.Ended) -> object:
     """The picture's bits."""
     return file_digest(os.path.join(folder, 'curves.png'), 'sha256')
+
+
+def exported(folder: str, ended: trials.Ended) -> object:
+    """The bits of the exported files."""
+    return {path[-12:]: file_digest(path, 'sha256') for path in sorted(glob.glob(os.path.join(folder, 'exported*')))}
 
 
 def packed(folder: str, ended: trials.Ended) -> object:
@@ -263,6 +271,11 @@ COMMANDS = {
     'eval': Command(finished, evaluation.main, ('eval.py', 'logs'), said, RUN_DATA | RUN_SUMS),
     'compare': Command(finished, compare.main, ('compare.py', 2), said, RUN_FILES | RUN_SUMS),
     'plot': Command(finished, plot.main, ('plot.py', 'curves', 'logs', '--out', 'curves'), drawn, RUN_FILES | RUN_SUMS),
+    'predict': Command(finished, predict.main, ('predict.py', RUN.format(1), 'image.png'), said, RUN_FILES | RUN_SUMS),
+    'export': Command(
+        finished, export.main, ('export.py', RUN.format(1), '--to', 'gluon', 'exported'), exported, RUN_FILES | RUN_SUMS
+    ),
+    'verify': Command(finished, verify.main, ('verify', 'logs'), said, RUN_FILES | RUN_SUMS),
     'train on an archive': Command(
         packed_cifar, train_cifar.main, (*TRAIN[:-1], 1), trained, {'CIFAR-10, packed': 'data/*.tar.gz'}
     ),
