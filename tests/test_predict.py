@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import os
 import shutil
 import sys
@@ -21,7 +20,7 @@ from symbols import imagenet
 from tests.conftest import in_process, official_folder
 from tests.data.small_folders import SHOWN, write_folders
 from tests.data.small_imagenet import encoded, write
-from tests.runs import only_run
+from tests.runs import only_run, read_json, rewrite
 import train_images
 
 RUN, ENSEMBLE = 'logs/cifar10/dfn-mr-14/epochs8-seed1', 'logs/cifar10/ensemble-14/epochs8-seed1'
@@ -167,12 +166,10 @@ def test_imagenet_ignores_exif_and_has_its_own_normalization(own_runs, photos, t
     """As its preparation does. A run of an earlier version does not know its classes."""
     run = str(tmp_path / 'run')
     shutil.copytree(own_runs[0][224], run)
-    with open(os.path.join(run, 'config.json')) as file:
-        config = json.load(file)
+    config = read_json(run)
     config['options']['dataset'] = 'imagenet'
     del config['options']['size'], config['dataset']['classes'], config['dataset']['mean'], config['dataset']['std']
-    with open(os.path.join(run, 'config.json'), 'w') as file:
-        json.dump(config, file)
+    rewrite(run, 'config.json', config)
     classifier = load(run)
     plain, turned = classifier.predict_files([str(photos / 'a.jpg'), str(photos / 'b' / 'turned.JPG')])
     np.testing.assert_array_equal(plain.pixels, np.array(Image.open(photos / 'a.jpg'))[16:240, 48:272])

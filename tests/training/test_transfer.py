@@ -117,7 +117,7 @@ def test_a_frozen_network_computes_in_training_what_it_does_in_evaluation(net, r
     shapes = dict(zip(symbol.list_arguments(), arguments))
     parameters = initial_parameters({name: shapes[name] for name in shapes if name not in INPUTS}, 1)
     statistics = {
-        name: random.uniform(0.5, 2, shape).astype(np.float32)
+        name: (random.uniform(0.5, 1, shape) * (1 if name.endswith('_var') else 0.2)).astype(np.float32)
         for name, shape in zip(symbol.list_auxiliary_states(), auxiliary)
     }
     data = random.randn(4, 3, 8, 8).astype(np.float32)
@@ -134,7 +134,7 @@ def test_a_frozen_network_computes_in_training_what_it_does_in_evaluation(net, r
         aux,
     )
     for found, output in zip(executor.forward(is_train=True), expected):
-        np.testing.assert_allclose(found.asnumpy(), output, atol=1e-6)
+        np.testing.assert_allclose(found.asnumpy(), output, atol=1e-5)
     executor.backward()
     assert all(np.abs(gradient.asnumpy()).max() > 0 for gradient in gradients.values())
     for name, value in aux.items():
