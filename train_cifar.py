@@ -3,6 +3,7 @@
     python train_cifar.py --net dfn-mr --depth 56 --gpus 0,1      # the paper's setting, section 6.2
     python train_cifar.py --net resnet --depth 110 --gpus 0,1     # its counterpart in Table 4
     python train_cifar.py --net dfn-mr --depth 50 --widen 4 --gpus 0,1,2,3       # Table 5's DFN-MR3
+    python train_cifar.py --net gluoncv:cifar_wideresnet28_10 --gpus 0,1         # a network of GluonCV's
     python train_cifar.py --net ensemble --depth 26 --gpus 0,1    # section 4: N_f3's components, weights shared
     python train_cifar.py --net component --path RLR --depth 26   # one of them alone
     python train_cifar.py --net dfn-mr --depth 14 --epochs 8      # on a CPU; two minutes an epoch on two cores

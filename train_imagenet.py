@@ -21,6 +21,7 @@ import data
 from data.image_records import AUGMENTATIONS
 from paper.recipes import IMAGENET
 from symbols import imagenet
+from symbols.gluoncv import Nets
 from training import options
 from training.loop import Trainer
 from training.run import open_run
@@ -32,7 +33,7 @@ def parser() -> Parser:
         __doc__,
         ('augmentation', 'no_verify'),
         IMAGENET,
-        net=dict(choices=imagenet.NAMES),
+        net=dict(choices=Nets(imagenet.NAMES)),
         depth=dict(help='its depth: resnet 50 or 101, dfn-mr 44, dfn1 and dfn2 50'),
         augmentation=dict(choices=list(AUGMENTATIONS)),
         data_dir=dict(
@@ -45,14 +46,14 @@ def main() -> int:
     """Network, data, training."""
     run = open_run(parser())
     args = run.args
-    imagenet.find(args.net, args.depth)  # or one line that says that there is none
+    network = functools.partial(imagenet.get_symbol, args.net, args.depth, bn_momentum=args.bn_momentum)
+    network()  # or one line that says what is wrong with it
     if run.outcome:
         return run.report(run.outcome)
 
     dataset = data.load_imagenet(args.data_dir, verify=not args.no_verify)
-    network = functools.partial(imagenet.get_symbol, args.net, args.depth, len(dataset.classes), args.bn_momentum)
     batches = dataset.train_batches(args.batch_size, args.seed, run.shard, args.augmentation)
-    return Trainer(run, network, dataset, batches).fit()
+    return Trainer(run, functools.partial(network, num_classes=len(dataset.classes)), dataset, batches).fit()
 
 
 if __name__ == '__main__':

@@ -25,6 +25,7 @@ from data.augmentation import AUGMENTATIONS
 from data.own_images import Layout
 import symbols
 from symbols import imagenet
+from symbols.gluoncv import Nets, is_one
 from training import options
 from training.loop import Trainer
 from training.run import open_run
@@ -42,7 +43,7 @@ def parser() -> Parser:
         __doc__,
         (*symbols.OPTIONS, *OPTIONS),
         RECIPE,
-        net=dict(choices=sorted({*symbols.NETWORKS, *imagenet.NAMES})),
+        net=dict(choices=Nets(sorted({*symbols.NETWORKS, *imagenet.NAMES}))),
         depth=dict(help='its depth, 6n + 2; at --size 224 see train_imagenet.py (default: 56, at --size 224 44)'),
         dataset=dict(help="what to call the images in LOG_DIR (default: their folder's name)"),
         augmentation=dict(choices=list(AUGMENTATIONS), help='of the training images at --size 224, as for ImageNet'),
@@ -61,7 +62,8 @@ def complete(args: argparse.Namespace) -> None:
     args.dataset = args.dataset or os.path.basename(os.path.abspath(args.data_dir))
     if args.dataset in (*data.NAMES, 'samples', '') or os.sep in args.dataset or not args.dataset.isprintable():
         raise UserError(f'{args.dataset!r} cannot name your images in the logs: choose another name with --dataset')
-    args.depth = args.depth or DEPTHS[args.size]
+    if not is_one(args.net):
+        args.depth = args.depth or DEPTHS[args.size]
     for size, names in ONLY_WITH.items():
         for name in names:
             if size != args.size and getattr(args, name) != options.default(name):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import paper
 from paper import ensembles, experiments, recipes, results
+from symbols import gluoncv
 from symbols.ensemble import COMPONENTS
 from training.run_directory import count_devices, read_config, status
 
@@ -22,10 +23,11 @@ def parsed(target: str) -> tuple[str, int]:
 
 
 def measurements_of(target: str) -> list[experiments.Measurement]:
-    """The measurements of a table or figure that need a run."""
+    """The measurements of a table or figure that need a run; the paper trained none of GluonCV's networks."""
     kind, number = parsed(target)
     found = experiments.of_figure(number) if kind == 'figure' else experiments.of_table(number, paper.cells(number))
-    return [one for one in found if one.measure not in (experiments.DEPTH, experiments.PARAMETERS)]
+    computed = (experiments.DEPTH, experiments.PARAMETERS)
+    return [one for one in found if one.measure not in computed and not gluoncv.is_one(one.experiment.net)]
 
 
 class Command(NamedTuple):

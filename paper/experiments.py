@@ -21,6 +21,10 @@ PARAMETERS, DEPTH, TOGETHER = 'parameters', 'depth', 'together'
 # What the tables' rows and columns stand for.
 DATASETS = {'CIFAR-10': 'cifar10', 'CIFAR-100': 'cifar100', 'SVHN': 'svhn', 'C10': 'cifar10', 'C100': 'cifar100'}
 NETS = {'Plain': 'plain', 'ResNet': 'resnet', 'DFN-IL': 'dfn-il', 'DFN-MR': 'dfn-mr'}
+GLUONCVS = {  # rows of Table 5 whose network GluonCV has
+    'ResNet [8], 110': 'gluoncv:cifar_resnet110_v1',
+    'Wide ResNet [38], 28': 'gluoncv:cifar_wideresnet28_10',
+}
 MEASURES = {
     '#parameters': PARAMETERS,
     'Top-1 validation error': ERROR,
@@ -35,7 +39,7 @@ class Experiment(NamedTuple):
 
     dataset: str
     net: str
-    depth: int
+    depth: int | None  # None: a network of GluonCV's
     widen: int = 1
     options: tuple[tuple[str, str], ...] = ()  # such as (('path', 'RLR'),)
 
@@ -108,6 +112,9 @@ def _table4(row, column):
 
 
 def _table5(row, column):
+    if row in GLUONCVS:
+        experiment = Experiment(DATASETS.get(column, ''), GLUONCVS[row], None)
+        return [Measurement(ERROR, experiment)] if column in DATASETS else []
     ours = {'DFN-MR1': (56, 1), 'DFN-MR2': (32, 4), 'DFN-MR3': (50, 4)}.get(row.split()[0])
     if not ours:
         return []
@@ -132,7 +139,7 @@ def _table7(row, column):
 CELLS = {1: _table1, 2: _table2, 3: _table3, 4: _table4, 5: _table5, 6: _table6, 7: _table7}
 
 
-def component(depth: int, path: str) -> Experiment:
+def component(depth: int | None, path: str) -> Experiment:
     """One component network of N_f3, trained by itself."""
     return Experiment('cifar10', 'component', depth, options=(('path', path),))
 

@@ -20,7 +20,7 @@ from common.errors import UserError
 from paper import ensembles, recipes
 from paper.experiments import DEPTH, TOGETHER, Experiment, Measurement
 import symbols
-from symbols import imagenet
+from symbols import gluoncv, imagenet
 from symbols.analysis.summary import summarize
 from training import options
 from training.loop import FAIL
@@ -85,7 +85,7 @@ def arguments(experiment: Experiment, seed: int = 1, epochs: int | None = None) 
         epochs: of the schedule, by default the paper's.
     """
     words = ['--dataset', experiment.dataset] if experiment.dataset not in ('cifar10', *recipes.OF_DATASET) else []
-    words += ['--net', experiment.net, '--depth', str(experiment.depth)]
+    words += ['--net', experiment.net, *(['--depth', str(experiment.depth)] if experiment.depth else [])]
     words += ['--widen', str(experiment.widen)] if experiment.widen > 1 else []
     words += [word for name, value in experiment.options for word in (f'--{name}', value)]
     words += ['--epochs', str(epochs)] if epochs not in (None, experiment.epochs) else []
@@ -164,7 +164,7 @@ def differences(config: dict, done: int, experiment: Experiment, epochs: int | N
     """
     wanted, epochs = json.loads(json.dumps(options_of(experiment))), epochs or experiment.epochs
     own, ended = config['options'], status(config)
-    result = []
+    result = [f'{gluoncv.title(experiment.net)}, trained here'] if gluoncv.is_one(experiment.net) else []
     if not ended:
         result.append(f'stopped after {done} of {own["epochs"]} epochs')
     if own['epochs'] != epochs:

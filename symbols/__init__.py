@@ -9,7 +9,7 @@ A table of names, one file per network, and layers.py for what they share. The n
 
 from common.errors import UserError
 import common.mxnet  # noqa: F401  sets up MXNet before anything here imports it
-from symbols import dfn_f, dfn_il, dfn_mr, ensemble, plain, resnet
+from symbols import dfn_f, dfn_il, dfn_mr, ensemble, gluoncv, plain, resnet
 from symbols.layers import Layers
 from symbols.network import Network
 
@@ -42,12 +42,14 @@ def find(net: str) -> Network:
     return NETWORKS[net]
 
 
-def units_per_group(depth: int) -> int:
+def units_per_group(depth: int | None) -> int:
     """n of a network of depth 6n + 2.
 
     Raises:
         UserError: no n gives this depth; the text names the nearest depths that exist.
     """
+    if depth is None:
+        raise UserError('how deep? Give the depth of the network')
     n, rest = divmod(depth - 2, 6)
     if rest or n < 1:
         near = [6 * k + 2 for k in (n, n + 1) if k >= 1] or [8]
@@ -63,8 +65,10 @@ def arguments_of(options: dict) -> dict:
     return {name: options[name] for name in ARGUMENTS if options.get(name) is not None}
 
 
-def title(net: str, depth: int, **arguments) -> str:
+def title(net: str, depth: int | None, **arguments) -> str:
     """The name of a network in pictures and tables: the paper's name, the depth, and the arguments in parentheses."""
+    if gluoncv.is_one(net):
+        return gluoncv.title(net)
     given = arguments_of(arguments).values()
     texts = ['+'.join(value) if isinstance(value, list | tuple) else value for value in given]
     return f'{find(net).title} {depth}' + ''.join(f' ({text})' for text in texts)
@@ -72,7 +76,7 @@ def title(net: str, depth: int, **arguments) -> str:
 
 def get_symbol(
     net: str,
-    depth: int,
+    depth: int | None,
     num_classes: int = 10,
     widen: int = 1,
     bn_momentum: float = 0.9,
@@ -87,7 +91,7 @@ def get_symbol(
     with an output for each component network, named by its path.
 
     Args:
-        net: a name of NETWORKS.
+        net: a name of NETWORKS, or one of GluonCV's, `gluoncv:NAME`, which has no depth, widen or arguments.
         depth: the network's own depth as in the paper's tables, 6n + 2; for component networks and ensembles the depth
             of their N_f3.
         num_classes: number of classes.
@@ -100,7 +104,11 @@ def get_symbol(
     Raises:
         UserError: there is no such network, component or depth. It is a ValueError.
     """
-    network, given = find(net), arguments_of(arguments)
+    given = arguments_of(arguments)
+    if gluoncv.is_one(net):
+        gluoncv.check_alone(net, depth=depth, widen=widen if widen != 1 else None, **given)
+        return gluoncv.get_symbol(net, num_classes, bn_momentum, dtype, loss_scale)
+    network = find(net)
     if widen < 1 or num_classes < 2:
         raise UserError(f'widen {widen} and {num_classes} classes: give a factor from 1 and at least two classes')
     for name in given:

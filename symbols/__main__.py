@@ -2,6 +2,7 @@
 
 python -m symbols summary --net dfn-mr --depth 56                     # parameters, multiply-adds, depth
 python -m symbols summary --net dfn-mr --depth 44 --dataset imagenet
+python -m symbols summary --net gluoncv:cifar_wideresnet28_10         # a network of GluonCV's
 python -m symbols paths --net dfn-f3 --depth 14                       # component networks and their depths
 python -m symbols paths --net dfn-mr --depth 44 --dataset imagenet
 """
@@ -15,9 +16,10 @@ import math
 from common.errors import UserError
 import symbols
 from symbols import imagenet
-from symbols.analysis.paths import COUNTS, DATASETS, NETS, moments, paths_of
+from symbols.analysis.paths import COUNTS, DATASETS, NETS, count_paths, moments, paths_of
 from symbols.analysis.summary import summarize
 from symbols.ensemble import COMPONENTS
+from symbols.gluoncv import Nets, is_one
 from symbols.options import add_options
 
 HOW_COUNTED = """\
@@ -37,7 +39,6 @@ def number(count: int, exact: bool = False) -> str:
 def print_summary(args: Namespace) -> None:
     """Print parameters, multiply-adds, depth and ensemble size."""
     arguments = symbols.arguments_of(vars(args))
-    _, paths = paths_of(args.net, args.depth, args.dataset, **arguments)
     if args.dataset == 'imagenet':
         if args.widen > 1:
             raise UserError('no network for ImageNet has --widen')
@@ -47,8 +48,10 @@ def print_summary(args: Namespace) -> None:
         classes, shape = args.classes or 10, symbols.IMAGE_SHAPE
         symbol = symbols.get_symbol(args.net, args.depth, classes, args.widen, **arguments)
     cost = summarize(symbol, shape)
+    paths = count_paths(symbol) if is_one(args.net) else paths_of(args.net, args.depth, args.dataset, **arguments)[1]
+    depth = '' if args.depth is None else f' {args.depth}'
     wide = f', {args.widen} times wider' if args.widen > 1 else ''
-    print(f'network        {args.net} {args.depth}{wide}, {classes} classes')
+    print(f'network        {args.net}{depth}{wide}, {classes} classes')
     print(f'parameters     {cost.parameters:,}')
     print(f'multiply-adds  {cost.multiply_adds:,} an image of {shape[1]}×{shape[2]}')
     print(f'depth          {cost.depth}')
@@ -99,8 +102,8 @@ def parser() -> Parser:
     parser = Parser(prog='python -m symbols', description=__doc__)
     commands = parser.add_subparsers(dest='command', metavar='summary|paths', required=True)
     command = commands.add_parser('summary', help='parameters, multiply-adds, depth, ensemble size')
-    add_options(command, 'net', required=True, choices=NETS)
-    add_options(command, 'depth', required=True)
+    add_options(command, 'net', required=True, choices=Nets(NETS))
+    add_options(command, 'depth')
     command.add_argument('--dataset', choices=DATASETS, default='cifar10', help='whose networks')
     add_options(command, 'widen', *symbols.ARGUMENTS)
     command.add_argument('--classes', type=positive_int, help='number of classes (default: 10, for ImageNet 1,000)')

@@ -19,7 +19,7 @@ from typing import Any
 
 from common.errors import UserError
 from common.mxnet import mx
-from symbols import dfn_mr, resnet
+from symbols import dfn_mr, gluoncv, resnet
 from symbols.layers import Layers, Unit, relu
 from symbols.network import Network
 
@@ -99,27 +99,29 @@ NETWORKS = {
 NAMES = sorted({net for net, _ in NETWORKS})
 
 
-def find(net: str, depth: int) -> Network:
+def find(net: str, depth: int | None) -> Network:
     """The table's line for a name and depth.
 
     Raises:
         UserError: there is no such network.
     """
-    if (net, depth) not in NETWORKS:
+    if depth is None or (net, depth) not in NETWORKS:
         there = ', '.join(f'{name} {depth_}' for name, depth_ in NETWORKS)
         raise UserError(f'there is no {net} {depth} for ImageNet: choose one of {there}')
     return NETWORKS[net, depth]
 
 
-def title(net: str, depth: int) -> str:
+def title(net: str, depth: int | None) -> str:
     """The name of a network in pictures and tables: the paper's name, and the depth where the name lacks it."""
+    if gluoncv.is_one(net):
+        return gluoncv.title(net)
     name = find(net, depth).title
     return name if str(depth) in name else f'{name} {depth}'
 
 
 def get_symbol(
     net: str,
-    depth: int,
+    depth: int | None,
     num_classes: int = 1000,
     bn_momentum: float = 0.9,
     dtype: str = 'float32',
@@ -131,11 +133,14 @@ def get_symbol(
     output is one SoftmaxOutput `softmax` (batch, num_classes), whose gradient is summed over the batch.
 
     Args:
-        net, depth: a key of NETWORKS.
+        net, depth: a key of NETWORKS, or one of GluonCV's names, `gluoncv:NAME`, and None.
         dtype, loss_scale: 'float16' or 'bfloat16' for training in 16 bits; see layers.py.
 
     Raises:
         UserError: there is no such network. It is a ValueError.
     """
+    if gluoncv.is_one(net):
+        gluoncv.check_alone(net, depth=depth)
+        return gluoncv.get_symbol(net, num_classes, bn_momentum, dtype, loss_scale, small=False)
     network = find(net, depth)
     return network.build(ImageNetLayers(num_classes, bn_momentum, dtype, loss_scale), network.units)

@@ -3,9 +3,10 @@
 from common.cli import positive_int
 
 from symbols import NETWORKS
+from symbols.gluoncv import Nets
 
 KEYWORDS: dict[str, dict] = {
-    'net': dict(choices=list(NETWORKS), help='the network'),
+    'net': dict(choices=Nets(NETWORKS), help='the network'),
     'depth': dict(type=int, help="the network's own depth as in the paper's tables, 6n + 2"),
     'widen': dict(type=positive_int, default=1, help='factor on the channels 16, 32, 64'),
     **{network.argument: network.keywords for network in NETWORKS.values() if network.argument},

@@ -1,7 +1,9 @@
 """train_cifar.py on small files: from its options to the numbers, signals, and mistakes in one line."""
 
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,12 +14,13 @@ import pytest
 
 from common.mxnet import mx
 from data import records
+import eval as evaluation
 import symbols
 from symbols.analysis.summary import parameter_shapes
 from symbols.ensemble import COMPONENTS
 from tests.conftest import ROOT, in_process, one_line, write_cifar
 from tests.reference import torch_nesterov, train_pass
-from tests.runs import MEASURED, only_run, read_bytes, read_csv, read_json, rewrite
+from tests.runs import MEASURED, end, only_run, read_bytes, read_csv, read_json, rewrite
 import train_cifar
 from training.initializer import initial_parameters
 
@@ -217,6 +220,7 @@ def test_a_run_on_other_images_is_one_line(small_cifar, tmp_path, random):
         (['--net', 'ensemble', '--path', 'RLR'], 'ensemble has no --path'),
         (['--net', 'resnet', '--components', '7'], 'resnet has no --components'),
         (['--net', 'ensemble', '--depth', '15'], 'depth 15 is not 6n + 2'),
+        (['--net', 'gluoncv:cifar_resnet20_v1'], 'gluoncv:cifar_resnet20_v1 has no --depth'),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(mistake, small_cifar, tmp_path, options, expected):
@@ -278,3 +282,22 @@ def test_an_ensemble_of_some_components_is_another_run(small_cifar, tmp_path, wo
     )
     (row,) = read_csv(tmp_path / 'cifar10' / folder)
     assert ('test_error_RRR' in row) == (folder == 'ensemble-8/batch60-epochs1-seed1') and 'test_error_LLL' in row
+
+
+def test_a_network_of_gluoncvs_trains_resumes_and_is_evaluated(small_cifar, tmp_path):
+    log_dir = tmp_path / 'logs'
+    words_ = ['train_cifar.py', '--net', 'gluoncv:cifar_resnet20_v1', '--epochs', 1, '--batch-size', 30]
+    words_ += ['--data-dir', small_cifar, '--no-verify', '--log-dir', log_dir, '--checkpoint-minutes', '1e-9']
+    _, out, _ = train(*words_, check=0)
+    run = only_run(log_dir)
+    assert os.path.relpath(run, log_dir) == 'cifar10/gluoncv-cifar_resnet20_v1/batch30-epochs1-seed1'
+    assert 'gluoncv:cifar_resnet20_v1 on cifar10: 272,474 parameters' in out
+    config, expected = read_json(run), end(run)
+    assert config['options']['depth'] is None
+
+    shutil.rmtree(os.path.join(run, 'checkpoint-0001'))
+    with open(os.path.join(run, 'config.json'), 'w') as file:
+        json.dump({**config, 'outcome': None}, file)
+    assert 'resumed after 0 epochs and 1 steps' in train(*words_, check=0)[1] and end(run) == expected
+    out = in_process(evaluation.main, 'eval.py', run, '--no-verify', check=0)[1]
+    assert f'test error {float(expected[1][-1]["test_error"]):.2f} %' in out

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from common.errors import UserError
 from data import own_images
 from distributed.collectives import KINDS
+from symbols import gluoncv
 from symbols.ensemble import components_label
 from symbols.layers import DTYPES
 from symbols.options import KEYWORDS
@@ -195,6 +196,14 @@ def parser(description: str, special: Collection[str], defaults: dict, **changes
     return parser
 
 
+def read(parser: Parser) -> argparse.Namespace:
+    """The options of the command line. GluonCV's networks have no depth unless one is given, which is a mistake."""
+    args = parser.parse_args(namespace=argparse.Namespace(depth=None))
+    if args.depth is None and not gluoncv.is_one(args.net):
+        args.depth = parser.get_default('depth')
+    return args
+
+
 def _source_label(path: str) -> str:
     """A run's data set, network and name, and the checkpoint if one is named."""
     *folders, last = path.split(os.sep)
@@ -259,7 +268,7 @@ def has_effect(name: str, options: dict) -> bool:
 
 
 def run_directory(options: dict, defaults: dict) -> str:
-    """LOG_DIR/DATASET/NET-DEPTH[-wWIDEN]/[OPTIONS-]seedSEED.
+    """LOG_DIR/DATASET/NET-DEPTH[-wWIDEN]/[OPTIONS-]seedSEED, or LOG_DIR/DATASET/gluoncv-NAME/…
 
     Args:
         options: all options of the run.
@@ -267,6 +276,8 @@ def run_directory(options: dict, defaults: dict) -> str:
     """
     widen = options.get('widen', 1)
     network = f'{options["net"]}-{options["depth"]}' + (f'-w{widen}' if widen > 1 else '')
+    if gluoncv.is_one(options['net']):
+        network = options['net'].replace(':', '-')
     labels = [
         f'{option.label}{option.show(options[name])}'
         for name, option in OPTIONS.items()

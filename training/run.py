@@ -67,7 +67,7 @@ def open_run(parser: Parser, complete: Callable[[argparse.Namespace], None] = la
     Raises:
         UserError: an option is wrong, or the directory holds another run.
     """
-    args = parser.parse_args()
+    args = options.read(parser)
     complete(args)
     options.check(args)
     contexts = devices.contexts(args.gpus, args.cpus)

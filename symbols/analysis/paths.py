@@ -44,7 +44,7 @@ class Paths(NamedTuple):
     distinct: list
 
 
-def paths_of(net: str, depth: int, dataset: str = 'cifar10', **arguments) -> tuple[str, Paths]:
+def paths_of(net: str, depth: int | None, dataset: str = 'cifar10', **arguments) -> tuple[str, Paths]:
     """The title of a network of the paper, and its component networks; arguments as in `get_symbol`.
 
     Raises:

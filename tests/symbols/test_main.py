@@ -75,3 +75,11 @@ def test_mistakes_are_one_line(mistake):
     assert 'no network for ImageNet has --widen' in mistake(script.main, *words, '--widen', 2)
     assert 'the nearest are 14 and 20' in mistake(script.main, 'symbols', 'summary', '--net', 'plain', '--depth', 15)
     assert 'add --dataset imagenet' in mistake(script.main, 'symbols', 'paths', '--net', 'dfn1', '--depth', 50)
+    assert 'how deep?' in mistake(script.main, 'symbols', 'summary', '--net', 'plain')
+
+
+def test_summary_of_a_network_of_gluoncvs(out):
+    text = out('summary', '--net', 'gluoncv:cifar_wideresnet28_10', '--classes', 100)
+    assert 'network        gluoncv:cifar_wideresnet28_10, 100 classes' in text and '36,536,922' in text
+    text = out('summary', '--net', 'gluoncv:resnet50_v1b', '--dataset', 'imagenet')
+    assert '25,557,032' in text and 'depth          50' in text

@@ -172,6 +172,8 @@ def directory_of(script, *words):
         (train_cifar, '--net ensemble --components RLR,LLL,RLR', 'cifar10/ensemble-56/componentsLLL+RLR-seed1'),
         (train_cifar, '--net component --path RLR --epochs 8', 'cifar10/component-56/pathRLR-epochs8-seed1'),
         (train_svhn, '--split full --epochs 1', 'svhn/dfn-mr-56/splitfull-epochs1-seed1'),
+        (train_cifar, '--net gluoncv:cifar_resnet20_v1 --epochs 3', 'cifar10/gluoncv-cifar_resnet20_v1/epochs3-seed1'),
+        (train_imagenet, '--net gluoncv:resnet50_v1b', 'imagenet/gluoncv-resnet50_v1b/seed1'),
         (train_imagenet, '--net dfn1 --depth 50 --schedule appendix', 'imagenet/dfn1-50/scheduleappendix-seed1'),
         (train_imagenet, '--augmentation code-2016 --batch-size 64', 'imagenet/dfn-mr-44/code-2016-batch64-seed1'),
     ],
@@ -214,3 +216,13 @@ def test_options_that_do_not_go_together(monkeypatch, changes, message):
     options.check(argparse.Namespace(**fine))
     with pytest.raises(UserError, match=message):
         options.check(argparse.Namespace(**{**fine, **changes}))
+
+
+def test_only_gluoncvs_networks_have_no_depth(monkeypatch):
+    def depth(*words):
+        monkeypatch.setattr('sys.argv', ['train.py', *words])
+        return options.read(train_cifar.parser()).depth
+
+    assert depth() == 56 and depth('--depth', '20') == 20 and depth('--net', 'resnet') == 56
+    assert depth('--net', 'gluoncv:cifar_resnet20_v1') is None
+    assert depth('--net', 'gluoncv:cifar_resnet20_v1', '--depth', '56') == 56  # which the network refuses
