@@ -136,7 +136,7 @@ def write_run(log_dir, words, errors, status='finished', devices=2, script=train
         status: of its end, None for a run that is not at it.
         columns: more of metrics.csv, {name: values}.
     """
-    args = script.parser().parse_args([*map(str, words), '--log-dir', str(log_dir)])
+    args = options.read(script.parser(), [*map(str, words), '--log-dir', str(log_dir)])
     place = options.run_directory(vars(args), vars(script.parser().parse_args([])))
     os.makedirs(place)
     with open(os.path.join(place, 'config.json'), 'w') as file:

@@ -9,7 +9,7 @@ new option is one line here.
 from common.cli import Parser, fraction, positive_float, positive_int, seed
 
 import argparse
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 import os
 from typing import Any, NamedTuple
 
@@ -196,9 +196,11 @@ def parser(description: str, special: Collection[str], defaults: dict, **changes
     return parser
 
 
-def read(parser: Parser) -> argparse.Namespace:
-    """The options of the command line. GluonCV's networks have no depth unless one is given, which is a mistake."""
-    args = parser.parse_args(namespace=argparse.Namespace(depth=None))
+def read(parser: Parser, words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options of the command line, or of its words. GluonCV's networks have no depth, unless one is given, which
+    they refuse.
+    """
+    args = parser.parse_args(words, argparse.Namespace(depth=None))
     if args.depth is None and not gluoncv.is_one(args.net):
         args.depth = parser.get_default('depth')
     return args

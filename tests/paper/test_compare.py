@@ -12,7 +12,7 @@ import pytest
 
 import compare
 from paper import report
-from tests.conftest import ROOT
+from tests.conftest import ROOT, write_run
 from tests.paper.conftest import last_row
 
 
@@ -97,3 +97,12 @@ def test_mistakes_are_one_line(mistake, words, expected):
 def test_a_damaged_run_is_named_in_one_line(mistake, logs, name, damaged):
     Path(logs, 'cifar10', 'dfn-mr-14', 'seed1', name).write_text(damaged)
     assert 'is damaged' in mistake(compare.main, 'compare.py', 4, '--log-dir', logs)
+
+
+def test_a_run_of_gluoncvs_network_is_in_its_row_of_table_5_and_marked(printed, tmp_path):
+    write_run(tmp_path, ['--net', 'gluoncv:cifar_wideresnet28_10', '--dataset', 'cifar100'], [20.25])
+    text = printed(5, '--log-dir', tmp_path)
+    line = next(line for line in text.splitlines() if '[20.25 (1) a]' in line)  # the line `best` is below
+    assert "[a] GluonCV's cifar_wideresnet28_10, trained here" in text
+    row = text.splitlines()[text.splitlines().index(line) - 1]
+    assert row.split() == ['Wide', 'ResNet', '[38],', '28', '28', '36.5M', '4.17', '20.50', '-']

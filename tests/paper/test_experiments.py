@@ -4,16 +4,30 @@ import pytest
 
 import paper
 from paper import experiments, results
-from paper.experiments import PARAMETERS, TOGETHER, Measurement, of_cell, of_figure
+from paper.experiments import PARAMETERS, TOGETHER, Experiment, Measurement, of_cell, of_figure
+import symbols
+from symbols.analysis.summary import summarize
 
 
 def test_every_number_of_the_papers_own_has_an_experiment_and_no_other_has():
     for number in paper.TABLES:
         for cell in paper.cells(number):
             found = of_cell(number, cell.row, cell.column)
+            if number == 5 and cell.row in experiments.GLUONCVS:
+                continue
             elsewhere = '[8]' in cell.column and cell.row != '#parameters' or number == 5 and 'ours' not in cell.row
             assert bool(found) == ((cell.value is not None or cell.fail) and not elsewhere), cell
             assert all(one.seeds == (5 if number == 4 else 1) for one in found if one.measure != PARAMETERS)
+
+
+def test_rows_of_others_that_gluoncv_has_have_its_network_for_each_error():
+    table = {(cell.row, cell.column): cell for cell in paper.cells(5)}
+    for row, net in experiments.GLUONCVS.items():
+        assert (row, 'C10') in table and not of_cell(5, row, 'Params') and not of_cell(5, row, 'Depth')
+        for column, dataset in (('C10', 'cifar10'), ('C100', 'cifar100'), ('SVHN', 'svhn')):
+            assert of_cell(5, row, column) == [Measurement('test_error', Experiment(dataset, net, None))]
+        printed = float(table[row, 'Params'].printed.removesuffix('M'))
+        assert round(summarize(symbols.get_symbol(net, None)).parameters / 1e6, 1) == printed
 
 
 @pytest.mark.parametrize(

@@ -57,15 +57,15 @@ def test_every_experiment_is_a_command_line_of_its_script():
     directories = set()
     for experiment in wanted:
         parser = parsers[experiment.dataset]
-        args = parser.parse_args(results.arguments(experiment))
+        args = options.read(parser, results.arguments(experiment))
         assert (args.dataset, args.net, args.depth, getattr(args, 'widen', 1)) == experiment[:4]
         assert args.epochs == experiment.epochs and args.seed == 1
         place = options.run_directory(vars(args), vars(parser.parse_args([])))
         assert results.directory(experiment) == place
         directories.add(place)
     # CIFAR-10: N_f3's components, itself and its ensembles with 8 and 7, N_f6, plain, ResNet, DFN-IL, DFN-MR and its
-    # wide ones; the other two data sets; ImageNet
-    assert len(wanted) == len(directories) == (10 * 8 + 10 + 10 + 7 + 9 + 11 + 10 + 8 + 10) + 2 * (3 * 8 + 2) + 5
+    # wide ones; the other two data sets; ImageNet; two networks of GluonCV's on three data sets
+    assert len(wanted) == len(directories) == (10 * 8 + 10 + 10 + 7 + 9 + 11 + 10 + 8 + 10) + 2 * (3 * 8 + 2) + 5 + 6
 
 
 @pytest.mark.parametrize(
