@@ -27,7 +27,7 @@ class Nets(tuple):
         return super().__new__(cls, (*names, f'{PREFIX}NAME'))
 
     def __contains__(self, net):
-        return super().__contains__(net) or is_one(net)
+        return super().__contains__(net) or (isinstance(net, str) and is_one(net))
 
 
 def is_one(net: str) -> bool:

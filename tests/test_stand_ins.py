@@ -1,6 +1,5 @@
 """The scripts with `--gpus 0,1` on stand-ins (see stand_ins.py): as `--cpus 2`, to the last bit."""
 
-import json
 import os
 import shutil
 
@@ -13,7 +12,7 @@ import eval as evaluation
 from symbols import imagenet
 from symbols.fused import fuse
 from tests.conftest import in_process, write_cifar
-from tests.runs import checkpoints, end, only_run, read_json
+from tests.runs import checkpoints, end, only_run, read_json, rewrite
 from tests.stand_ins import pretend
 from tests.test_train_svhn import write_svhn
 import train_cifar
@@ -79,9 +78,7 @@ def go_back_to(run, place):
     for name in checkpoints(run):
         if name > place:
             shutil.rmtree(os.path.join(run, name))
-    config = {**read_json(run), 'outcome': None}
-    with open(os.path.join(run, 'config.json'), 'w') as file:
-        json.dump(config, file)
+    rewrite(run, 'config.json', {**read_json(run), 'outcome': None})
 
 
 def evaluated(run, *words):

@@ -1,6 +1,5 @@
 """train_cifar.py on small files: from its options to the numbers, signals, and mistakes in one line."""
 
-import json
 import os
 import re
 import shutil
@@ -296,8 +295,7 @@ def test_a_network_of_gluoncvs_trains_resumes_and_is_evaluated(small_cifar, tmp_
     assert config['options']['depth'] is None
 
     shutil.rmtree(os.path.join(run, 'checkpoint-0001'))
-    with open(os.path.join(run, 'config.json'), 'w') as file:
-        json.dump({**config, 'outcome': None}, file)
+    rewrite(run, 'config.json', {**config, 'outcome': None})
     assert 'resumed after 0 epochs and 1 steps' in train(*words_, check=0)[1] and end(run) == expected
     out = in_process(evaluation.main, 'eval.py', run, '--no-verify', check=0)[1]
     assert f'test error {float(expected[1][-1]["test_error"]):.2f} %' in out

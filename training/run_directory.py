@@ -69,12 +69,16 @@ def _is_sound(config):
     return (
         all(options.is_possible(name, value) for name, value in own.items())
         and own['epochs'] is not None
-        and own.get('net', imagenet.NAMES[0]) in (*options.OPTIONS['net'].keywords['choices'], *imagenet.NAMES)
+        and _is_network(own.get('net', imagenet.NAMES[0]))
         and all(isinstance(device, str) for device in environment['devices'])
         and options.is_possible('epochs', environment.get('workers', 1))
         and (outcome is None or outcome['status'] in ENDS)
         and all(isinstance(split, dict) for split in config.get('dataset', {}).get('splits', {}).values())
     )
+
+
+def _is_network(name):
+    return name in options.OPTIONS['net'].keywords['choices'] or name in imagenet.NAMES
 
 
 def _check_config(run_dir, config, is_sealed):

@@ -105,4 +105,4 @@ def test_a_run_of_gluoncvs_network_is_in_its_row_of_table_5_and_marked(printed, 
     line = next(line for line in text.splitlines() if '[20.25 (1) a]' in line)  # the line `best` is below
     assert "[a] GluonCV's cifar_wideresnet28_10, trained here" in text
     row = text.splitlines()[text.splitlines().index(line) - 1]
-    assert row.split() == ['Wide', 'ResNet', '[38],', '28', '28', '36.5M', '4.17', '20.50', '-']
+    assert row.split() == ['Wide', 'ResNet', '[38],', '28', 'paper', '28', '36.5M', '4.17', '20.50', '-']
