@@ -137,9 +137,10 @@ def _list_split(folder: str, split: str) -> list[Listed]:
 def _divide(folder: str, images: list[Listed], layout: Layout) -> tuple[list[Listed], list[Listed]]:
     """Draw the share of each class that becomes `val`, at least one image of each."""
     assert layout.val_fraction
-    random, drawn = np.random.RandomState(layout.split_seed), set()
-    for name in sorted({image.name for image in images}):
-        own = [i for i, image in enumerate(images) if image.name == name]
+    random, drawn, places = np.random.RandomState(layout.split_seed), set(), {}
+    for place, image in enumerate(images):
+        places.setdefault(image.name, []).append(place)
+    for name, own in sorted(places.items()):
         count = max(1, round(layout.val_fraction * len(own)))
         if count == len(own):
             raise UserError(

@@ -9,6 +9,7 @@ import pytest
 from common.mxnet import mx
 import compare
 import eval as evaluation
+from paper import cards
 import plot
 from symbols import imagenet
 from tests.conftest import in_process
@@ -54,6 +55,8 @@ def test_a_run_keeps_its_classes_is_resumed_and_goes_through_the_other_commands(
     assert out.split() == [str(tmp_path / 'curves.png'), str(tmp_path / 'curves.svg')]
     _, _, err = in_process(compare.main, 'compare.py', '4', '--log-dir', logs, check=0)
     assert err == f"note: {logs} has runs on images of one's own, which no table of the paper shows: my pets\n"
+
+    assert "license of the data | that of the user's own images" in cards.card(run)
 
     # as if it had been killed in the last step of the epoch
     whole = end(run)
