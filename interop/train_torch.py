@@ -10,8 +10,17 @@ is written anew after each epoch. --shares 2 normalizes each half of a batch by 
 
 import argparse
 from collections.abc import Iterator
+import importlib.util
 import os
 import sys
+
+if __name__ == '__main__':
+    for name in ('torch', 'safetensors'):
+        if importlib.util.find_spec(name) is None:
+            print(
+                f'error: this Python ({sys.executable}) has no {name}: pip install torch safetensors', file=sys.stderr
+            )
+            sys.exit(2)
 
 import numpy as np
 import torch
