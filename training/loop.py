@@ -21,7 +21,8 @@ from training.initializer import initial_replicas
 from training.optimizer import NesterovSGD
 from training.replicas import outputs
 from training.run import Run
-from training.run_directory import EACH, WITHOUT, NoRunDirectory, RunDirectory
+from training.run_directory import EACH, WITHOUT
+from training.run_writer import NoRunDirectory, RunDirectory
 from training.schedule import SCHEDULES
 from training.stop import StopRequest
 
