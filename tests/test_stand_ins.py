@@ -12,19 +12,22 @@ import eval as evaluation
 from symbols import imagenet
 from symbols.fused import fuse
 from tests.conftest import in_process, write_cifar
+from tests.data.small_folders import write_folders
 from tests.runs import checkpoints, end, only_run, read_json, rewrite
 from tests.stand_ins import pretend
 from tests.test_train_svhn import write_svhn
 import train_cifar
 import train_imagenet
+import train_images
 import train_svhn
 from training import checkpoint, initializer
 
-SCRIPTS = {'cifar': train_cifar, 'svhn': train_svhn, 'imagenet': train_imagenet}
+SCRIPTS = {'cifar': train_cifar, 'svhn': train_svhn, 'imagenet': train_imagenet, 'images': train_images}
 WORDS = {
     'cifar': '--net dfn-mr --depth 8 --batch-size 8',
     'svhn': '--net resnet --depth 8 --batch-size 8',
     'imagenet': '--net resnet --depth 50 --batch-size 4 --lr 0.01',
+    'images': '--net dfn-il --depth 8 --batch-size 8 --lr 0.01',
 }
 
 
@@ -49,13 +52,15 @@ def train(tmp_path, random, monkeypatch):
         'cifar': lambda folder: write_cifar(folder, random, train=30, test=10),
         'svhn': lambda folder: write_svhn(folder, random, train=30, extra=24, test=10),
         'imagenet': lambda folder: write_imagenet(folder, random),
+        'images': lambda folder: write_folders(folder, random),
     }
 
     def run(name, log_dir, *more):
         script, folder = SCRIPTS[name], tmp_path / f'{name}-data'
         if not folder.exists():
             write[name](str(folder))
-        words = [*WORDS[name].split(), '--data-dir', folder, '--no-verify', '--checkpoint-minutes', '1e-9']
+        words = [*WORDS[name].split(), '--data-dir', folder, '--checkpoint-minutes', '1e-9']
+        words += ['--no-verify'] if name != 'images' else []
         in_process(script.main, f'{script.__name__}.py', *words, '--log-dir', log_dir, *more, check=0)
         return only_run(log_dir)
 
@@ -91,6 +96,7 @@ def evaluated(run, *words):
     [
         ('cifar', 2, ['checkpoint-0001-00002', 'checkpoint-0001']),
         ('svhn', 1, ['checkpoint-0000-00002']),
+        ('images', 1, ['checkpoint-0000-00001']),
         pytest.param('imagenet', 1, ['checkpoint-0000-00001'], marks=pytest.mark.slow),
     ],
 )
