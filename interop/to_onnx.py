@@ -106,7 +106,7 @@ def build(trained: Trained, with_preprocessing: bool = False) -> onnx.ModelProto
     name, kind = (WITH, TensorProto.UINT8) if with_preprocessing else (WITHOUT, TensorProto.FLOAT)
     graph = helper.make_graph(
         nodes,
-        f'{trained.facts["net"]}-{trained.facts["depth"]}',
+        '-'.join(str(trained.facts[name]) for name in ('net', 'depth') if trained.facts.get(name)),
         [helper.make_tensor_value_info(name, kind, ['batch', *image_shape(trained.facts)])],
         [helper.make_tensor_value_info('probabilities', TensorProto.FLOAT, ['batch', trained.facts['num_classes']])],
         [numpy_helper.from_array(value, name) for name, value in constants.items() if name in used],

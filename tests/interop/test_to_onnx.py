@@ -22,7 +22,7 @@ def run(model, data):
     return session.run(None, {wanted.name: data})
 
 
-@pytest.mark.parametrize('arguments', SMALL, ids=str)
+@pytest.mark.parametrize('arguments', [*SMALL, dict(net='gluoncv:cifar_resnet20_v2', depth=None)], ids=str)
 def test_probabilities(arguments, random):
     trained = untrained(**arguments)
     data = random.normal(size=(3, 3, 32, 32)).astype(np.float32)
