@@ -338,7 +338,7 @@ class Trainer:
             place, epochs = other
             self.log.info(
                 f'{place} is finished and cannot be continued to {self.epochs} epochs: its learning rates are those of '
-                f'a schedule of {epochs}. This is another run, from new weights'
+                f'a schedule of {epochs}. This is another run, from its beginning'
             )
 
         init = self.directory.config.get('init_from')
