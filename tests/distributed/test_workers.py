@@ -14,9 +14,11 @@ import pytest
 from common.mxnet import mx
 from tests.conftest import ROOT
 from tests.distributed.conftest import ONLY_WORKERS, marked, wait_for
+from tests.faults.damages import flip_bit
 from tests.runs import MEASURED, checkpoints, only_run, read_bytes, read_csv, read_json
 from tests.test_train_cifar import train, words
 from tests.training import noise
+from training.checkpoint import position
 
 LAUNCH = ['-m', 'distributed.launch', '-n', '2', '-s', '1', 'python']
 
@@ -59,7 +61,7 @@ def run_until(arguments, log_dir, mark, new_checkpoints):
     return process
 
 
-def test_a_worker_that_dies_and_a_signal_end_the_job_and_it_goes_on_to_the_bits_of_one_process(
+def test_a_dead_worker_a_signal_and_a_damaged_checkpoint_leave_the_bits_of_one_process(
     command, small_cifar, tmp_path, mark
 ):
     """The parameters, their momentum and both devices' statistics are those of one process with both shards."""
@@ -82,9 +84,14 @@ def test_a_worker_that_dies_and_a_signal_end_the_job_and_it_goes_on_to_the_bits_
     assert 'resumed after' in out and 'stopped and saved; go on with: python train_cifar.py' in out
     assert marked(mark) == []
 
-    _, out, _ = command(*arguments, check=0)
-    assert 'resumed after' in out
     one, two = only_run(tmp_path / 'one'), only_run(logs)
+    before, newest = checkpoints(two)[-2:]
+    flip_bit(os.path.join(two, newest, 'momentum.params'), 8000)
+    _, out, err = command(*arguments, check=0)
+    epoch, step = position(before)
+    assert f'resumed after {epoch} epochs and {step} steps' in out
+    assert (out + err).count(f'damaged-{newest}. The run goes on from the checkpoint before it') == 1
+    assert os.path.isdir(os.path.join(two, f'damaged-{newest}'))
     for name in ('model-0006.params', 'momentum.params'):
         assert read_bytes(one, 'checkpoint-0006', name) == read_bytes(two, 'checkpoint-0006', name), name
     assert [[float(row[name]) for name in MEASURED] for row in read_csv(one)] == [
@@ -220,8 +227,8 @@ def test_two_workers_with_two_devices_each_are_four_devices(job, tmp_path, name)
 
 @pytest.mark.parametrize(
     'name, text',
-    [('diverged', 'the training loss is not finite at epoch 1'), ('broken', 'the test loss is not finite after epoch')],
-)  # which rank 0 alone sees
+    [('diverged', 'the training loss is not finite at epoch 1'), ('broken', ' is not finite after epoch')],
+)  # the second is what rank 0 finds between epochs
 def test_a_loss_that_is_not_finite_ends_all_workers(job, name, text):
     folder, found, out = job
     assert [one[name] for one in found] == [1, 1] and out.count(text) == 1 and 'Traceback' not in out
