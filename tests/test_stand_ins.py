@@ -124,3 +124,14 @@ def test_a_script_on_gpus_trains_resumes_and_evaluates_as_on_two_cpu_contexts(
     assert f'error {float(expected[1][-1]["test_error"]):.2f} %' in evaluated(on_gpus, '--gpus', '0,1')
     for devices in (['--gpus', '1'], ['--cpus', 2]):
         assert evaluated(on_gpus, *devices) == evaluated(on_gpus, '--gpus', '0,1')
+
+
+@pytest.mark.slow
+def test_the_digits_give_the_same_bits(tmp_path, gpus):
+    words = ['train_cifar.py', '--dataset', 'digits', '--net', 'dfn-mr', '--depth', 8, '--epochs', 1]
+    words += ['--batch-size', 240, '--data-dir', tmp_path / 'digits']
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(initializer, 'fuse', fuse)
+        in_process(train_cifar.main, *words, '--cpus', 2, '--log-dir', tmp_path / 'cpus', check=0)
+    in_process(train_cifar.main, *words, '--gpus', '0,1', '--log-dir', tmp_path / 'gpus', check=0)
+    assert end(only_run(tmp_path / 'gpus')) == end(only_run(tmp_path / 'cpus'))

@@ -1,6 +1,7 @@
 """train_imagenet.py on a few small classes."""
 
 import os
+import shutil
 
 import numpy as np
 from PIL import Image
@@ -11,7 +12,7 @@ from data.augmentation import MEAN, STD
 import eval as evaluation
 from symbols import imagenet
 from tests.conftest import in_process
-from tests.runs import checkpoints, only_run, read_bytes, read_csv, read_json, rewrite
+from tests.runs import checkpoints, end, only_run, read_bytes, read_csv, read_json, rewrite
 import train_imagenet
 
 WNIDS = [f'n{7 * i:08}' for i in range(1, 8)]
@@ -120,6 +121,22 @@ def test_a_run_has_top_1_and_top_5_and_goes_on_in_the_middle_of_an_epoch(folder,
     rewrite(whole, 'config.json', {**config, 'outcome': None})
     _, out, _ = train(*words(folder, tmp_path / 'whole'))
     assert 'resumed after 0 epochs and 4 steps' in out and read_bytes(f'{prefix}-0001.params') == expected
+
+
+@pytest.mark.slow
+def test_a_network_of_gluoncvs_trains_resumes_and_is_evaluated(folder, tmp_path):
+    words_ = ['train_imagenet.py', '--net', 'gluoncv:resnet18_v1b', '--batch-size', 8, '--epochs', 1, '--lr', '0.01']
+    words_ += ['--data-dir', folder, '--no-verify', '--log-dir', tmp_path, '--checkpoint-minutes', '1e-9']
+    train(*words_)
+    run = only_run(tmp_path)
+    assert os.path.relpath(run, tmp_path) == 'imagenet/gluoncv-resnet18_v1b/batch8-lr0.01-epochs1-seed1'
+    config, expected = read_json(run), end(run)
+    assert config['parameters'] == 11_689_512 - 993 * (512 + 1)  # seven classes instead of a thousand
+    shutil.rmtree(os.path.join(run, 'checkpoint-0001'))
+    rewrite(run, 'config.json', {**config, 'outcome': None})
+    assert 'resumed after 0 epochs and 1 steps' in train(*words_)[1] and end(run) == expected
+    out = in_process(evaluation.main, 'eval.py', run, '--no-verify', check=0)[1]
+    assert f'val error {float(expected[1][-1]["test_error"]):.2f} %' in out
 
 
 def center_crops(folder):
