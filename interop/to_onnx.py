@@ -1,6 +1,7 @@
 """A trained network as an ONNX file.
 
 The networks of the paper are made of ten operators. Each is a line of OPERATORS, which reads MXNet's graph as it is.
+GluonCV's need one more.
 MXNet's own exporter is not used: it writes ReduceMean's axes as current versions of ONNX refuse them, and asks for a
 label for each member of an ensemble.
 """
@@ -51,13 +52,25 @@ def _activation(inputs, attributes, arrays):
 
 
 def _pooling(inputs, attributes, arrays):
-    kind = attributes.get('pool_type', 'max')
-    if attributes.get('global_pool') and kind == 'avg':
-        return 'GlobalAveragePool', inputs, {}
-    if kind != 'max' or attributes.get('pooling_convention', 'valid') != 'valid':
-        raise UserError(f'pooling by {kind} is in no network of the paper')
-    pads = 2 * tuple(attributes.get('pad') or (0, 0))
-    return 'MaxPool', inputs, dict(kernel_shape=attributes['kernel'], strides=attributes['stride'], pads=pads)
+    kind, given = attributes.get('pool_type', 'max'), {}
+    if attributes.get('global_pool'):
+        return {'avg': 'GlobalAveragePool', 'max': 'GlobalMaxPool'}[kind], inputs, given
+    is_full, counts_pads = attributes.get('pooling_convention') == 'full', attributes.get('count_include_pad')
+    if kind == 'avg':
+        if is_full and counts_pads is not False:
+            raise UserError('windows over the edge, averaged with the padding, mean another thing in ONNX')
+        given = dict(count_include_pad=int(counts_pads is not False))
+    return (
+        {'avg': 'AveragePool', 'max': 'MaxPool'}[kind],
+        inputs,
+        dict(
+            kernel_shape=attributes['kernel'],
+            strides=attributes.get('stride') or (1, 1),
+            pads=2 * tuple(attributes.get('pad') or (0, 0)),
+            ceil_mode=int(is_full),
+            **given,
+        ),
+    )
 
 
 def _mean(inputs, attributes, arrays):

@@ -63,12 +63,40 @@ def test_the_file_says_what_it_is(tmp_path):
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == 'batch'
 
 
-def test_gluoncvs_networks_can_be_written_too(random):
-    from common.gluoncv import gluoncv
-
-    symbol = mx.sym.SoftmaxOutput(gluoncv.model_zoo.get_model('cifar_resnet20_v1')(mx.sym.var('data')), name='softmax')
-    trained = untrained('resnet', 8, symbol=symbol)
+@pytest.mark.parametrize('name', ['cifar_resnet20_v1', 'cifar_resnet20_v2'])
+def test_gluoncvs_networks_can_be_written_too(name, random):
+    trained = untrained(f'gluoncv:{name}', None)
+    del trained.facts['depth']
     data = random.normal(size=(3, 3, 32, 32)).astype(np.float32)
+    (expected,) = predict(trained.symbol, trained.parameters, trained.statistics, data)
+    (found,) = run(to_onnx.build(trained), data)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    'kind, convention, more',
+    [
+        ('avg', 'full', {'count_include_pad': False}),
+        ('avg', 'valid', {'count_include_pad': False}),
+        ('avg', 'valid', {}),
+        ('max', 'full', {}),
+        ('max', 'valid', {}),
+    ],
+)
+def test_pooling_counts_as_mxnet_does(kind, convention, more, random):
+    """GluonCV's networks average over windows that reach over the edge."""
+    x = mx.sym.Pooling(
+        mx.sym.var('data'),
+        kernel=(3, 3),
+        stride=(2, 2),
+        pad=(1, 0),
+        pool_type=kind,
+        pooling_convention=convention,
+        **more,
+    )
+    x = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(x, num_hidden=10), name='softmax')
+    trained = untrained('plain', 8, symbol=x)
+    data = random.normal(size=(2, 3, 32, 32)).astype(np.float32)
     (expected,) = predict(trained.symbol, trained.parameters, trained.statistics, data)
     (found,) = run(to_onnx.build(trained), data)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
