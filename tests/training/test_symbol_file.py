@@ -48,7 +48,9 @@ def test_every_network_passes_and_stays_what_it_is(tmp_path):
         symbol_file.check_cost(loaded, shape)
 
 
-@pytest.mark.parametrize('name', ['cifar_resnet20_v1', 'cifar_resnet20_v2', 'cifar_wideresnet16_10', 'densenet121'])
+@pytest.mark.parametrize(
+    'name', ['cifar_resnet20_v1', 'cifar_resnet20_v2', 'cifar_wideresnet16_10', 'cifar_resnext29_32x4d', 'densenet121']
+)
 def test_gluoncvs_networks_pass(tmp_path, name):
     from common.gluoncv import gluoncv
 
