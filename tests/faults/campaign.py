@@ -19,6 +19,7 @@ import os
 from random import Random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -131,24 +132,27 @@ def kill(templates: Templates, random: Random) -> dict:
     name = random.choice(KILLED)
     command = COMMANDS[name]
     expected, seconds = templates.expected(name)
-    with templates.copied(command) as folder:
-        moments = [random.uniform(0, seconds) for _ in range(random.randrange(1, 4))]
-        killed = sum(call(command, folder, kill_after=moment).status == -9 for moment in moments)
-        ended = call(command, folder)
-        if ended.kind != trials.DONE:
-            outcome = ended.kind
-        elif _result(command, folder, ended) != expected:
-            outcome = OTHER
-        elif half_written(folder):
-            outcome = LEFTOVER
-        else:
-            outcome = SAME
-        return {
-            'fault': f'killed: {name}',
-            'outcome': outcome if outcome != trials.ONE_LINE else 'cannot go on',
-            'what': f'{name}: killed {killed} times, after {", ".join(f"{moment:.3f}" for moment in moments)} s',
-            'said': (ended.out + ended.err)[-600:],
-        }
+    while True:
+        with templates.copied(command) as folder:
+            moments = [random.uniform(0, seconds) for _ in range(random.randrange(1, 4))]
+            killed = sum(call(command, folder, kill_after=moment).status == -signal.SIGKILL for moment in moments)
+            if not killed:  # it was faster
+                seconds /= 2
+                continue
+            ended = call(command, folder)
+            if ended.kind != trials.DONE:
+                outcome = ended.kind
+            elif _result(command, folder, ended) != expected:
+                outcome = OTHER
+            else:
+                outcome = LEFTOVER if half_written(folder) else SAME
+            return {
+                'fault': f'killed: {name}',
+                'outcome': outcome if outcome != trials.ONE_LINE else 'cannot go on',
+                'kills': killed,
+                'what': f'{name}: killed {killed} times, after {", ".join(f"{moment:.3f}" for moment in moments)} s',
+                'said': (ended.out + ended.err)[-600:],
+            }
 
 
 def repeat(templates: Templates, random: Random) -> dict:
@@ -212,12 +216,21 @@ def table(results: list[dict]) -> str:
     return '\n'.join(f'| {" | ".join(map(str, line))} |' for line in lines)
 
 
-def machine() -> str:
-    """The processor and the commit."""
+def source(results: list[dict], seed: int) -> str:
+    """Where the results come from."""
+    kills, commits = sum(result.get('kills', 0) for result in results), {result['commit']: 1 for result in results}
+    return f'{kills} kills. `make faults`, seed {seed}, {_processor()}, commit {" and ".join(commits)}.'
+
+
+def _processor():
     with open('/proc/cpuinfo') as file:
-        model = re.search(r'model name\s*: (.*)', file.read())
+        found = re.search(r'model name\s*: (.*)', file.read())
+    return found[1] if found else 'unknown processor'
+
+
+def _commit():
     head = subprocess.run(['git', '-C', ROOT, 'rev-parse', '--short', 'HEAD'], capture_output=True, text=True)
-    return f'{model[1] if model else "unknown processor"}, commit {head.stdout.strip()}'
+    return head.stdout.strip()
 
 
 def write_page(text: str) -> None:
@@ -249,19 +262,19 @@ def main() -> int:
     if args.again:
         done = {key: result for key, result in done.items() if result['outcome'] in GOOD}
     wanted = [(part, number) for part in PARTS for number in range(getattr(args, part))]
-    templates = Templates(folder)
+    templates, commit = Templates(folder), _commit()
     with commands.official(folder), open(journal, 'a') as file:
         for part, number in tqdm(wanted, unit=' trials', disable=None):
             if f'{part} {number}' in done:
                 continue
-            result = PARTS[part](templates, Random(f'{args.seed} {part} {number}'))
+            result = PARTS[part](templates, Random(f'{args.seed} {part} {number}')) | {'commit': commit}
             done[f'{part} {number}'] = result
             file.write(json.dumps({'trial': f'{part} {number}', **result}) + '\n')
             file.flush()
             if result['outcome'] not in GOOD:
                 tqdm.write(f'{part} {number}: {result["outcome"]}: {result["what"]}\n    {result["said"][-300:]}')
     results = [done[f'{part} {number}'] for part, number in wanted]
-    text = f'{table(results)}\n\n`make faults`, seed {args.seed}, {machine()}.'
+    text = f'{table(results)}\n\n{source(results, args.seed)}'
     print(text)
     if args.write:
         write_page(text)

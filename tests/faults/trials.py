@@ -9,8 +9,11 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 from typing import NamedTuple
+
+from tqdm import tqdm
 
 from common import cli
 from common.mxnet import mx
@@ -83,6 +86,7 @@ def _run(main: Callable, words: Sequence[object], cwd: str, paths: Sequence[str]
         sys.stdout, sys.stderr = (os.fdopen(number, 'w', closefd=False) for number in (1, 2))
         sys.argv = [str(word) for word in words]
         os.chdir(cwd)
+        tqdm.set_lock(threading.RLock())  # its own lock is shared with forks, and a killed one may hold it
         try:
             with mx.name.NameManager():  # which counts operators without a name, from 0 in a process of its own
                 cli.run(main)
