@@ -85,7 +85,7 @@ def save(run_dir: str, symbol: mx.sym.Symbol, replicas: Replicas, optimizer: Nes
 
 def _write(folder, symbol, parameters, statistics, optimizer, progress):
     prefix, state = os.path.join(folder, 'model'), optimizer.state_dict()
-    symbol.save(os.path.join(folder, SYMBOL))
+    symbol.save(os.path.join(folder, SYMBOL), remove_amp_cast=False)  # there is none; MXNet would keep a copy for ever
     _save_arrays(
         f'{prefix}-{progress["epoch"]:04}.params',
         {

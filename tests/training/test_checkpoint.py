@@ -1,5 +1,6 @@
 """Checkpoints: what is in them, that all of it is put back, which are kept, and damage."""
 
+import ctypes
 import json
 import os
 from random import Random
@@ -90,6 +91,25 @@ def test_all_that_was_trained_is_put_back_on_every_device(saved):
         assert set(found) == set(expected)
         for name in found:
             np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+
+
+class Mallinfo2(ctypes.Structure):
+    """What glibc tells of its heap (malloc.h); `uordblks` are the bytes in use."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in 'arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost'.split()
+    ]
+
+
+def test_saving_keeps_no_memory(tmp_path):
+    """MXNet's Symbol.save keeps a copy of the graph, here 20 KiB, unless it is told not to."""
+    mallinfo2, trained, in_use = ctypes.CDLL(None).mallinfo2, make(), []
+    mallinfo2.restype = Mallinfo2
+    for epoch in range(60):
+        checkpoint.save(str(tmp_path), SYMBOL, *trained, {**PROGRESS, 'epoch': epoch, 'step': 0})
+        in_use.append(mallinfo2().uordblks)
+    assert np.median(in_use[-10:]) - np.median(in_use[10:20]) < 40 * 4096
 
 
 def test_within_an_epoch_the_devices_statistics_differ_and_the_network_has_their_mean(saved):
