@@ -243,7 +243,7 @@ def write_page(text: str) -> None:
 def parser() -> Parser:
     """The command line."""
     parser = Parser(prog='python -m tests.faults.campaign', description=__doc__)
-    for name, number in (('damages', 500), ('kills', 100), ('repeats', 20), ('strangers', 5000)):
+    for name, number in (('damages', 500), ('kills', 100), ('repeats', 20), ('strangers', 2000)):
         parser.add_argument(f'--{name}', type=int, default=number, help=(PARTS[name].__doc__ or '').splitlines()[0])
     parser.add_argument('--seed', type=positive_int, default=1, help='of what is damaged and when is killed')
     parser.add_argument('--folder', default='.faults', help='where the trials take place')
