@@ -17,10 +17,9 @@ from common import signals
 from common.errors import UserError, is_command
 from common.output import filtered_streams, open_streams, printable, silence_broken_pipes
 
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 USERS_DISK = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
+    *FULL,
     errno.EROFS,
     errno.EACCES,
     errno.EPERM,
@@ -122,9 +121,14 @@ def _run(main):
         if isinstance(error, BrokenPipeError) and silence_broken_pipes():  # the reader, such as `head`, has seen enough
             leave(128 + signal.SIGPIPE)
         if getattr(error, 'errno', None) in USERS_DISK:
-            _leave_with(error, 2)
+            _leave_with(_explain(error), 2)
         traceback.print_exc()
         leave(1)
+
+
+def _explain(error):
+    where = f'{error.filename}: ' if error.filename else ''
+    return where + error.strerror + (': make room, and start the command again' if error.errno in FULL else '')
 
 
 def _leave_with(message, status):

@@ -24,21 +24,26 @@ def file_digest(path: str, algorithm: str) -> str:
 
 def write_atomically(path: str, text: str) -> None:
     """Replace the contents of a file as a whole or not at all."""
-    with open(f'{path}.tmp', 'w', newline='', encoding='utf-8') as file:
+    with replacing(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
         file.write(text)
-        file.flush()
-        sync(file.fileno())
-    os.replace(f'{path}.tmp', path)
 
 
 @contextlib.contextmanager
 def replacing(path: str) -> Iterator[str]:
-    """Yield a name to write to; what is written there takes the place of `path` as a whole or not at all."""
+    """Yield a name to write to; what is written there takes the place of `path` as a whole or not at all.
+
+    Raises:
+        OSError: as always, but with the file's name where the disk is full.
+    """
     temporary = f'{path}.tmp'
     try:
         yield temporary
         fsync(temporary)
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno and error.filename is None:
+            error.filename = path
+        raise
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)

@@ -76,16 +76,23 @@ def save(run_dir: str, symbol: mx.sym.Symbol, replicas: Replicas, optimizer: Nes
     temporary = os.path.join(run_dir, UNFINISHED)
     if not os.path.isdir(target):  # it is there if a run stopped again where it had been resumed
         shutil.rmtree(temporary, ignore_errors=True)
-        os.mkdir(temporary)
-        _write(temporary, symbol, replicas.replicas[0].parameters, statistics, optimizer, progress)
-        os.rename(temporary, target)
-        fsync(run_dir)
+        try:
+            os.mkdir(temporary)
+            _write(temporary, symbol, replicas.replicas[0].parameters, statistics, optimizer, progress)
+            os.rename(temporary, target)
+            fsync(run_dir)
+        except (OSError, mx.MXNetError) as error:
+            shutil.rmtree(temporary, ignore_errors=True)  # it would take what little room there is
+            why = error.strerror if isinstance(error, OSError) else 'is the disk full?'
+            raise UserError(f'{target} cannot be written ({why}): the last checkpoint is as it was') from error
     _prune(run_dir, progress['rows'])
 
 
 def _write(folder, symbol, parameters, statistics, optimizer, progress):
     prefix, state = os.path.join(folder, 'model'), optimizer.state_dict()
-    symbol.save(os.path.join(folder, SYMBOL), remove_amp_cast=False)  # there is none; MXNet would keep a copy for ever
+    # Symbol.save would not notice a full disk, and MXNet's removal of amp_cast, of which there is none, loses memory.
+    with open(os.path.join(folder, SYMBOL), 'w', encoding='utf-8') as file:
+        file.write(symbol.tojson(remove_amp_cast=False))
     _save_arrays(
         f'{prefix}-{progress["epoch"]:04}.params',
         {
@@ -114,11 +121,8 @@ def _write(folder, symbol, parameters, statistics, optimizer, progress):
 
 def _save_arrays(path, arrays):
     """mx.nd.save, and read the file back: MXNet does not report a disk that is full when it closes the file."""
-    try:
-        mx.nd.save(path, {name: value.as_in_context(mx.cpu()) for name, value in arrays.items()})
-        mx.nd.load(path)
-    except mx.MXNetError as error:
-        raise UserError(f'{path} cannot be written: is the disk full? The last checkpoint is as it was') from error
+    mx.nd.save(path, {name: value.as_in_context(mx.cpu()) for name, value in arrays.items()})
+    mx.nd.load(path)
 
 
 def _prune(run_dir, rows):

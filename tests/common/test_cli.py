@@ -96,8 +96,12 @@ def test_the_status_of_a_command_is_mains(status):
     'error, status, line',
     [
         (UserError('there is no file x'), 2, 'error: there is no file x\n'),
-        (OSError(errno.ENOSPC, 'No space left on device'), 2, 'error: [Errno 28] No space left on device\n'),
-        (PermissionError(errno.EACCES, 'Permission denied', 'x'), 2, "error: [Errno 13] Permission denied: 'x'\n"),
+        (
+            OSError(errno.ENOSPC, 'No space left on device'),
+            2,
+            'error: No space left on device: make room, and start the command again\n',
+        ),
+        (PermissionError(errno.EACCES, 'Permission denied', 'x'), 2, 'error: x: Permission denied\n'),
         (KeyboardInterrupt(), 130, 'error: interrupted\n'),
     ],
 )
