@@ -24,7 +24,10 @@ def file_digest(path: str, algorithm: str) -> str:
 
 def write_atomically(path: str, text: str) -> None:
     """Replace the contents of a file as a whole or not at all."""
-    with replacing(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
+    with (
+        replacing(path) as temporary,
+        open(temporary, 'w', newline='', encoding='utf-8', errors='backslashreplace') as file,
+    ):
         file.write(text)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -10,6 +11,8 @@ from common.errors import UserError
 
 matplotlib.use('Agg')
 matplotlib.rcParams['svg.hashsalt'] = 'dfn'  # the same picture gives the same SVG
+matplotlib.rcParams['text.parse_math'] = False  # names of folders may have a $
+warnings.filterwarnings('ignore', 'Glyph .* missing from')  # and characters that the font lacks, which become boxes
 
 COLORS = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000']  # by Okabe and Ito
 

@@ -6,6 +6,7 @@ import textwrap
 
 from matplotlib.figure import Figure
 
+from common.output import printable
 from paper.results import Found
 from training.run_directory import without_seed
 
@@ -32,4 +33,4 @@ def describe(found: Iterable[Found]) -> str:
         + (f' ({", ".join(differences)})' if differences else '')
         for (place, differences), of_place in seeds.items()
     ]
-    return f'Runs: {"; ".join(runs)}.'
+    return printable(f'Runs: {"; ".join(runs)}.')

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 import numpy as np
 
 from common.errors import UserError
+from common.output import printable
 from paper import results
 from paper.experiments import CURVES, ERROR, Experiment, Measurement
 from paper.figures import COLORS
@@ -48,7 +49,7 @@ def _read(run_dir):
 def _title(run_dir):
     """Network, data set, and options off the default: `DFN-MR 14 on cifar10 (epochs8)`."""
     options = read_config(run_dir)['options']
-    labels = without_seed(os.path.basename(os.path.abspath(run_dir)))
+    labels = printable(without_seed(os.path.basename(os.path.abspath(run_dir))))
     return f'{results.title(options)} on {options["dataset"]}' + (f' ({labels})' if labels else '')
 
 

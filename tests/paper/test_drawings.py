@@ -2,13 +2,17 @@
 
 import os
 import shutil
+from types import SimpleNamespace
+from xml.dom import minidom
 
 import cv2
+from matplotlib.figure import Figure
 import numpy as np
 import pytest
 
 from common.errors import UserError
-from paper.figures import bars, curves, depths
+from paper import cards
+from paper.figures import bars, captions, curves, depths
 from paper.figures.network import items
 import plot
 import symbols
@@ -216,3 +220,16 @@ def test_a_curve_of_depths_is_the_share_of_the_components():
     (line,) = figure.axes[0].get_lines()
     assert line.get_xdata().tolist() == [5, 8, 11, 14] and line.get_ydata().tolist() == [12.5, 37.5, 37.5, 12.5]
     assert line.get_label() == 'N_f3 14: 9.5 ± 2.6'
+
+
+@pytest.mark.parametrize('name', ['a$b_c^{$x-100%', 'bad\udcff', 'two\nlines\x1b[31m', '漢字'])
+def test_any_name_of_a_folder_can_be_drawn_and_written(seeds, tmp_path, capfd, name):
+    """A dollar starts a formula in matplotlib, the font lacks characters, and no file takes undecodable bytes."""
+    run = shutil.copytree(curves.group_runs([str(seeds)]).popitem()[1][0], tmp_path / 'logs' / name)
+    in_process(plot.main, 'plot.py', 'curves', run, '--out', tmp_path / 'curves', check=0)
+    minidom.parse(str(tmp_path / 'curves.svg'))
+    captions.add_caption(figure := Figure(), captions.describe([SimpleNamespace(runs=[str(run)], differences=())]))
+    figure.savefig(tmp_path / 'caption.png')
+    cards.write(str(tmp_path / 'logs'))
+    assert (run / 'README.md').is_file()
+    assert capfd.readouterr().err == ''
