@@ -95,10 +95,28 @@ def physical_cores() -> int:
 
 
 def cpu_quota() -> float:
-    """The processors that the container may keep busy, such as 1.5; infinite where there is no limit."""
-    words = _read('/sys/fs/cgroup/cpu.max').split()  # version 2 of cgroups
-    if not words:
-        words = [_read(f'/sys/fs/cgroup/cpu/cpu.cfs_{name}_us') for name in ('quota', 'period')]
+    """The processors that the container may keep busy, such as 1.5; infinite where there is no limit.
+
+    Each group of processes may have a limit, and so may each group around it: the smallest counts.
+    """
+    limits = [math.inf]
+    for line in ['0::/', '1:cpu:/', *_read('/proc/self/cgroup').splitlines()]:  # a container may not see its own path
+        _, kinds, group = line.split(':', 2)
+        if kinds == '':  # version 2 of cgroups
+            limits += [_limit(_read(f'/sys/fs/cgroup{place}/cpu.max').split()) for place in _upwards(group)]
+        elif 'cpu' in kinds.split(','):
+            folders = [f'/sys/fs/cgroup/{kinds}{place}/cpu.cfs' for place in _upwards(group)]
+            limits += [_limit([_read(f'{folder}_{name}_us') for name in ('quota', 'period')]) for folder in folders]
+    return min(limits)
+
+
+def _upwards(group):
+    """The path of a group, and those of the groups around it; the outermost is ''."""
+    parts = group.strip('/').split('/')
+    return dict.fromkeys(''.join(f'/{part}' for part in parts[:count] if part) for count in range(len(parts), -1, -1))
+
+
+def _limit(words):
     try:
         quota, period = map(int, words)
     except ValueError:  # `max`, or no such file

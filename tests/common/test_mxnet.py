@@ -124,9 +124,9 @@ def test_workers_on_one_machine_share_its_cores(monkeypatch, workers, expected):
 )
 def test_physical_cores(monkeypatch, siblings, quota, expected):
     def read(path):
-        if 'cgroup/cpu/' in path:
-            return ''
-        return quota if path.endswith('cpu.max') else siblings[int(re.search(r'cpu(\d+)/', path).group(1))]
+        if 'cgroup' in path:
+            return quota if path == '/sys/fs/cgroup/cpu.max' else ''
+        return siblings[int(re.search(r'cpu(\d+)/', path).group(1))]
 
     monkeypatch.setattr(mxnet, '_read', read)
     monkeypatch.setattr(mxnet.os, 'sched_getaffinity', lambda _: set(siblings))
@@ -138,6 +138,18 @@ def test_physical_cores(monkeypatch, siblings, quota, expected):
     [
         ({'cpu.max': '150000 100000'}, 1.5),
         ({'cpu.max': 'max 100000'}, math.inf),
+        ({'/proc/self/cgroup': '0::/a/b', 'a/b/cpu.max': 'max 100000', 'a/cpu.max': '300000 100000'}, 3),
+        ({'/proc/self/cgroup': '0::/../b', 'cpu.max': '200000 100000'}, 2),  # of a group that cannot be seen
+        (
+            {
+                '/proc/self/cgroup': '4:memory:/m\n3:cpu,cpuacct:/a/b\n0::/',
+                'cpu,cpuacct/a/b/cpu.cfs_quota_us': '250000',
+                'cpu,cpuacct/a/b/cpu.cfs_period_us': '100000',
+                'cpu,cpuacct/a/cpu.cfs_quota_us': '-1',
+                'cpu,cpuacct/a/cpu.cfs_period_us': '100000',
+            },
+            2.5,
+        ),
         ({'cpu/cpu.cfs_quota_us': '50000', 'cpu/cpu.cfs_period_us': '100000'}, 0.5),
         ({'cpu/cpu.cfs_quota_us': '-1', 'cpu/cpu.cfs_period_us': '100000'}, math.inf),
         ({'cpu.max': 'nonsense'}, math.inf),
