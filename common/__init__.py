@@ -1,6 +1,7 @@
 """What every room uses. Each command imports it first, so that whatever ends it afterwards is one line or none."""
 
 import importlib.util
+import logging
 import sys
 
 from common import signals
@@ -10,6 +11,8 @@ from common.output import open_streams
 if is_command():
     signals.end_at_once()
     open_streams()
+
+logging.getLogger('matplotlib').setLevel(logging.ERROR)  # of caches that cannot be written it says much
 
 if importlib.util.find_spec('mxnet') is None:
     fail_at_import(f'this Python ({sys.executable}) has no MXNet: run `make .venv`, then `. .venv/bin/activate`')

@@ -114,3 +114,14 @@ def test_training_outlives_its_terminal_or_saves(tmp_path, small_cifar):
     assert ignoring.log().count('standard output is gone (Input/output error): train.log goes on') == 1
     assert 'standard output is gone (Broken pipe): stopping' in piped.log()
     assert (tmp_path / 'stderr').read_bytes() == b''
+
+
+def test_a_home_that_cannot_be_written_is_not_worth_a_word():
+    """/proc stands for it. matplotlib would say in four lines where its cache is instead."""
+    nowhere = dict.fromkeys(('HOME', 'XDG_CACHE_HOME', 'XDG_CONFIG_HOME'), '/proc')
+    code = 'import common, matplotlib; print(matplotlib.get_cachedir(), matplotlib.get_configdir())'
+    environment = {name: value for name, value in os.environ.items() if name != 'MPLCONFIGDIR'} | nowhere
+    done = subprocess.run(
+        [sys.executable, '-c', code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == '' and '/proc' not in done.stdout
