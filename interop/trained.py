@@ -57,7 +57,7 @@ def read(run_dir: str) -> Trained:
     config = run_directory.read_config(os.path.dirname(path) if named else path)
     found = [path] if named else checkpoint.find(path)
     if not found:
-        raise UserError(f'{run_dir} has no checkpoint yet')
+        raise UserError(f'{run_dir} has no weights: it has saved none yet, or they were not kept')
     symbol, *arrays = checkpoint.load_model(found[-1])
     parameters, statistics = ({name: value.asnumpy() for name, value in part.items()} for part in arrays)
     own, (epoch, _) = config['options'], checkpoint.position(found[-1])

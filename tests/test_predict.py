@@ -196,7 +196,7 @@ def test_what_cannot_be_read_is_named_and_skipped(photos, tmp_path, monkeypatch)
     'words, expected',
     [
         (['nowhere', 'a.jpg'], 'nowhere is not a run directory'),
-        (['logs/samples/digits/dfn-mr-14/epochs15-seed1', 'a.jpg'], 'has no checkpoint yet'),
+        (['logs/samples/digits/dfn-mr-14/epochs15-seed1', 'a.jpg'], 'has no weights'),
         ([RUN, '--members', 'a.jpg'], '--members is for ensembles'),
         ([RUN, 'paper/templates'], 'paper/templates has no images'),
         ([RUN, 'a.jpg', '--csv', 'nowhere/a.csv'], 'there is no folder nowhere'),

@@ -61,8 +61,10 @@ def main() -> None:
         print(f'{os.path.join(run_dir, sums.NAME)} written')
     if wrong:
         raise UserError(f'{len(wrong)} of {len(runs)} runs are damaged')
-    bare = '' if args.write or not without else f'; {len(without)} have no {sums.NAME}: {", ".join(without)}'
-    print(f'{len(runs)} runs are as they were written{bare}')
+    known = len(runs) if args.write else len(runs) - len(without)
+    print(f'{known} run{"" if known == 1 else "s"} as written')
+    if known < len(runs):
+        print(f'{len(without)} without {sums.NAME}, which cannot be checked: {", ".join(without)}')
 
 
 if __name__ == '__main__':

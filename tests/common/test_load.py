@@ -40,12 +40,12 @@ def test_only_own_processors_count_and_no_idle_time(monkeypatch):
         'cpu2 50 0 0 0 0 0 0 0',
     ]
     lines = '\n'.join([*counts, 'intr 5', ''])
-    monkeypatch.setattr(builtins, 'open', lambda path: io.StringIO(lines))
+    monkeypatch.setattr(builtins, 'open', lambda path, encoding: io.StringIO(lines))
     assert load._busy_seconds() == pytest.approx((1 + 2 + 3 + 4 + 5 + 6 + 10) / tick)
 
 
 def test_a_system_that_does_not_tell_counts_as_idle(monkeypatch):
-    def fail(path):
+    def fail(path, encoding):
         raise FileNotFoundError(path)
 
     monkeypatch.setattr(builtins, 'open', fail)

@@ -18,7 +18,7 @@ OFFICIAL = {'train': 73257, 'extra': 531131, 'test': 26032}
 
 
 def write_mat(folder, name, images, labels):
-    """A file as the official ones are: rows, columns, channels, images; the digit 0 is labelled 10."""
+    """A file as the official ones are: rows, columns, channels, images; the digit 0 is labeled 10."""
     os.makedirs(str(folder), exist_ok=True)
     coded = np.where(labels == 0, 10, labels).astype(np.uint8)
     scipy.io.savemat(

@@ -99,7 +99,8 @@ def test_a_damaged_run_is_named_in_one_line(mistake, logs, name, damaged):
     assert 'is damaged' in mistake(compare.main, 'compare.py', 4, '--log-dir', logs)
 
 
-def test_a_run_of_gluoncvs_network_is_in_its_row_of_table_5_and_marked(printed, tmp_path):
+def test_a_run_of_gluoncvs_network_is_in_its_row_of_table_5_and_marked(printed, tmp_path, monkeypatch):
+    monkeypatch.setenv('COLUMNS', '160')
     write_run(tmp_path, ['--net', 'gluoncv:cifar_wideresnet28_10', '--dataset', 'cifar100'], [20.25])
     text = printed(5, '--log-dir', tmp_path)
     line = next(line for line in text.splitlines() if '[20.25 (1) a]' in line)  # the line `best` is below
