@@ -192,7 +192,7 @@ def test_tables_tell_a_run_from_pytorch_from_the_papers(tmp_path):
 
 WRONG = [
     (['nowhere', '--to', 'gluon', 'a'], 'not a run directory'),
-    (['logs/samples/digits/dfn-mr-14/epochs15-seed1', '--to', 'gluon', 'a'], 'no checkpoint'),
+    (['logs/samples/digits/dfn-mr-14/epochs15-seed1', '--to', 'gluon', 'a'], 'no weights'),
     ([RUN, '--to', 'caffe', 'a'], 'choose one of onnx, torch, gluon, run'),
     ([RUN, '--to', 'gluon', 'nowhere/a'], 'no folder nowhere'),
     ([RUN, '--to', 'gluon', 'there'], 'is there already'),

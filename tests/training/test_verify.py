@@ -38,7 +38,10 @@ def test_digests_are_written_where_there_are_none(tmp_path):
     run = shutil.copytree(os.path.join(LOGS, RUN), tmp_path / 'run')
     before = (run / 'SHA256SUMS').read_bytes()
     os.remove(run / 'SHA256SUMS')
-    assert f'1 have no SHA256SUMS: {run}' in in_process(verify.main, 'verify', tmp_path, check=0)[1]
+    assert (
+        f'1 without SHA256SUMS, which cannot be checked: {run}'
+        in in_process(verify.main, 'verify', tmp_path, check=0)[1]
+    )
     in_process(verify.main, 'verify', tmp_path, '--write', check=0)
     assert (run / 'SHA256SUMS').read_bytes() == before
     (run / 'checkpoint-0008' / 'more').write_text('')
