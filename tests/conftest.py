@@ -22,7 +22,7 @@ from common import cli  # noqa: E402
 import common.mxnet  # noqa: E402,F401  sets MXNet up before any test module imports it
 from common.mxnet import mx  # noqa: E402
 import train_cifar  # noqa: E402
-from training import options  # noqa: E402
+from training import options, run_directory  # noqa: E402
 
 # Under nohup, or in a script's background, these are ignored, and what the tests start would inherit that.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -167,6 +167,14 @@ def write_run(log_dir, words, errors, status='finished', devices=2, script=train
         for epoch, values in enumerate(zip(*columns.values()), 1):
             file.write(f'{epoch},{",".join(map(str, values))}\n')
     return place
+
+
+def committed_runs():
+    """The run directories in git, from ROOT, without those trained in this checkout; outside git all."""
+    git = ['git', '-C', ROOT, 'ls-files', 'logs/**/config.json']
+    listed = subprocess.run(git, capture_output=True, text=True).stdout.splitlines()
+    there = run_directory.find_runs([os.path.join(ROOT, 'logs')])
+    return [os.path.dirname(path) for path in listed] or [os.path.relpath(path, ROOT) for path in there]
 
 
 def official_folder(name):

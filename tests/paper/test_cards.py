@@ -8,8 +8,7 @@ import pytest
 
 from paper import __main__ as command
 from paper import cards
-from tests.conftest import ROOT, in_process, write_run
-from training.run_directory import find_runs
+from tests.conftest import ROOT, committed_runs, in_process, write_run
 
 FEW = ['--net', 'resnet', '--depth', 26, '--epochs', 8]
 
@@ -19,7 +18,7 @@ def rows(text):
     return dict(re.findall(r'^\| ([^|]+) \| (.+) \|$', text, re.M))
 
 
-@pytest.mark.parametrize('run_dir', [os.path.relpath(path, ROOT) for path in find_runs([os.path.join(ROOT, 'logs')])])
+@pytest.mark.parametrize('run_dir', committed_runs())
 def test_a_committed_run_has_its_card(run_dir, monkeypatch):
     """Write them anew with: python -m paper cards."""
     monkeypatch.chdir(ROOT)

@@ -8,7 +8,7 @@ import pytest
 from common import sums
 from common.errors import UserError
 from paper import ensembles
-from tests.conftest import ROOT, in_process
+from tests.conftest import ROOT, committed_runs, in_process
 from training import run_directory, verify
 
 LOGS = os.path.join(ROOT, 'logs')
@@ -16,7 +16,7 @@ RUN = os.path.join('cifar10', 'dfn-mr-14', 'epochs8-seed1')
 
 
 def test_every_committed_run_has_digests_and_is_as_it_was_written():
-    runs = run_directory.find_runs([LOGS])
+    runs = [os.path.join(ROOT, run) for run in committed_runs()]
     assert len(runs) >= 25 and all(verify.check(run) for run in runs)
     (together,) = ensembles.find(os.path.join(LOGS, 'cifar10', 'component-14'))
     assert sums.SEAL in sums.read_json(together) and run_directory.read_config(together)['members']
