@@ -83,6 +83,24 @@ class Remote:
         self._answers.close()
 
 
+def told_by_workers(count: int, servers: int, *words: str) -> float:
+    """The number that rank 0 of a job on loopback prints; its workers have a thread each.
+
+    Args:
+        words: what each worker runs: a module, and its arguments.
+    """
+    done = subprocess.run(
+        [sys.executable, '-m', 'distributed.launch', '-n', str(count), '-s', str(servers)]
+        + [sys.executable, '-m', *words],
+        cwd=ROOT,
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE,
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+    )
+    return float(done.stdout)
+
+
 def serve(subjects: Mapping[str, Callable]) -> None:
     """Make the subject that the command line names, and answer questions until standard input ends.
 

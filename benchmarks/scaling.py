@@ -6,14 +6,12 @@ import csv
 import functools
 import os
 import statistics
-import subprocess
-import sys
 from typing import Any
 
 from matplotlib.figure import Figure
 import numpy as np
 
-from benchmarks.remote import ROOT
+from benchmarks.remote import ROOT, told_by_workers
 from benchmarks.rounds import Row, Setting, median_ratio, race
 from common.mxnet import mx
 from distributed.collectives import Collectives
@@ -45,7 +43,9 @@ def scaling(setting: Setting) -> Iterator[Row]:
     one, two = {'OMP_NUM_THREADS': '1'}, {'OMP_NUM_THREADS': '2'}
     with start(environment=one) as core, start(environment=two) as threads, start(environment=one, cpus=2) as contexts:
         seconds = race({'core': core, 'threads': threads, 'contexts': contexts}, setting.rounds)
-        workers = [(core.seconds(8), _seconds_of_workers()) for _ in range(min(3, setting.rounds))]
+        workers = [
+            (core.seconds(8), told_by_workers(2, 1, 'benchmarks.scaling')) for _ in range(min(3, setting.rounds))
+        ]
     yield _against_one_core('2 threads', seconds['core'], seconds['threads'])
     yield _against_one_core('2 CPU contexts', seconds['core'], seconds['contexts'])
     yield _against_one_core('2 workers', *zip(*workers, strict=True))
@@ -58,19 +58,6 @@ def _against_one_core(title, alone, together):
         BATCH / statistics.median(alone),
         median_ratio(alone, together),
     )
-
-
-def _seconds_of_workers():
-    """Seconds of a step of two workers with a thread each."""
-    done = subprocess.run(
-        [sys.executable, '-m', 'distributed.launch', '-n', '2', '-s', '1', sys.executable, '-m', 'benchmarks.scaling'],
-        cwd=ROOT,
-        check=True,
-        text=True,
-        stdout=subprocess.PIPE,
-        env={**os.environ, 'OMP_NUM_THREADS': '1'},
-    )
-    return float(done.stdout)
 
 
 def work() -> None:

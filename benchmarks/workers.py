@@ -16,14 +16,13 @@ from collections.abc import Iterator
 import csv
 import os
 import statistics
-import subprocess
 import sys
 import time
 from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.remote import ROOT
+from benchmarks.remote import ROOT, told_by_workers
 from benchmarks.rounds import Row, Setting
 from common.mxnet import mx
 from distributed.collectives import Collectives
@@ -59,7 +58,7 @@ def workers(setting: Setting) -> Iterator[Row]:
     """
     size, found = gradient_bytes('DFN-MR 56'), []
     for count, servers in [(count, 1) for count in range(1, MOST + 1)] + [(MOST, 2)]:
-        found.append(Exchange(count, servers, size, measured(count, servers, size)))
+        found.append(Exchange(count, servers, size, told_by_workers(count, servers, 'benchmarks.workers', str(size))))
         yield Row(
             f'exchange of {size / 1e6:.1f} MB, workers: {count}, servers: {servers} (ms)', 1e3 * found[-1].seconds
         )
@@ -77,22 +76,8 @@ def gradient_bytes(name: str) -> int:
     return sum(4 * bucket.size for bucket in Flat(parameter_shapes(network(), image_shape), mx.cpu()).buckets)
 
 
-def measured(count: int, servers: int, size: int) -> float:
-    """The median duration of an exchange, in seconds."""
-    done = subprocess.run(
-        [sys.executable, '-m', 'distributed.launch', '-n', str(count), '-s', str(servers)]
-        + [sys.executable, '-m', 'benchmarks.workers', str(size)],
-        cwd=ROOT,
-        check=True,
-        text=True,
-        stdout=subprocess.PIPE,
-        env={**os.environ, 'OMP_NUM_THREADS': '1'},
-    )
-    return float(done.stdout)
-
-
 def work(size: int) -> None:
-    """Be one of the workers that `measured` starts; rank 0 prints the seconds."""
+    """Be one of the workers that `workers` starts; rank 0 prints the seconds."""
     collectives = Collectives('dist_sync')
     buckets = Flat(
         {str(number): (2**20,) for number in range(size // 2**22)} | {'rest': (size % 2**22 // 4,)}, mx.cpu()

@@ -100,14 +100,20 @@ def read_json(path: str) -> Any:
 
 def seal(content: Mapping[str, Any]) -> dict[str, Any]:
     """The entries of a JSON file with their digest behind them."""
-    return {**content, SEAL: _digest(content)}
+    return {**content, SEAL: digest_of(_others(content))}
 
 
 def is_intact(content: dict) -> bool:
     """Whether the entries of a JSON file agree with the digest among them, if there is one."""
-    return SEAL not in content or content[SEAL] == _digest(content)
+    return SEAL not in content or content[SEAL] == digest_of(
+        {name: value for name, value in content.items() if name != SEAL}
+    )
 
 
-def _digest(content):
-    text = json.dumps({name: value for name, value in content.items() if name != SEAL}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+def digest_of(content: Mapping[str, Any]) -> str:
+    """The SHA-256 of the entries of a JSON file, in whatever order."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _others(content):
+    return {name: value for name, value in content.items() if name != SEAL}

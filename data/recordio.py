@@ -31,6 +31,7 @@ import numpy as np
 from common.errors import UserError
 from common.files import file_digest, sync, write_atomically
 from common.mxnet import mx
+from common.sums import digest_of
 
 FORMAT = 1
 KINDS = ('.rec', '.idx', '.crc', '.json')  # in the order in which they get their names: the last vouches for the others
@@ -58,18 +59,14 @@ def read_about(prefix: str) -> dict:
     with open(prefix + '.json', encoding='utf-8') as file:
         about = json.load(file)
     digest = about.pop('json_sha256', None)
-    if digest != _digest(about) and not (digest is None and about.keys() <= EARLIER_KEYS):
+    if digest != digest_of(about) and not (digest is None and about.keys() <= EARLIER_KEYS):
         raise ValueError(f'{prefix}.json is altered')
     return about
 
 
 def write_about(prefix: str, about: dict) -> None:
     """Write PREFIX.json."""
-    write_atomically(prefix + '.json', json.dumps({**about, 'json_sha256': _digest(about)}, indent=1))
-
-
-def _digest(about: dict) -> str:
-    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    write_atomically(prefix + '.json', json.dumps({**about, 'json_sha256': digest_of(about)}, indent=1))
 
 
 def check(prefix: str) -> dict | None:

@@ -31,12 +31,8 @@ def scores(symbol: mx.sym.Symbol) -> mx.sym.Symbol:
 def write(trained: Trained, prefix: str) -> None:
     """Write the three files; the symbol comes last, so that no other files are read with it."""
     symbol, weights, facts = names(prefix)
-    arrays = {
-        **{f'arg:{name}': mx.nd.array(value) for name, value in trained.parameters.items()},
-        **{f'aux:{name}': mx.nd.array(value) for name, value in trained.statistics.items()},
-    }
     with replacing(weights) as temporary:
-        mx.nd.save(temporary, arrays)
+        mx.nd.save(temporary, trained.mxnet_arrays)
     write_atomically(facts, json.dumps(trained.facts, indent=1) + '\n')
     write_atomically(symbol, scores(trained.symbol).tojson())
 

@@ -108,14 +108,8 @@ def to_run(source: str, target: str) -> None:
     try:
         os.makedirs(folder)
         trained.symbol.save(os.path.join(folder, 'model-symbol.json'))
-        weights = os.path.join(folder, f'model-{epoch:04}.params')
-        mx.nd.save(
-            weights,
-            {
-                **{f'arg:{name}': mx.nd.array(value) for name, value in trained.parameters.items()},
-                **{f'aux:{name}': mx.nd.array(value) for name, value in trained.statistics.items()},
-            },
-        )
+        weights = checkpoint.params_path(folder)
+        mx.nd.save(weights, trained.mxnet_arrays)
         fsync(weights)
         _write_metrics(temporary, trained.facts)
         write_atomically(

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from interop import torch_networks
+from training.schedule import by_fractions as learning_rate
 
 MEAN, STD = (125.307, 122.950, 113.865), (62.993, 62.089, 66.705)  # R, G, B, 0–255
 PAD = 4  # pixels, black
@@ -67,11 +68,6 @@ def crop_and_mirror(images: Tensor) -> Tensor:
     crops = windows[torch.arange(n, device=images.device), :, top, left]
     mirrored = torch.rand(n, 1, 1, 1, device=images.device) < 0.5
     return torch.where(mirrored, crops.flip(3), crops)
-
-
-def learning_rate(epoch: int, epochs: int, base: float) -> float:
-    """The rate of an epoch from 1: divided by 10 after 1/2, 3/4 and 7/8 of the epochs."""
-    return base / 10 ** sum(epoch > max(1, int(fraction * epochs)) for fraction in (1 / 2, 3 / 4, 7 / 8))
 
 
 def optimizer_of(net: nn.Module, rate: float) -> torch.optim.SGD:

@@ -40,6 +40,14 @@ class Trained(NamedTuple):
         """Weights and running statistics together."""
         return {**self.parameters, **self.statistics}
 
+    @property
+    def mxnet_arrays(self) -> dict[str, mx.nd.NDArray]:
+        """The same as MXNet's files of arrays name them."""
+        return {
+            **{f'arg:{name}': mx.nd.array(value) for name, value in self.parameters.items()},
+            **{f'aux:{name}': mx.nd.array(value) for name, value in self.statistics.items()},
+        }
+
 
 def image_shape(facts: dict) -> tuple[int, int, int]:
     """(channels, height, width) of a network's images."""
@@ -72,7 +80,7 @@ def read(run_dir: str) -> Trained:
         **_data_set(config),
         'epoch': epoch,
         'epochs': own['epochs'],
-        'weights_sha256': file_digest(os.path.join(found[-1], f'model-{epoch:04}.params'), 'sha256'),
+        'weights_sha256': file_digest(checkpoint.params_path(found[-1]), 'sha256'),
     }
     return Trained(symbol, parameters, statistics, facts, config)
 

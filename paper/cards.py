@@ -70,10 +70,7 @@ def card(run_dir: str) -> str:
 def _weights(run_dir):
     """The path of the newest checkpoint's weights; '' where none were kept."""
     found = checkpoint.find(run_dir)
-    if not found:
-        return ''
-    epoch, _ = checkpoint.position(found[-1])
-    return os.path.join(found[-1], f'model-{epoch:04}.params')
+    return checkpoint.params_path(found[-1]) if found else ''
 
 
 def _beside(config, done):
