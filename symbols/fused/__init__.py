@@ -1,6 +1,7 @@
-"""The form of a network that trains faster on the CPU.
+"""The forms of a network that train and evaluate faster on the CPU.
 
-    fused = symbols.fused.fuse(symbols.get_symbol('dfn-mr', 56))
+    trained = symbols.fused.fuse(symbols.get_symbol('dfn-mr', 56))
+    evaluated, parameters = symbols.fused.fold(symbols.get_symbol('dfn-mr', 56), parameters)
 
 On the CPU, MXNet 1.9.1 does what a symbol says, operator by operator. `fuse` rewrites a symbol so that it computes the
 same function of the same parameters, the scores to the last bit, in fewer passes over memory:
@@ -14,18 +15,24 @@ same function of the same parameters, the scores to the last bit, in fewer passe
 - With `mirror`, the input of the last convolution of each branch is computed again in the backward pass instead of
   kept: a quarter less memory.
 
-Only training on the CPU uses this form. Checkpoints hold the network as drawn.
+`fold` leaves out the halvings too, and multiplies the parameters themselves. It leaves BatchNorm and ReLU alone: in
+evaluation MXNet makes one operator of them and the convolution.
+
+Only training and evaluation on the CPU use these forms. Checkpoints hold the network as drawn.
 """
 
+from collections.abc import Mapping
 import json
+from typing import TypeVar
 
 from common.errors import UserError
 from common.mxnet import mx
 from symbols.analysis.graph import nodes, outputs, to_dict
 
+Array = TypeVar('Array')
 LARGEST = 2**16  # times as large as drawn: streams do not grow beyond
 SUMS = ('elemwise_add', '_plus')
-LINEAR = ('Activation', 'Pooling', 'mean', 'amp_cast', '_mul_scalar')  # f(s·x) = s·f(x), also for ReLU and maxima
+LINEAR = ('Pooling', 'mean', 'amp_cast', '_mul_scalar')  # f(s·x) = s·f(x), also for maxima; ReLU is another
 
 # MXNet computes an operator with this mark again in the backward pass, where something there reads its output. The
 # convolution needs the mark too: without it, it would keep its input. It is not computed again itself, because only
@@ -44,15 +51,40 @@ def fuse(symbol: mx.sym.Symbol, mirror: bool = False) -> mx.sym.Symbol:
     Raises:
         UserError: with `mirror`, where the network has no branches.
     """
-    graph, heads = nodes(symbol), outputs(symbol)
-    readers = _readers(graph, heads)
+    graph = nodes(symbol)
+    readers = _readers(graph, outputs(symbol))
     relus = _relus_of_batch_norms(graph, readers)
-    scales, halvings = _scales(graph, readers)
     mirrored = _last_of_branches(graph, readers, relus) if mirror else set()
     if mirror and not mirrored:
         raise UserError('this network has no branches, so there is nothing to --mirror')
+    fused, _ = _rewrite(symbol, relus, mirrored)
+    return fused
 
+
+def fold(symbol: mx.sym.Symbol, parameters: Mapping[str, Array]) -> tuple[mx.sym.Symbol, dict[str, Array]]:
+    """The form of a network for evaluation, and its parameters; those that change are copies.
+
+    Args:
+        symbol: any network, such as one from a checkpoint.
+        parameters: by name; of numpy or of MXNet.
+    """
+    folded, factors = _rewrite(symbol, {}, set(), foldable=parameters)
+    return folded, {name: value * factors[name] if name in factors else value for name, value in parameters.items()}
+
+
+def _rewrite(symbol, relus, mirrored, foldable=()):
+    """The symbol without halvings, and {parameter: what it has to be multiplied by}.
+
+    Args:
+        relus: {BatchNorm: the ReLU that becomes one operator with it}.
+        mirrored: the nodes to mark.
+        foldable: parameters that the caller multiplies. The symbol multiplies the others.
+    """
+    graph = nodes(symbol)
+    readers = _readers(graph, outputs(symbol))
+    scales, halvings = _scales(graph, readers)
     fused, place = [], {}  # the new nodes, and the index in them of what stands for each node of the graph
+    multiplied = {}
 
     def add(op, name, inputs, attributes):
         fused.append({'op': op, 'name': name, 'attrs': attributes, 'inputs': inputs})
@@ -62,6 +94,9 @@ def fuse(symbol: mx.sym.Symbol, mirror: bool = False) -> mx.sym.Symbol:
         """The value of a node times a factor. A cast stays behind the product."""
         node = graph[index]
         if factor == 1:
+            return place[index]
+        if node['name'] in foldable and len(readers[index]) == 1:
+            multiplied[node['name']] = factor
             return place[index]
         if node['op'] == 'amp_cast':
             return add('amp_cast', f'scaled{len(fused)}', [[scaled(node['inputs'][0][0], factor), 0, 0]], node['attrs'])
@@ -79,16 +114,12 @@ def fuse(symbol: mx.sym.Symbol, mirror: bool = False) -> mx.sym.Symbol:
             inputs,
             node.get('attrs', {}) | (MIRRORED if index in mirrored else {}),
         )
-    return mx.sym.load_json(
-        json.dumps(
-            {
-                'nodes': fused,
-                'arg_nodes': [index for index, node in enumerate(fused) if node['op'] == 'null'],
-                'heads': [[place[head], 0, 0] for head in heads],
-                'attrs': to_dict(symbol)['attrs'],
-            }
-        )
-    )
+    whole = to_dict(symbol)
+    whole['heads'] = [[scaled(head, 1 / scales[head]), *rest] for head, *rest in whole['heads']]
+    whole['nodes'] = fused
+    whole['arg_nodes'] = [index for index, node in enumerate(fused) if node['op'] == 'null']
+    del whole['node_row_ptr']
+    return mx.sym.load_json(json.dumps(whole)), multiplied
 
 
 def _readers(graph, heads):
@@ -107,7 +138,7 @@ def _relus_of_batch_norms(graph, readers):
     return {
         index: readers[index][0]
         for index, node in enumerate(graph)
-        if node['op'] == 'BatchNorm' and len(readers[index]) == 1 and graph[readers[index][0]]['op'] == 'Activation'
+        if node['op'] == 'BatchNorm' and len(readers[index]) == 1 and _is_relu(graph[readers[index][0]])
     }
 
 
@@ -130,13 +161,23 @@ def _scales(graph, readers):
         elif _halves(node) and scales[sources[0]] < LARGEST:
             scales[index] = 2 * scales[sources[0]]
             halvings.add(index)
-        elif node['op'] in LINEAR:
+        elif _is_linear(node):
             scales[index] = scales[sources[0]]
     return scales, halvings
 
 
 def _is_free(index, graph, readers):
-    return graph[index]['op'] == 'BatchNorm' and len(readers[index]) == 1
+    node = graph[index]
+    learns_gamma = node.get('attrs', {}).get('fix_gamma') in ('False', '0')  # fixed by default, and then not read
+    return node['op'] == 'BatchNorm' and learns_gamma and len(readers[index]) == 1
+
+
+def _is_relu(node):
+    return node['op'] == 'Activation' and node['attrs']['act_type'] == 'relu'
+
+
+def _is_linear(node):
+    return node['op'] in LINEAR or _is_relu(node)
 
 
 def _halves(node):
@@ -147,10 +188,10 @@ def _factors(index, node, scales):
     """What to multiply each input of a node by, so that its value has its scale."""
     sources = [source for source, *_ in node['inputs']]
     if node['op'] == 'Convolution':
-        return [1] + [1 / scales[sources[0]]] * (len(sources) - 1)
+        return [1, 1 / scales[sources[0]], *[1 / scales[source] for source in sources[2:]]]
     if node['op'] == 'BatchNorm':
-        return [1, scales[index], scales[index], 1, 1]
-    if node['op'] in SUMS or node['op'] in LINEAR:
+        return [1 / scales[sources[0]], scales[index], scales[index], 1, 1]
+    if node['op'] in SUMS or _is_linear(node):
         return [scales[index] / scales[source] for source in sources]
     return [1 / scales[source] for source in sources]
 

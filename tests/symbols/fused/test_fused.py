@@ -1,4 +1,4 @@
-"""The form for training on the CPU against the form as drawn: the same function of the same parameters."""
+"""The forms for the CPU against the form as drawn: the same function of the same parameters."""
 
 from functools import partial
 import re
@@ -12,7 +12,7 @@ import symbols
 from symbols import fused, imagenet
 from symbols.analysis.graph import nodes
 from symbols.analysis.summary import parameter_shapes, statistics_shapes
-from symbols.fused import fuse
+from symbols.fused import fold, fuse
 from symbols.layers import Layers, relu
 from tests.reference import train_pass
 
@@ -42,19 +42,104 @@ def compare(one, other, image_shape):
     """Check that two symbols give the same to the last bit in two passes, from random parameters and statistics."""
     random = np.random.RandomState(0)
     data, labels = random.randn(4, *image_shape).astype(np.float32), random.randint(0, 10, 4)
-    shapes = parameter_shapes(one, image_shape), statistics_shapes(one, image_shape)
-    assert shapes == (parameter_shapes(other, image_shape), statistics_shapes(other, image_shape))
-    weights, statistics = (
-        {name: random.normal(name.endswith(('gamma', 'var')), 0.1, shape) for name, shape in of_kind.items()}
-        for of_kind in shapes
-    )
-    statistics = {name: np.abs(value) if name.endswith('var') else value for name, value in statistics.items()}
+    assert parameter_shapes(one, image_shape) == parameter_shapes(other, image_shape)
+    assert statistics_shapes(one, image_shape) == statistics_shapes(other, image_shape)
+    weights, statistics = random_arrays(one, image_shape, random)
     expected, found = (train_pass(symbol, weights, data, labels, statistics, passes=2) for symbol in (one, other))
     np.testing.assert_array_equal(found.outputs, expected.outputs)
     for name in weights:
         np.testing.assert_array_equal(found.gradients[name], expected.gradients[name], err_msg=name)
     for name in statistics:
         np.testing.assert_array_equal(found.statistics[name], expected.statistics[name], err_msg=name)
+
+
+def random_arrays(symbol, image_shape, random):
+    """Parameters and running statistics, neither of which are at their initial values."""
+    weights, statistics = (
+        {name: random.normal(name.endswith(('gamma', 'var')), 0.1, shape) for name, shape in shapes.items()}
+        for shapes in (parameter_shapes(symbol, image_shape), statistics_shapes(symbol, image_shape))
+    )
+    return weights, {name: np.abs(value) if name.endswith('var') else value for name, value in statistics.items()}
+
+
+def evaluate(symbol, weights, statistics, data):
+    """The outputs in evaluation."""
+    executor = symbol.simple_bind(mx.cpu(), grad_req='null', data=data.shape)
+    executor.copy_params_from(
+        {name: mx.nd.array(value) for name, value in weights.items()},
+        {name: mx.nd.array(value) for name, value in statistics.items()},
+    )
+    return [output.asnumpy() for output in executor.forward(is_train=False, data=mx.nd.array(data))]
+
+
+def compare_in_evaluation(drawn, image_shape, **tolerance):
+    """Check that the folded form gives the same, and leaves the arrays that it is given as they are."""
+    random = np.random.RandomState(0)
+    weights, statistics = random_arrays(drawn, image_shape, random)
+    data = random.randn(4, *image_shape).astype(np.float32)
+    before = {name: value.copy() for name, value in weights.items()}
+    folded, multiplied = fold(drawn, weights)
+    for name in weights:
+        np.testing.assert_array_equal(weights[name], before[name])
+    expected, found = evaluate(drawn, weights, statistics, data), evaluate(folded, multiplied, statistics, data)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, **(tolerance or {'rtol': 0, 'atol': 0}))
+
+
+@pytest.mark.usefixtures('narrow')
+@pytest.mark.parametrize('network', NETWORKS)
+def test_evaluation_gives_the_same_bits(network):
+    build, image_shape = NETWORKS[network]
+    compare_in_evaluation(build(), image_shape)
+
+
+def test_nothing_is_multiplied_in_evaluation_but_the_input_of_fc():
+    drawn = symbols.get_symbol('dfn-mr', 14)
+    weights, _ = random_arrays(drawn, symbols.IMAGE_SHAPE, np.random.RandomState(0))
+    folded, multiplied = fold(drawn, weights)
+    graph = nodes(folded)
+    assert [graph[node['inputs'][0][0]]['op'] for node in graph if node['op'] == '_mul_scalar'] == ['mean']
+    grown = {name: float(np.median(multiplied[name] / weights[name])) for name in weights if name.endswith('gamma')}
+    assert set(grown.values()) == {0.5, 1, 2, 4}  # two units a group; sums of two BatchNorms shrink instead
+
+
+class Stranger:
+    """What no network of the paper has behind a halving; a reader's own might."""
+
+    IMAGES = mx.sym.Variable('data')
+    GRAY = mx.sym.mean(IMAGES, axis=1, keepdims=True)
+
+    @staticmethod
+    def stream(fix_gamma=False):
+        """½·(a + BN), a stream of which the halving is left out."""
+        a = mx.sym.Convolution(Stranger.IMAGES, num_filter=8, kernel=(3, 3), pad=(1, 1), name='first')
+        b = mx.sym.BatchNorm(mx.sym.Convolution(a, num_filter=8, kernel=(1, 1), name='b'), fix_gamma=fix_gamma)
+        return 0.5 * (a + b)
+
+    CASES = {
+        'a convolution with a bias': lambda x: mx.sym.Convolution(x, num_filter=8, kernel=(1, 1), name='biased'),
+        'BatchNorm of a stream': lambda x: mx.sym.BatchNorm(x, fix_gamma=False, name='last'),
+        'an activation that is not linear': lambda x: mx.sym.Activation(x, act_type='sigmoid'),
+        'an activation behind BatchNorm that is no ReLU': lambda x: mx.sym.Activation(
+            mx.sym.BatchNorm(x, fix_gamma=False, name='last'), act_type='tanh'
+        ),
+        'a stream that is put out': lambda x: x,
+        'a sum with the images': lambda x: 0.5 * (mx.sym.sum(x, axis=1, keepdims=True) + Stranger.GRAY) + 1,
+        'a sum with a stream of another scale': lambda x: relu(0.5 * (x + mx.sym.tanh(x)) + x),
+    }
+
+
+@pytest.mark.parametrize('case', Stranger.CASES)
+@pytest.mark.parametrize('fix_gamma', [False, True])
+def test_networks_of_strangers_keep_their_function(case, fix_gamma):
+    """Evaluation and training; BatchNorm's epsilon and the order of sums leave rounding."""
+    drawn = Stranger.CASES[case](Stranger.stream(fix_gamma))
+    compare_in_evaluation(drawn, (3, 8, 8), rtol=1e-5, atol=1e-5)
+    random = np.random.RandomState(1)
+    weights, statistics = random_arrays(drawn, (3, 8, 8), random)
+    data = random.randn(4, 3, 8, 8).astype(np.float32)
+    expected, found = (evaluate(symbol, weights, statistics, data) for symbol in (drawn, fuse(drawn)))
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.usefixtures('narrow')
