@@ -24,7 +24,7 @@ import time
 import traceback
 from typing import NamedTuple
 
-from benchmarks import ensemble, memory, pipelines, runs, scaling, steps, workers
+from benchmarks import ensemble, memory, operators, pipelines, runs, scaling, steps, workers
 from benchmarks.remote import ROOT
 from benchmarks.rounds import Row, Setting
 from common.errors import UserError
@@ -39,6 +39,8 @@ BENCHMARKS = {
     'evaluation': steps.evaluation,
     'onnxruntime': steps.onnxruntime,
     'shared': steps.shared,
+    'settings': steps.settings,
+    'operators': operators.operators,
     'reduced': steps.reduced,
     'ensemble': ensemble.measure,
     'feed-cifar': pipelines.cifar,
@@ -69,7 +71,7 @@ def parser() -> Parser:
         help="the Python of PyTorch's environment, which `make bench` makes",
     )
     parser.add_argument('--gpus', metavar='0', help='a GPU to measure on instead of the CPU')
-    parser.add_argument('--rounds', type=positive_int, default=9, help='rounds that count')
+    parser.add_argument('--rounds', type=positive_int, default=5, help='rounds that count')
     return parser
 
 

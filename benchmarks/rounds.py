@@ -7,8 +7,11 @@ import tempfile
 from typing import Any, NamedTuple, TypeVar
 
 from benchmarks.remote import Remote
+from common.mxnet import physical_cores
 
 ROUND = 1.0  # seconds for which each rival works in a round
+# Rivals start side by side, and would take one another for other work on the processors.
+THREADS = {'OMP_NUM_THREADS': str(physical_cores())}
 Name = TypeVar('Name', bound=Hashable)
 
 
@@ -57,12 +60,13 @@ class Setting(NamedTuple):
         return self._replace(gpus=None)
 
     def ours(self, name: str, environment: dict[str, str] | None = None, **options: Any) -> Remote:
-        """Start a subject of mxnet_subjects.py."""
+        """Start a subject of mxnet_subjects.py, with a thread for each core unless the environment says otherwise."""
+        environment = THREADS | (environment or {})
         return Remote(sys.executable, 'mxnet_subjects', name, environment, **self.devices, **options)
 
     def torch(self, name: str, **options: Any) -> Remote:
         """Start a subject of torch_subjects.py."""
-        return Remote(self.torch_python, 'torch_subjects', name, **self.devices, **options)
+        return Remote(self.torch_python, 'torch_subjects', name, THREADS, **self.devices, **options)
 
 
 def race(rivals: Mapping[Name, Remote], rounds: int) -> dict[Name, list[float]]:

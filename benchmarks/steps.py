@@ -1,6 +1,7 @@
 """Training steps and evaluation, on batches of noise."""
 
 from collections.abc import Iterator
+import contextlib
 import importlib.util
 import os
 import statistics
@@ -9,12 +10,30 @@ import sys
 from typing import Any
 
 from benchmarks.remote import ROOT, Remote
-from benchmarks.rounds import Row, Setting, check_same, compare, race
+from benchmarks.rounds import THREADS, Row, Setting, check_same, compare, race
 from training.devices import has_bfloat16
 
 NETS = (('dfn-mr', 14), ('dfn-mr', 26), ('dfn-mr', 56), ('resnet', 26), ('resnet', 110), ('dfn-il', 14))
 BATCH = 64
 COMMITTED = ('dfn-mr-14', 'resnet-26', 'plain-26', 'dfn-il-14', 'dfn-f3-14', 'ensemble-14')
+# Settings of MXNet, glibc and libgomp that are said to matter.
+SETTINGS: dict[str, dict[str, str]] = {
+    'no bulks of operators': {'MXNET_EXEC_BULK_EXEC_TRAIN': '0'},
+    'bulks of 1,000 operators': {
+        f'MXNET_EXEC_BULK_EXEC_MAX_NODE_TRAIN{direction}': '1000' for direction in ('', '_FWD', '_BWD')
+    },
+    'a pool of memory that rounds sizes': {'MXNET_CPU_MEM_POOL_TYPE': 'Round'},
+    'no pool of memory': {'MXNET_CPU_MEM_POOL_TYPE': 'Unpooled'},
+    "glibc's own malloc": {'MALLOC_ARENA_MAX': '64'},  # any of its variables: common/mxnet.py sets nothing then
+    'memory that is never given back': {
+        'MALLOC_MMAP_THRESHOLD_': str(2**30),
+        'MALLOC_TRIM_THRESHOLD_': str(2**32),
+        'MALLOC_TOP_PAD_': str(2**28),
+    },
+    'huge pages': {'GLIBC_TUNABLES': 'glibc.malloc.hugetlb=1'},
+    'threads bound to cores': {'OMP_PROC_BIND': 'true'},
+    'no arrays in place of others': {'NNVM_EXEC_MATCH_RANGE': '0'},
+}
 # By default MXNet takes half of the processors, the other half for hyperthreads.
 MXNETS_THREADS = {'OMP_NUM_THREADS': str(max(1, (os.cpu_count() or 1) // 2))}
 
@@ -99,7 +118,7 @@ def onnxruntime(setting: Setting) -> Iterator[Row]:
             continue
         with (
             setting.on_cpu.ours('run', run_dir=run_dir, batch=BATCH) as ours,
-            Remote(sys.executable, 'onnx_subjects', 'run', run_dir=run_dir, batch=BATCH) as peer,
+            Remote(sys.executable, 'onnx_subjects', 'run', THREADS, run_dir=run_dir, batch=BATCH) as peer,
         ):
             check_same(ours, peer)
             seconds = race({'ours': ours, 'onnxruntime': peer}, setting.rounds)
@@ -111,12 +130,13 @@ def shared(setting: Setting) -> Iterator[Row]:
 
     The threads are those that a run starts with there.
     """
-    with setting.on_cpu.ours('training', net='dfn-mr', depth=14, batch=BATCH) as ours:
+    chosen = {'OMP_NUM_THREADS': ''}
+    with setting.on_cpu.ours('training', chosen, net='dfn-mr', depth=14, batch=BATCH) as ours:
         ours.seconds(3)
         idle = [ours.seconds(5) for _ in range(min(5, setting.rounds))]
     busy = subprocess.Popen([sys.executable, '-c', 'while True: pass'])
     try:
-        with setting.on_cpu.ours('training', net='dfn-mr', depth=14, batch=BATCH) as ours:
+        with setting.on_cpu.ours('training', chosen, net='dfn-mr', depth=14, batch=BATCH) as ours:
             ours.seconds(3)
             beside = [ours.seconds(5) for _ in range(min(5, setting.rounds))]
     finally:
@@ -124,6 +144,18 @@ def shared(setting: Setting) -> Iterator[Row]:
         busy.wait()
     slow, fast = statistics.median(beside), statistics.median(idle)
     yield Row('train dfn-mr 14 beside a busy process / idle', BATCH / slow, BATCH / fast, fast / slow, 0.5)
+
+
+def settings(setting: Setting) -> Iterator[Row]:
+    """A training step of DFN-MR 14 as it is, beside the same with other settings of MXNet, glibc or libgomp."""
+    with contextlib.ExitStack() as stack:
+        rivals = {
+            name: stack.enter_context(setting.on_cpu.ours('training', environment, net='dfn-mr', depth=14, batch=BATCH))
+            for name, environment in {'ours': {}, **SETTINGS}.items()
+        }
+        seconds = race(rivals, setting.rounds)
+    for name in SETTINGS:
+        yield compare(f'train dfn-mr 14 / with {name}', seconds, name, None, BATCH)
 
 
 def reduced(setting: Setting) -> Iterator[Row]:
