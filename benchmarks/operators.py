@@ -53,10 +53,10 @@ def operators(setting: Setting) -> Iterator[Row]:
 
 
 def count(lines: Iterable[str]) -> dict[str, Spent]:
-    """{kind: what it takes in a step}, the dearest first, from oneDNN's reports of `STEPS` steps; reorders of images and of weights apart.
+    """{kind: what it takes in a step}, the dearest first, from oneDNN's reports of `STEPS` steps.
 
     A report has eleven fields, such as `dnnl_verbose,exec,cpu,reorder,jit:blk,undef,LAYOUTS,,,64x16x32x32,0.43`. Images
-    have blocks of channels behind the batch (`aBcd8b`), or are a batch of plain ones.
+    are told from weights by their batch of 64 and a layout with blocks of channels behind it (`aBcd8b`).
     """
     spent: dict[str, Spent] = defaultdict(lambda: Spent(0, 0))
     for line in lines:

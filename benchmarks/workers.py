@@ -39,7 +39,8 @@ NETWORKS = {  # name → (symbol, image shape)
     'DFN-MR 44, ImageNet': (lambda: imagenet.get_symbol('dfn-mr', 44), imagenet.IMAGE_SHAPE),
 }
 GIGABITS = (1, 10, 100)
-WORKERS = (2, 8, 64)
+WORKERS = (2, 8, 16, 64)
+NEAR = 1.1  # times as long as with a server for each worker
 
 
 class Exchange(NamedTuple):
@@ -116,8 +117,14 @@ def seconds(size: int, workers: int, servers: int, gigabits: float, cost: float)
     return 2 * max(size, load) / link + load * cost
 
 
+def servers_needed(size: int, workers: int, gigabits: float, cost: float) -> int:
+    """The fewest servers with which an exchange takes nearly as little as with one for each worker, by the model."""
+    goal = NEAR * seconds(size, workers, workers, gigabits, cost)
+    return next(count for count in range(1, workers + 1) if seconds(size, workers, count, gigabits, cost) <= goal)
+
+
 def table(cost: float) -> str:
-    """The model for both networks in Markdown: duration with one server and with one a worker, in milliseconds."""
+    """The model for both networks in Markdown: milliseconds with one server and with one a worker; servers needed."""
     lines = [
         f'| network, bytes a step and worker | Gbit/s | {" | ".join(f"{count} workers" for count in WORKERS)} |',
         '|---' * (2 + len(WORKERS)) + '|',
@@ -125,10 +132,10 @@ def table(cost: float) -> str:
     for name in NETWORKS:
         size = gradient_bytes(name)
         for gigabits in GIGABITS:
-            cells = [
-                ' / '.join(f'{1e3 * seconds(size, count, servers, gigabits, cost):,.0f}' for servers in (1, count))
-                for count in WORKERS
-            ]
+            cells = []
+            for count in WORKERS:
+                one, each = (1e3 * seconds(size, count, servers, gigabits, cost) for servers in (1, count))
+                cells.append(f'{one:,.0f} / {each:,.0f} ({servers_needed(size, count, gigabits, cost)})')
             lines.append(f'| {name}, {2 * size / 1e6:,.1f} MB | {gigabits} | {" | ".join(cells)} |')
     return '\n'.join(lines)
 

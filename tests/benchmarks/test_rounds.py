@@ -56,8 +56,8 @@ def test_a_setting_starts_subjects_on_its_first_gpu(monkeypatch):
     monkeypatch.setattr(rounds, 'Remote', lambda *words, **options: (words, options))
     setting = Setting('torch/python', '1,2')
     assert setting.ours('training', {'A': 'b'}, depth=8) == (
-        (sys.executable, 'mxnet_subjects', 'training', {'A': 'b'}),
+        (sys.executable, 'mxnet_subjects', 'training', {**rounds.THREADS, 'A': 'b'}),
         {'gpus': '1', 'depth': 8},
     )
-    assert setting.torch('decoding') == (('torch/python', 'torch_subjects', 'decoding'), {'gpus': '1'})
-    assert setting.on_cpu.torch('decoding') == (('torch/python', 'torch_subjects', 'decoding'), {})
+    assert setting.torch('decoding') == (('torch/python', 'torch_subjects', 'decoding', rounds.THREADS), {'gpus': '1'})
+    assert setting.on_cpu.torch('decoding') == (('torch/python', 'torch_subjects', 'decoding', rounds.THREADS), {})

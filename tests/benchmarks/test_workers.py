@@ -13,6 +13,12 @@ def test_the_slower_link_counts_and_the_servers_work():
     assert workers.seconds(10**6, 4, 1, 10, 1e-9) == pytest.approx(0.0064 + 0.004)
 
 
+def test_servers_for_an_exchange_that_is_nearly_as_fast_as_it_can_be():
+    """16 workers: s servers take 16/s times as long as one for each, on a network or in their work; 15 of 16 do."""
+    assert workers.servers_needed(10**6, 16, 1, 0) == workers.servers_needed(10**6, 16, 1000, 1e-6) == 15
+    assert workers.servers_needed(10**6, 1, 1, 0) == 1
+
+
 def test_the_cost_of_a_byte_is_the_slope():
     found = [
         Exchange(count, servers, 100, 0.5 + 3e-3 * 100 * count / servers)
