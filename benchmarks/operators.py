@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from benchmarks.remote import ROOT
 from benchmarks.rounds import THREADS, Row, Setting
+from benchmarks.steps import BATCH
 
 NETS = (('dfn-mr', 14), ('resnet', 26))
 BEGIN = 'the steps that are counted'
@@ -20,7 +21,6 @@ KINDS = {  # oneDNN's name of a primitive → ours
     'batch_normalization': 'BatchNorms',
     'eltwise': 'ReLUs alone',
     'sum': 'sums',
-    'reorder': 'reorders',
 }
 
 
@@ -56,7 +56,7 @@ def count(lines: Iterable[str]) -> dict[str, Spent]:
     """{kind: what it takes in a step}, the dearest first, from oneDNN's reports of `STEPS` steps.
 
     A report has eleven fields, such as `dnnl_verbose,exec,cpu,reorder,jit:blk,undef,LAYOUTS,,,64x16x32x32,0.43`. Images
-    are told from weights by their batch of 64 and a layout with blocks of channels behind it (`aBcd8b`).
+    are told from weights by the size of the batch and a layout with blocks of channels behind it (`aBcd8b`).
     """
     spent: dict[str, Spent] = defaultdict(lambda: Spent(0, 0))
     for line in lines:
@@ -64,7 +64,7 @@ def count(lines: Iterable[str]) -> dict[str, Spent]:
             _, _, _, primitive, *_, shape, milliseconds = line.split(',')
             kind = KINDS.get(primitive, 'others')
             if primitive == 'reorder':
-                kind = f'reorders of {"images" if shape.startswith("64x") and "aBcd" in line else "the rest"}'
+                kind = f'reorders of {"images" if shape.startswith(f"{BATCH}x") and "aBcd" in line else "the rest"}'
             calls, before = spent[kind]
             spent[kind] = Spent(calls + 1 / STEPS, before + float(milliseconds) / STEPS)
     return dict(sorted(spent.items(), key=lambda item: -item[1].milliseconds))
@@ -74,7 +74,7 @@ def main() -> None:
     """Make the steps, and print the milliseconds of one."""
     from benchmarks.mxnet_subjects import Training
 
-    subject = Training(sys.argv[1], int(sys.argv[2]))
+    subject = Training(sys.argv[1], int(sys.argv[2]), batch=BATCH)
     subject.seconds(3)
     print(BEGIN, flush=True)
     print(json.dumps(1000 * subject.seconds(STEPS)))

@@ -105,9 +105,7 @@ def seal(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_intact(content: dict) -> bool:
     """Whether the entries of a JSON file agree with the digest among them, if there is one."""
-    return SEAL not in content or content[SEAL] == digest_of(
-        {name: value for name, value in content.items() if name != SEAL}
-    )
+    return SEAL not in content or content[SEAL] == digest_of(_others(content))
 
 
 def digest_of(content: Mapping[str, Any]) -> str:

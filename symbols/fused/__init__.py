@@ -27,7 +27,7 @@ from typing import TypeVar
 
 from common.errors import UserError
 from common.mxnet import mx
-from symbols.analysis.graph import nodes, outputs, to_dict
+from symbols.analysis.graph import to_dict
 
 Array = TypeVar('Array')
 LARGEST = 2**16  # times as large as drawn: streams do not grow beyond
@@ -51,13 +51,13 @@ def fuse(symbol: mx.sym.Symbol, mirror: bool = False) -> mx.sym.Symbol:
     Raises:
         UserError: with `mirror`, where the network has no branches.
     """
-    graph = nodes(symbol)
-    readers = _readers(graph, outputs(symbol))
+    network = to_dict(symbol)
+    graph, readers = network['nodes'], _readers(network)
     relus = _relus_of_batch_norms(graph, readers)
     mirrored = _last_of_branches(graph, readers, relus) if mirror else set()
     if mirror and not mirrored:
         raise UserError('this network has no branches, so there is nothing to --mirror')
-    fused, _ = _rewrite(symbol, relus, mirrored)
+    fused, _ = _rewrite(network, readers, relus, mirrored, foldable=())
     return fused
 
 
@@ -68,20 +68,22 @@ def fold(symbol: mx.sym.Symbol, parameters: Mapping[str, Array]) -> tuple[mx.sym
         symbol: any network, such as one from a checkpoint.
         parameters: by name; of numpy or of MXNet.
     """
-    folded, factors = _rewrite(symbol, {}, set(), foldable=parameters)
+    network = to_dict(symbol)
+    folded, factors = _rewrite(network, _readers(network), {}, set(), foldable=parameters)
     return folded, {name: value * factors[name] if name in factors else value for name, value in parameters.items()}
 
 
-def _rewrite(symbol, relus, mirrored, foldable=()):
+def _rewrite(network, readers, relus, mirrored, foldable):
     """The symbol without halvings, and {parameter: what it has to be multiplied by}.
 
     Args:
+        network: MXNet's JSON of the symbol as drawn.
+        readers: from _readers.
         relus: {BatchNorm: the ReLU that becomes one operator with it}.
         mirrored: the nodes to mark.
         foldable: parameters that the caller multiplies. The symbol multiplies the others.
     """
-    graph = nodes(symbol)
-    readers = _readers(graph, outputs(symbol))
+    graph = network['nodes']
     scales, halvings = _scales(graph, readers)
     fused, place = [], {}  # the new nodes, and the index in them of what stands for each node of the graph
     multiplied = {}
@@ -114,21 +116,23 @@ def _rewrite(symbol, relus, mirrored, foldable=()):
             inputs,
             node.get('attrs', {}) | (MIRRORED if index in mirrored else {}),
         )
-    whole = to_dict(symbol)
-    whole['heads'] = [[scaled(head, 1 / scales[head]), *rest] for head, *rest in whole['heads']]
-    whole['nodes'] = fused
-    whole['arg_nodes'] = [index for index, node in enumerate(fused) if node['op'] == 'null']
-    del whole['node_row_ptr']
-    return mx.sym.load_json(json.dumps(whole)), multiplied
+    heads = [[scaled(head, 1 / scales[head]), *rest] for head, *rest in network['heads']]
+    rewritten = {
+        'nodes': fused,
+        'arg_nodes': [index for index, node in enumerate(fused) if node['op'] == 'null'],
+        'heads': heads,
+        'attrs': network['attrs'],
+    }
+    return mx.sym.load_json(json.dumps(rewritten)), multiplied
 
 
-def _readers(graph, heads):
+def _readers(network):
     """The nodes that read each node's value; -1 stands for whoever reads the network's outputs."""
-    readers = [[] for _ in graph]
-    for index, node in enumerate(graph):
+    readers = [[] for _ in network['nodes']]
+    for index, node in enumerate(network['nodes']):
         for source, *_ in node['inputs']:
             readers[source].append(index)
-    for head in heads:
+    for head, *_ in network['heads']:
         readers[head].append(-1)
     return readers
 

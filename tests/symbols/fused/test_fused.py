@@ -15,6 +15,7 @@ from symbols.analysis.summary import parameter_shapes, statistics_shapes
 from symbols.fused import fold, fuse
 from symbols.layers import Layers, relu
 from tests.reference import train_pass
+from training.replicas import Replica, outputs
 
 SMALL, LARGE = (3, 16, 16), (3, 64, 64)
 NETWORKS = {  # every network, and in 14 layers every kind of unit
@@ -63,13 +64,8 @@ def random_arrays(symbol, image_shape, random):
 
 
 def evaluate(symbol, weights, statistics, data):
-    """The outputs in evaluation."""
-    executor = symbol.simple_bind(mx.cpu(), grad_req='null', data=data.shape)
-    executor.copy_params_from(
-        {name: mx.nd.array(value) for name, value in weights.items()},
-        {name: mx.nd.array(value) for name, value in statistics.items()},
-    )
-    return [output.asnumpy() for output in executor.forward(is_train=False, data=mx.nd.array(data))]
+    """The outputs in evaluation, of exactly this symbol."""
+    return outputs([Replica(symbol, mx.cpu(), data.shape[1:], weights, statistics, train=False).forward(data)])
 
 
 def compare_in_evaluation(drawn, image_shape, **tolerance):
