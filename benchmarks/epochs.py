@@ -1,8 +1,8 @@
 """Memory of a run, epoch after epoch: benchmarks/epochs.csv and docs/memory-2000-epochs.png.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.epochs    # 2,000 short epochs, with glibc's heap as set here and as it is
+    OMP_NUM_THREADS=1 python -m benchmarks.epochs    # 2,000 short epochs
 
-Both runs train the smallest network on noise; each epoch has its evaluation and its checkpoint, as any other has.
+The run trains the smallest network on noise; each epoch has its evaluation and its checkpoint, as any other has.
 """
 
 from common.cli import Parser, positive_int, run
@@ -16,20 +16,17 @@ import tempfile
 from benchmarks import inputs
 from benchmarks.remote import ROOT
 
-# A variable that changes nothing, but says that the heap is the user's affair (common/mxnet.py).
-SETTINGS = {'as set here': {}, "glibc's default": {'MALLOC_PERTURB_': '0'}}
 PAGE = os.sysconf('SC_PAGE_SIZE')
 CSV, PICTURE = 'benchmarks/epochs.csv', 'docs/memory-2000-epochs.png'
 
 
-def memory_of_epochs(data_dir: str, epochs: int, environment: dict[str, str]) -> list[float]:
+def memory_of_epochs(data_dir: str, epochs: int) -> list[float]:
     """The resident memory of a training run after each epoch, in MiB."""
     with tempfile.TemporaryDirectory() as log_dir:
         words = f'--net plain --depth 8 --batch-size 50 --no-verify --epochs {epochs}'.split()
         process = subprocess.Popen(
             [sys.executable, 'train_cifar.py', *words, '--data-dir', data_dir, '--log-dir', log_dir],
             cwd=ROOT,
-            env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -43,34 +40,30 @@ def resident(pid: int) -> float:
         return int(file.read().split()[1]) * PAGE / 2**20
 
 
-def draw(series: dict[str, list[float]], path: str) -> None:
+def draw(memory: list[float], path: str) -> None:
     """Draw memory against epochs."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 3), layout='constrained')
     axes = figure.subplots()
-    for name, values in series.items():
-        axes.plot(range(1, len(values) + 1), values, label=name)
-    axes.set(xlabel='epoch', ylabel='resident memory (MiB)', ylim=(0, None))
-    axes.legend(loc='lower right')
+    axes.plot(range(1, len(memory) + 1), memory)
+    axes.set(xlabel='epoch', ylabel='resident memory (MiB)', ylim=(0, 1.2 * max(memory)))
     figure.savefig(os.path.join(ROOT, path), dpi=100)
 
 
 def main() -> None:
     """Train, and write the table and the picture."""
     parser = Parser(prog='python -m benchmarks.epochs', description=__doc__)
-    parser.add_argument('--epochs', type=positive_int, default=2000, help='epochs of each run')
+    parser.add_argument('--epochs', type=positive_int, default=2000, help='epochs of the run')
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         inputs.write_cifar10(folder, train=100, test=50)
-        series = {name: memory_of_epochs(folder, args.epochs, environment) for name, environment in SETTINGS.items()}
+        memory = memory_of_epochs(folder, args.epochs)
     with open(os.path.join(ROOT, CSV), 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file, lineterminator='\n')
-        writer.writerow(['epoch', *(f'MiB, {name}' for name in series)])
-        writer.writerows(
-            [epoch, *(f'{value:.1f}' for value in values)] for epoch, values in enumerate(zip(*series.values()), 1)
-        )
-    draw(series, PICTURE)
+        writer.writerow(['epoch', 'MiB'])
+        writer.writerows([epoch, f'{value:.1f}'] for epoch, value in enumerate(memory, 1))
+    draw(memory, PICTURE)
 
 
 if __name__ == '__main__':

@@ -24,7 +24,7 @@ SETTINGS: dict[str, dict[str, str]] = {
     },
     'a pool of memory that rounds sizes': {'MXNET_CPU_MEM_POOL_TYPE': 'Round'},
     'no pool of memory': {'MXNET_CPU_MEM_POOL_TYPE': 'Unpooled'},
-    "glibc's own malloc": {'MALLOC_ARENA_MAX': '64'},  # any of its variables: common/mxnet.py sets nothing then
+    'pages of their own for large blocks': {'MALLOC_MMAP_THRESHOLD_': str(2**17)},
     'memory that is never given back': {
         'MALLOC_MMAP_THRESHOLD_': str(2**30),
         'MALLOC_TRIM_THRESHOLD_': str(2**32),

@@ -9,8 +9,6 @@ No later release of MXNet will follow. What has changed around it is therefore m
 - MXNet takes half of the processors for hyperthreads: on a two-core laptop it starts one OpenMP thread.
   OMP_NUM_THREADS is set to the number of physical cores, less those that are busy with other work, unless the user set
   it. Workers on one machine share the cores.
-- MXNet's blocks come and go in sizes between which glibc's heap splinters: a run grew by 1 MiB an epoch. Large blocks
-  get pages of their own, which return to the system.
 - The GPU wheels of MXNet look for CUDA's libraries on the system. If NVIDIA's wheels of requirements.txt are
   installed, their libraries are loaded first, so no CUDA toolkit is needed.
 """
@@ -34,9 +32,6 @@ from common.role import check_role
 
 #: NVIDIA's wheels in the order in which their libraries need one another.
 NVIDIA_WHEELS = ('cuda_runtime', 'nvtx', 'cuda_nvrtc', 'cublas', 'cufft', 'curand', 'cusolver', 'cudnn', 'nccl')
-
-M_MMAP_THRESHOLD = -3  # from malloc.h
-MMAP_THRESHOLD = 128 << 10  # bytes; what glibc starts with
 
 
 def _no_longer_in_numpy(*args, **kwargs):
@@ -167,13 +162,6 @@ def restart_with_threads(threads: int) -> None:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
-def bound_memory() -> None:
-    """Keep glibc from raising the size from which a block gets pages of its own, unless the user set MALLOC_…."""
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, 'gnu_get_libc_version') and not any(name.startswith('MALLOC_') for name in os.environ):
-        libc.mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD)
-
-
 def silence_binding() -> None:
     """Keep MXNet from writing "Subgraph backend MKLDNN is activated" whenever it binds an executor."""
     os.environ.setdefault('MXNET_SUBGRAPH_VERBOSE', '0')
@@ -237,7 +225,6 @@ check_role()
 restore_numpy_names()
 restore_distutils()
 THREADS_GIVEN, THREADS_NOTE = set_threads()
-bound_memory()
 silence_binding()
 load_nvidia_wheels()
 

@@ -161,16 +161,6 @@ def test_the_quota_of_a_container(monkeypatch, files, expected):
     assert mxnet.cpu_quota() == expected
 
 
-@pytest.mark.parametrize('variable, calls', [('OTHER', [(-3, 131072)]), ('MALLOC_ARENA_MAX', [])])
-def test_the_heap_is_set_unless_the_user_set_it(monkeypatch, variable, calls):
-    made = []
-    libc = SimpleNamespace(gnu_get_libc_version=None, mallopt=lambda *arguments: made.append(arguments))
-    monkeypatch.setattr(mxnet.ctypes, 'CDLL', lambda _: libc)
-    monkeypatch.setattr(mxnet.os, 'environ', {variable: '2'})
-    mxnet.bound_memory()
-    assert made == calls
-
-
 # NVIDIA's wheels
 
 
