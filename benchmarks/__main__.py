@@ -15,20 +15,17 @@ The files keep a block of rows for each kind of processor. A run replaces the bl
 
 from common.cli import Parser, positive_int, run
 
-import csv
-import io
 import os
 import platform
 import sys
 import time
 import traceback
-from typing import NamedTuple
 
 from benchmarks import ensemble, memory, operators, pipelines, runs, scaling, steps, workers
 from benchmarks.remote import ROOT
+from benchmarks.results import RESULTS, Block, number, table, verdict, write
 from benchmarks.rounds import Row, Setting
 from common.errors import UserError
-from common.files import write_atomically
 from common.mxnet import mx, physical_cores
 from training.devices import contexts, describe, has_bfloat16
 
@@ -53,9 +50,6 @@ BENCHMARKS = {
     'growth': scaling.growth,
     'svhn': memory.svhn,
 }
-RESULTS = os.path.join(ROOT, 'benchmarks', 'results')
-# of the CSV; a row that could not be measured has no numbers
-COLUMNS = ('processor', 'conditions', 'name', 'ours', 'peer', 'ratio', 'target', 'problem')
 
 
 def parser() -> Parser:
@@ -75,14 +69,6 @@ def parser() -> Parser:
     return parser
 
 
-class Block(NamedTuple):
-    """The rows of a kind of processor, and the conditions under which they were measured."""
-
-    processor: str
-    conditions: str
-    rows: list[Row]
-
-
 def processor(gpus: str | None) -> str:
     """The kind of machine that numbers belong to."""
     kind = (
@@ -94,65 +80,6 @@ def processor(gpus: str | None) -> str:
 def conditions(rounds: int) -> str:
     """What numbers were measured with."""
     return f'Python {platform.python_version()}, MXNet {mx.__version__}; {rounds} rounds; {time.strftime("%Y-%m-%d")}'
-
-
-def number(value: float | None) -> str:
-    """Three significant digits, or a dash for None."""
-    if value is None:
-        return '–'
-    return f'{value:,.0f}' if value >= 100 else f'{value:.3g}'
-
-
-def verdict(row: Row) -> str:
-    """The last column of the table: whether the target was met, or why there are no numbers."""
-    if row.problem:
-        return f'not measured: {row.problem}'
-    if row.target is None or row.ratio is None:
-        return ''
-    return 'met' if row.ratio >= row.target else '**missed**'
-
-
-def table(block: Block) -> str:
-    """A block in Markdown, below the line that says what it was measured on."""
-    lines = [f'*{block.processor}; {block.conditions}.*', '']
-    lines += ['| ours / peer | ours | peer | ratio | target | |', '|---|---|---|---|---|---|']
-    for row in block.rows:
-        ratio, target = ('–' if value is None else f'{value:.2f}' for value in (row.ratio, row.target))
-        lines.append(f'| {row.name} | {number(row.ours)} | {number(row.peer)} | {ratio} | {target} | {verdict(row)} |')
-    return '\n'.join(lines) + '\n'
-
-
-def read(path: str) -> list[Block]:
-    """The blocks of PATH.csv; none where there is no such file."""
-    blocks: dict[str, Block] = {}
-    if os.path.exists(f'{path}.csv'):
-        with open(f'{path}.csv', newline='', encoding='utf-8') as file:
-            for line in csv.DictReader(file):
-                block = blocks.setdefault(line['processor'], Block(line['processor'], line['conditions'], []))
-                numbers = {name: float(line[name]) for name in ('ours', 'peer', 'ratio', 'target') if line[name]}
-                block.rows.append(Row(line['name'], problem=line['problem'], **numbers))
-    return list(blocks.values())
-
-
-def write(block: Block, path: str) -> None:
-    """Write PATH.csv and PATH.md with this block in the place of the same processor's, and the others as they are."""
-    blocks = [other for other in read(path) if other.processor != block.processor] + [block]
-    blocks.sort(key=lambda block: block.processor)
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator='\n')
-    writer.writerow(COLUMNS)
-    for one in blocks:
-        for row in one.rows:
-            cells = (_cell(getattr(row, column)) for column in COLUMNS[2:])
-            writer.writerow([one.processor, one.conditions, *cells])
-    write_atomically(f'{path}.csv', lines.getvalue())
-    write_atomically(f'{path}.md', '\n'.join(map(table, blocks)))
-
-
-def _cell(value):
-    if value is None:
-        return ''
-    return f'{value:.4g}' if isinstance(value, float) else value
 
 
 def show(row: Row, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""How results are shown and written, and what becomes of a benchmark that this machine cannot run."""
+"""What becomes of benchmarks that break off, and of the names on the command line."""
 
 import sys
 
@@ -7,39 +7,6 @@ import pytest
 from benchmarks import __main__ as benchmarks
 from benchmarks.remote import SubjectEnded
 from benchmarks.rounds import Row
-
-HEAD = 'processor,conditions,name,ours,peer,ratio,target,problem\n'
-
-
-def test_results_are_written_as_csv_and_as_a_table(tmp_path):
-    rows = [
-        Row('fast / PyTorch', 1234.5, 1000.0, 1.2345, 1.0),
-        Row('slow', 0.04567, None, 0.5, 0.97),
-        Row('exponent', 0.987),
-        Row('bfloat16', target=1.0, problem='it needs another CPU'),
-    ]
-    benchmarks.write(benchmarks.Block('a chip', 'today', rows), str(tmp_path / 'results'))
-    assert (tmp_path / 'results.csv').read_text() == HEAD + (
-        'a chip,today,fast / PyTorch,1234,1000,1.234,1,\na chip,today,slow,0.04567,,0.5,0.97,\n'
-        'a chip,today,exponent,0.987,,,,\na chip,today,bfloat16,,,,1,it needs another CPU\n'
-    )
-    assert (tmp_path / 'results.md').read_text() == (
-        '*a chip; today.*\n\n| ours / peer | ours | peer | ratio | target | |\n|---|---|---|---|---|---|\n'
-        '| fast / PyTorch | 1,234 | 1,000 | 1.23 | 1.00 | met |\n'
-        '| slow | 0.0457 | – | 0.50 | 0.97 | **missed** |\n'
-        '| exponent | 0.987 | – | – | – |  |\n'
-        '| bfloat16 | – | – | – | 1.00 | not measured: it needs another CPU |\n'
-    )
-
-
-def test_every_kind_of_processor_keeps_a_block_of_its_own(tmp_path):
-    path = str(tmp_path / 'results')
-    for chip, day, ours in (('b', 'monday', 1.0), ('a', 'tuesday', 2.0), ('b', 'friday', 3.0)):
-        benchmarks.write(benchmarks.Block(chip, day, [Row('x', ours), Row('y', problem='none')]), path)
-    assert (tmp_path / 'results.csv').read_text() == HEAD + (
-        'a,tuesday,x,2,,,,\na,tuesday,y,,,,,none\nb,friday,x,3,,,,\nb,friday,y,,,,,none\n'
-    )
-    assert (tmp_path / 'results.md').read_text().count('| ours / peer |') == 2
 
 
 @pytest.fixture
