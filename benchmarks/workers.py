@@ -97,6 +97,13 @@ def work(size: int) -> None:
     collectives.barrier()
 
 
+def measured() -> list[Exchange]:
+    """The measurements of exchange.csv."""
+    with open(EXCHANGE, encoding='utf-8', newline='') as file:
+        rows = csv.DictReader(file)
+        return [Exchange(int(r['workers']), int(r['servers']), int(r['size']), float(r['seconds'])) for r in rows]
+
+
 def cost_of_a_byte(found: list[Exchange]) -> float:
     """c of the model, in seconds: the slope of the duration against the bytes that a server has to take."""
     loads = [one.size * one.workers / one.servers for one in found]
@@ -145,10 +152,8 @@ def main() -> None:
     if len(sys.argv) > 1:
         work(int(sys.argv[1]))
         return
-    with open(EXCHANGE, encoding='utf-8', newline='') as file:
-        rows = csv.DictReader(file)
-        found = [Exchange(int(r['workers']), int(r['servers']), int(r['size']), float(r['seconds'])) for r in rows]
-    print(f'c = {1e9 * cost_of_a_byte(found):.2f} ns a byte\n\n{table(cost_of_a_byte(found))}')
+    cost = cost_of_a_byte(measured())
+    print(f'c = {1e9 * cost:.2f} ns a byte\n\n{table(cost)}')
 
 
 if __name__ == '__main__':

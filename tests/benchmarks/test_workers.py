@@ -1,8 +1,11 @@
 """The model of an exchange between workers, by hand."""
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks import workers
+from benchmarks.remote import ROOT
 from benchmarks.workers import Exchange
 
 
@@ -31,3 +34,9 @@ def test_the_bytes_are_those_of_the_parameters():
     """1,710,426 and 43,338,024 parameters (Table 4, section 6.5) of 4 bytes, and what alignment adds."""
     for name, parameters in (('DFN-MR 56', 1710426), ('DFN-MR 44, ImageNet', 43338024)):
         assert 0 <= workers.gradient_bytes(name) / 4 - parameters < 64 * 1000
+
+
+def test_the_page_has_the_table():
+    """Update docs/distributed.md with `python -m benchmarks.workers`."""
+    page = Path(ROOT, 'docs', 'distributed.md').read_text(encoding='utf-8')
+    assert f'\n{workers.table(workers.cost_of_a_byte(workers.measured()))}\n' in page
