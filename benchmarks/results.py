@@ -1,7 +1,11 @@
-"""The table of results: benchmarks/results.csv and .md, and what docs/speed.md shows of it.
+"""The results of the benchmarks: benchmarks/results.csv and .md, and the summary of docs/speed.md.
 
-python -m benchmarks.results      # the part of docs/speed.md, in Markdown
+    python -m benchmarks.results      # the summary, in Markdown
+
+`python -m benchmarks` writes the files.
 """
+
+from common.cli import run
 
 import csv
 import io
@@ -104,20 +108,31 @@ def summary(blocks: list[Block]) -> str:
     names = [block.processor.partition(' with ')[2] for block in blocks]
     lines = [f'| ours beside | {" | ".join(names)} |', '|---' * (1 + len(blocks)) + '|']
     for name, pattern in SUMMARY.items():
-        cells = []
-        for block in blocks:
-            ratios: dict[str, float] = {}  # of each network, to its fastest rival
-            for row in block.rows:
-                match = re.fullmatch(pattern, row.name)
-                if match and row.ratio is not None:
-                    ratios[match[1]] = min(row.ratio, ratios.get(match[1], math.inf))
-            values = sorted(ratios.values())
-            cells.append(f'{statistics.median(values):.2f}' if values else '–')
-            if len(values) > 1:
-                cells[-1] += f' ({values[0]:.2f} to {values[-1]:.2f})'
-        lines.append(f'| {name} | {" | ".join(cells)} |')
+        lines.append(f'| {name} | {" | ".join(_spread(_ratios(block, pattern)) for block in blocks)} |')
     return '\n'.join(lines)
 
 
-if __name__ == '__main__':
+def _ratios(block, pattern):
+    """The ratio of each network to the fastest of its rivals, in the rows that the pattern matches."""
+    found: dict[str, float] = {}
+    for row in block.rows:
+        match = re.fullmatch(pattern, row.name)
+        if match and row.ratio is not None:
+            found[match[1]] = min(row.ratio, found.get(match[1], math.inf))
+    return list(found.values())
+
+
+def _spread(ratios):
+    if not ratios:
+        return '–'
+    median = f'{statistics.median(ratios):.2f}'
+    return median if len(ratios) == 1 else f'{median} ({min(ratios):.2f} to {max(ratios):.2f})'
+
+
+def main() -> None:
+    """Print the summary."""
     print(summary(read(RESULTS)))
+
+
+if __name__ == '__main__':
+    run(main)

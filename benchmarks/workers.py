@@ -12,6 +12,8 @@ model has three parts, of which the slower link counts:
 c is measured on loopback, where copying takes the place of the network.
 """
 
+from common.cli import run
+
 from collections.abc import Iterator
 import csv
 import os
@@ -157,4 +159,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run(main)

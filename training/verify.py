@@ -1,7 +1,7 @@
 """Check that runs are as they were written.
 
     python -m training.verify logs             # every file of every run below logs/, by its SHA256SUMS
-    python -m training.verify logs --write     # write that file for runs without one, as before a commit
+    python -m training.verify logs --write     # write that file for runs of earlier versions
 
 A run that has not ended has no SHA256SUMS of its own; its checkpoints have. Of runs of earlier versions, which have
 neither, what config.json and metrics.csv say of one another is checked.
