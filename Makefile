@@ -71,7 +71,7 @@ test-pythons: demo
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/bench.txt
 	touch $@
 
-bench: .venv .venv-bench/bench.txt
+bench: .venv extras .venv-bench/bench.txt
 	$(RUN) -m benchmarks $(if $(GPUS),--gpus $(GPUS))
 
 # PyTorch is not locked; it takes what is there.
