@@ -6,6 +6,7 @@ import html.parser
 import os
 import shutil
 
+import matplotlib.pyplot as plt
 import pytest
 
 from paper import results
@@ -19,6 +20,13 @@ def _count_each_network_once():
     results.computed = functools.cache(counted)
     yield
     results.computed = counted
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    """pyplot keeps what a test draws."""
+    yield
+    plt.close('all')
 
 
 def write_dfn_mr(log_dir, *words, **options):

@@ -11,6 +11,7 @@ from paper import experiments, recipes, results
 from paper.experiments import TOGETHER, Experiment, Measurement
 from tests.conftest import ROOT
 from training import options
+from training.run_directory import read_metrics
 
 DFN_MR = Measurement('test_error', Experiment('cifar10', 'dfn-mr', 14), seeds=5)
 
@@ -47,6 +48,21 @@ def test_eight_components_evaluated_together_are_found():
     together = Measurement(TOGETHER, Experiment('cifar10', 'component', 14))
     (found,) = results.find(together, os.path.join(ROOT, 'logs'))
     assert found.last == [17.71] and found.differences == ('8 of 400 epochs', '1 device instead of 2')
+
+
+def test_docs_results_has_the_losses_of_the_logs_at_each_depth():
+    with open(os.path.join(ROOT, 'docs', 'results.md'), encoding='utf-8') as file:
+        rows = re.findall(r'^\| (\d+) / (\d+) \| (.*) \|$', file.read(), re.MULTILINE)
+    assert rows
+    for resnet, dfn_mr, seen in rows:
+        metrics = [
+            read_metrics(os.path.join(ROOT, 'logs', 'cifar10', f'{net}-{depth}', 'epochs8-seed1'))
+            for net, depth in (('resnet', resnet), ('dfn-mr', dfn_mr))
+        ]
+        losses = [[run[epoch - 1]['train_loss'] for epoch in (1, 4, 8)] for run in metrics]
+        losses.append([ours - theirs for ours, theirs in zip(*losses, strict=True)])
+        errors = [f'{run[-1]["test_error"]:.2f}' for run in metrics]
+        assert seen.split(' | ') == [', '.join(f'{loss:.3f}' for loss in three) for three in losses] + errors
 
 
 def test_every_experiment_is_a_command_line_of_its_script():
