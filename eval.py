@@ -28,7 +28,6 @@ import data
 from data import Dataset, ImageRecords
 from paper import ensembles
 from symbols.analysis.graph import output_kinds
-from symbols.analysis.summary import parameter_shapes, statistics_shapes
 from symbols.ensemble import COMPONENTS
 from training import checkpoint, devices, options, run_directory, symbol_file
 from training.evaluation import Evaluation, evaluate, member_names
@@ -138,26 +137,17 @@ def best_of(run_dir: str, found: Sequence[str]) -> str:
     )
 
 
-def check_model(model: checkpoint.Model, image_shape: tuple, classes: int) -> None:
+def check_model(title: str, model: checkpoint.Model, image_shape: tuple, classes: int) -> None:
     """Raise UserError unless the weights belong to the symbol, and its outputs are softmaxes over `classes` classes."""
-    symbol, parameters, statistics_ = model
+    symbol, *arrays = model
     symbol_file.check_cost(symbol, image_shape)
     _, shapes, _ = symbol.infer_shape_partial(data=(1, *image_shape))
     if not output_kinds(symbol) <= {'SoftmaxOutput', 'softmax'} or set(shapes) != {(1, classes)}:
         raise UserError(
-            f'the network has to end in a softmax over {classes} classes; it has '
+            f'{title}: the network has to end in a softmax over {classes} classes; it has '
             f'{" and ".join(symbol.list_outputs())} of shape {shapes}'
         )
-    for expected, there in (
-        (parameter_shapes(symbol, image_shape), parameters),
-        (statistics_shapes(symbol, image_shape), statistics_),
-    ):
-        for name, shape in expected.items():
-            if name not in there or there[name].shape != shape:
-                raise UserError(f'the weights do not belong to the network: it needs {name} of shape {shape}')
-        for name in there:
-            if name not in expected:
-                raise UserError(f'the weights do not belong to the network: it has no {name}')
+    symbol_file.check_arrays(title, symbol, image_shape, *arrays)
 
 
 class Errors(NamedTuple):
@@ -215,7 +205,7 @@ class Reporter:
         if self.args.split is None and images not in (None, dataset.about[split]['content_sha256']):
             print(f'note: these are not the test images of {title}', file=sys.stderr)
         for model in models:
-            check_model(model, dataset.image_shape, len(dataset.classes))
+            check_model(title, model, dataset.image_shape, len(dataset.classes))
             for dtype in symbol_file.dtypes(model[0]):
                 devices.check_dtype(dtype, self.args.gpus is not None, f'{title}, computed in {dtype},')
         predictions, mistakes = Predictions(), Mistakes(SHOWN_MISTAKES)

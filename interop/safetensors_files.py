@@ -20,12 +20,12 @@ from common.files import file_digest, fsync, replacing, write_atomically
 from common.mxnet import mx
 import data
 from interop import names
-from interop.trained import ARGUMENTS, Trained, check_arrays, image_shape
+from interop.trained import ARGUMENTS, Trained, image_shape
 from paper import recipes
 import symbols
 from symbols import imagenet
 from symbols.analysis.summary import count_parameters
-from training import checkpoint, options, run_directory
+from training import checkpoint, options, run_directory, symbol_file
 
 NOT_WEIGHTS = '.num_batches_tracked'  # in PyTorch's state_dict alone
 
@@ -61,11 +61,12 @@ def read(path: str) -> Trained:
         arrays = {names.to_mxnet(name): value for name, value in there.items()}
     except ValueError as error:
         raise UserError(f'{path}: {error}') from None
-    check_arrays(path, symbol, image_shape(facts), arrays)
-    for name, value in arrays.items():
+    statistics = {name: arrays.pop(name) for name in symbol.list_auxiliary_states() if name in arrays}
+    symbol_file.check_cost(symbol, image_shape(facts))
+    symbol_file.check_arrays(path, symbol, image_shape(facts), arrays, statistics)
+    for name, value in {**arrays, **statistics}.items():
         if value.dtype != np.float32 or not np.isfinite(value).all():
             raise UserError(f'{path}: {name} has to be finite float32: save the weights with `.float()`')
-    statistics = {name: arrays.pop(name) for name in symbol.list_auxiliary_states()}
     return Trained(symbol, arrays, statistics, facts)
 
 

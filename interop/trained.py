@@ -12,7 +12,6 @@ import data
 from data import augmentation
 import symbols
 from symbols import imagenet
-from symbols.analysis.summary import parameter_shapes, statistics_shapes
 from training import checkpoint, run_directory, symbol_file
 
 #: What says which of the user's own images are for testing.
@@ -71,7 +70,8 @@ def read(run_dir: str) -> Trained:
     own, (epoch, _) = config['options'], checkpoint.position(found[-1])
     is_imagenet = own.get('size', own['dataset']) in ('imagenet', imagenet.IMAGE_SHAPE[-1])
     shape = image_shape({'imagenet': is_imagenet})
-    check_arrays(run_dir, symbol, shape, {**parameters, **statistics})
+    symbol_file.check_cost(symbol, shape)
+    symbol_file.check_arrays(run_dir, symbol, shape, parameters, statistics)
     facts = {
         **{name: own[name] for name in (*ARGUMENTS, *OWN_IMAGES) if own.get(name) is not None},
         'num_classes': symbol.infer_shape(data=(1, *shape))[1][0][1],
@@ -96,15 +96,3 @@ def _data_set(config):
         traits = augmentation.IMAGENET if name == 'imagenet' else data.SOURCES[name]
         about = {'mean': traits.mean, 'std': traits.std, 'classes': getattr(traits, 'classes', None)}
     return {'dataset': name, **{key: about[key] for key in ('classes', 'mean', 'std') if about.get(key)}}
-
-
-def check_arrays(where: str, symbol: mx.sym.Symbol, shape: tuple, arrays: dict) -> None:
-    """Raise UserError unless these are the symbol's weights and running statistics."""
-    symbol_file.check_cost(symbol, shape)
-    expected = {**parameter_shapes(symbol, shape), **statistics_shapes(symbol, shape)}
-    for name in {**expected, **arrays}:
-        there, wanted = arrays[name].shape if name in arrays else 'missing', expected.get(name, 'not expected')
-        if there != wanted:
-            raise UserError(
-                f'{where}: the weights do not belong to the network: {name} is {there}, the network: {wanted}'
-            )

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from common.errors import UserError
 from common.mxnet import mx
 from symbols.analysis.graph import is_layer, nodes
+from symbols.analysis.summary import parameter_shapes, statistics_shapes
 
 MAX_SIZE = 32 << 20  # bytes
 MAX_NODES = 20_000  # the weight-shared ensemble of depth 194 has 2,896
@@ -328,6 +329,26 @@ def check_cost(symbol: mx.sym.Symbol, image_shape: tuple) -> None:
             multiply_adds += math.prod(shapes[node['inputs'][1][0]][1:]) * math.prod(shape) // BATCH
     if multiply_adds > MAX_MULTIPLY_ADDS:
         raise UserError(f'the network is too large: it takes {multiply_adds:,} multiply-adds an image')
+
+
+def check_arrays(where: str, symbol: mx.sym.Symbol, image_shape: tuple, parameters: dict, statistics: dict) -> None:
+    """Raise UserError unless these are a network's weights and running statistics.
+
+    Args:
+        where: what they are from, for the message.
+        symbol: of the network; `check_cost` has passed it.
+        parameters: {name: array}, of numpy or of MXNet; the statistics likewise.
+    """
+    for expected, arrays in (
+        (parameter_shapes(symbol, image_shape), parameters),
+        (statistics_shapes(symbol, image_shape), statistics),
+    ):
+        for name, shape in expected.items():
+            if name not in arrays or arrays[name].shape != shape:
+                raise UserError(f'{where}: the weights do not belong to the network: it needs {name} of shape {shape}')
+        for name in arrays:
+            if name not in expected:
+                raise UserError(f'{where}: the weights do not belong to the network: it has no {name}')
 
 
 def dtypes(symbol: mx.sym.Symbol) -> set[str]:
