@@ -85,6 +85,7 @@ def _rewrite(network, readers, relus, mirrored, foldable):
     """
     graph = network['nodes']
     scales, halvings = _scales(graph, readers)
+    left_out = {*halvings, *relus.values()}
     fused, place = [], {}  # the new nodes, and the index in them of what stands for each node of the graph
     multiplied = {}
 
@@ -105,7 +106,7 @@ def _rewrite(network, readers, relus, mirrored, foldable):
         return add('_mul_scalar', f'scaled{len(fused)}', [[place[index], 0, 0]], {'scalar': f'{factor:.17g}'})
 
     for index, node in enumerate(graph):
-        if index in halvings or index in relus.values():
+        if index in left_out:
             place[index] = place[node['inputs'][0][0]]
             continue
         factors = _factors(index, node, scales)
@@ -138,12 +139,26 @@ def _readers(network):
 
 
 def _relus_of_batch_norms(graph, readers):
-    """{BatchNorm: the ReLU that reads its value, where nothing else does}."""
-    return {
-        index: readers[index][0]
-        for index, node in enumerate(graph)
-        if node['op'] == 'BatchNorm' and len(readers[index]) == 1 and _is_relu(graph[readers[index][0]])
-    }
+    """{BatchNorm: the ReLU that reads its value, where nothing else does, and oneDNN can do both at once}.
+
+    The gradient comes in the layout of what reads the ReLU. With AVX-512, oneDNN has no backward pass of the two at
+    once for the layouts of grouped convolutions and of pooling to a single pixel.
+    """
+    found = {}
+    for index, node in enumerate(graph):
+        if node['op'] == 'BatchNorm' and len(readers[index]) == 1 and _is_relu(graph[readers[index][0]]):
+            relu = readers[index][0]
+            neighbors = [node['inputs'][0][0], *readers[relu]]
+            if not any(_has_own_layout(graph[neighbor]) for neighbor in neighbors):
+                found[index] = relu
+    return found
+
+
+def _has_own_layout(node):
+    attributes = node.get('attrs', {})
+    if node['op'] == 'Pooling':
+        return attributes.get('pool_type', 'max') != 'max' or attributes.get('global_pool') in ('True', '1')
+    return node['op'] == 'Convolution' and attributes.get('num_group', '1') != '1'
 
 
 def _scales(graph, readers):
@@ -202,10 +217,10 @@ def _factors(index, node, scales):
 
 def _last_of_branches(graph, readers, relus):
     """Convolutions whose BatchNorm has no ReLU, and the BatchNorms with ReLU before them that nothing else reads."""
-    found = set()
+    found, after_batch_norm = set(), set(relus.values())
     for index, node in enumerate(graph):
         if node['op'] == 'Convolution' and readers[index][0] not in relus:
             before = node['inputs'][0][0]
-            if before in relus.values() and len(readers[before]) == 1:
+            if before in after_batch_norm and len(readers[before]) == 1:
                 found |= {index, graph[before]['inputs'][0][0]}
     return found

@@ -51,7 +51,7 @@ def test_the_scores_are_those_of_the_block(net, random):
     assert ours.std() > 0.01  # or all are 1/7
 
 
-@pytest.mark.parametrize('net', SMALL[:2])
+@pytest.mark.parametrize('net', SMALL)
 def test_the_fused_form_learns_as_drawn(net, random):
     drawn = symbols.get_symbol(net, None)
     fused = fuse(drawn)

@@ -194,6 +194,31 @@ def test_batchnorm_and_the_relu_behind_it_are_one_operator(net, layers_with_relu
     assert before.count('BatchNorm') - after.count('BatchNorm') == layers_with_relu
 
 
+def unit(x, name, **attributes):
+    """Convolution, BatchNorm and ReLU."""
+    x = mx.sym.Convolution(x, num_filter=64, no_bias=True, name=f'{name}_conv', **attributes)
+    return relu(mx.sym.BatchNorm(x, fix_gamma=False, name=f'{name}_bn'))
+
+
+@pytest.mark.parametrize(
+    'layer',
+    [
+        lambda x: unit(unit(x, 'grouped', kernel=(3, 3), pad=(1, 1), num_group=8), 'behind', kernel=(1, 1)),
+        lambda x: mx.sym.Pooling(unit(x, 'pooled', kernel=(1, 1)), kernel=(1, 1), global_pool=True, pool_type='avg'),
+        lambda x: mx.sym.Pooling(unit(x, 'pooled', kernel=(1, 1)), kernel=(1, 1), global_pool=True, pool_type='max'),
+        lambda x: mx.sym.Pooling(unit(x, 'pooled', kernel=(1, 1)), kernel=(8, 8), pool_type='avg'),
+    ],
+    ids=['grouped convolution', 'global mean', 'global maximum', 'mean of 8×8'],
+)
+def test_batchnorm_and_relu_stay_apart_beside_layouts_that_have_no_backward_pass(layer):
+    """With AVX-512, oneDNN cannot compute the gradients if they are one operator there."""
+    x = layer(unit(mx.sym.Variable('data'), 'first', kernel=(3, 3), pad=(1, 1)))
+    scores = mx.sym.FullyConnected(mx.sym.flatten(x), num_hidden=10, name='fc')
+    drawn = mx.sym.SoftmaxOutput(scores, name='softmax')
+    compare(drawn, fuse(drawn), (3, 8, 8))
+    assert [node['op'] for node in nodes(fuse(drawn))].count('_contrib_BatchNormWithReLU') == 1
+
+
 def test_the_merges_of_two_streams_are_not_halved():
     """What is multiplied are parameters, and once the input of FC."""
     drawn = symbols.get_symbol('dfn-mr', 14)
