@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+from pathlib import Path
 import resource
 import signal
 import subprocess
@@ -169,12 +170,26 @@ def write_run(log_dir, words, errors, status='finished', devices=2, script=train
     return place
 
 
-def committed_runs():
-    """The run directories in git, from ROOT, without those trained in this checkout; outside git all."""
-    git = ['git', '-C', ROOT, 'ls-files', 'logs/**/config.json']
+def committed_files():
+    """The files of logs/ in git, from ROOT, without those of runs trained in this checkout; outside git all."""
+    git = ['git', '-C', ROOT, 'ls-files', 'logs']
     listed = subprocess.run(git, capture_output=True, text=True).stdout.splitlines()
-    there = run_directory.find_runs([os.path.join(ROOT, 'logs')])
-    return [os.path.dirname(path) for path in listed] or [os.path.relpath(path, ROOT) for path in there]
+    return listed or [str(path.relative_to(ROOT)) for path in Path(ROOT, 'logs').rglob('*') if path.is_file()]
+
+
+def committed_runs():
+    """The run directories among them."""
+    return [os.path.dirname(path) for path in committed_files() if os.path.basename(path) == run_directory.CONFIG]
+
+
+@pytest.fixture(scope='session')
+def committed(tmp_path_factory):
+    """A folder with the committed logs/ alone: what the documentation shows, whatever a user trained beside them."""
+    folder = tmp_path_factory.mktemp('committed')
+    for name in committed_files():
+        os.makedirs(folder / os.path.dirname(name), exist_ok=True)
+        os.symlink(os.path.join(ROOT, name), folder / name)
+    return folder
 
 
 def official_folder(name):

@@ -3,8 +3,8 @@
     python -m training.verify logs             # every file of every run below logs/, by its SHA256SUMS
     python -m training.verify logs --write     # write that file for runs of earlier versions
 
-A run that has not ended has no SHA256SUMS of its own; its checkpoints have. Of runs of earlier versions, which have
-neither, what config.json and metrics.csv say of one another is checked.
+A run that has not ended has no SHA256SUMS of its own, so its checkpoints are checked by theirs. Of runs of earlier
+versions, which have neither, what config.json and metrics.csv say of one another is checked.
 """
 
 from common.cli import Parser, run
@@ -27,7 +27,7 @@ def parser() -> Parser:
 
 
 def check(run_dir: str) -> bool:
-    """Whether a run has digests, which are right.
+    """Whether a run, or each checkpoint of one that has not ended, has digests, which are right.
 
     Raises:
         UserError: a file is not as it was written.
@@ -40,9 +40,11 @@ def check(run_dir: str) -> bool:
         if unlisted:
             raise UserError(f'{run_dir} is damaged: {unlisted[0]} is not in {sums.NAME}')
         return True
-    for folder in checkpoint.find(run_dir):
+    folders = checkpoint.find(run_dir)
+    for folder in folders:
         checkpoint.load_model(folder)
-    return False
+    under_way = run_directory.read_config(run_dir)['outcome'] is None
+    return under_way and all(sums.check(folder, sums.read(folder) or ()) for folder in folders)
 
 
 def main() -> None:

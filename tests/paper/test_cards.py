@@ -8,7 +8,7 @@ import pytest
 
 from paper import __main__ as command
 from paper import cards
-from tests.conftest import ROOT, committed_runs, in_process, write_run
+from tests.conftest import committed_runs, in_process, write_run
 
 FEW = ['--net', 'resnet', '--depth', 26, '--epochs', 8]
 
@@ -19,9 +19,9 @@ def rows(text):
 
 
 @pytest.mark.parametrize('run_dir', committed_runs())
-def test_a_committed_run_has_its_card(run_dir, monkeypatch):
+def test_a_committed_run_has_its_card(run_dir, committed, monkeypatch):
     """Write them anew with: python -m paper cards."""
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(committed)
     with open(os.path.join(run_dir, 'README.md'), encoding='utf-8') as file:
         text = file.read()
     assert text == cards.card(run_dir)

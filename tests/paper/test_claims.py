@@ -38,10 +38,10 @@ def verdict(check, log_dir):
 
 
 @pytest.fixture(scope='module')
-def entries():
+def entries(committed):
     """The ledger of the committed logs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(ROOT)
+        patch.chdir(committed)
         return claims.ledger('logs')
 
 
@@ -301,14 +301,14 @@ def test_what_is_computed_from_the_networks(entries):
     assert '24.15M for 24.8M' in seen['table5-parameters']
 
 
-def test_the_committed_runs_of_eight_epochs(entries):
+def test_the_committed_runs_of_eight_epochs(entries, committed):
     findings = {line.id: finding for line, finding in entries}
     mean = {}
     for name in ('dfn-mr-14', 'resnet-26'):
         runs = [os.path.join(ROOT, 'logs', 'cifar10', name, f'epochs8-seed{seed}') for seed in (1, 2)]
         mean[name] = np.mean([float(last_row(run)['test_error']) for run in runs])
     assert mean['dfn-mr-14'] < mean['resnet-26']
-    short = examine(ORDER, os.path.join(ROOT, 'logs'))
+    short = examine(ORDER, str(committed / 'logs'))
     if not any('as in the paper' in run for run in short.runs):
         assert short.verdict == CONSISTENT
         assert all(f'{name} {value:.2f} ± ' in short.seen for name, value in mean.items())
@@ -323,13 +323,13 @@ def test_docs_results_has_what_the_command_prints(entries):
     assert f'\n{command.as_markdown(entries)}\n' in page + '\n'
 
 
-def test_the_report_has_a_row_for_each_claim_and_links_to_runs(entries, monkeypatch):
+def test_the_report_has_a_row_for_each_claim_and_links_to_runs(entries, committed, monkeypatch):
     monkeypatch.setattr(claims, 'ledger', lambda log_dir: entries)
     monkeypatch.setattr(paper, 'TABLES', ())
     monkeypatch.setattr(report, 'FIGURES', ())
     monkeypatch.setattr(report, '_drawing', lambda figure, description: report.Drawing('', description))
     monkeypatch.setattr(report.curves, 'draw', lambda groups: None)
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(committed)
     page = report.page('logs')
     section = page[page.index('<h2 id="claims">') : page.index('<h2 id="runs">')]
     links = set(re.findall('href="#(run-[^"]*)"', section))

@@ -43,10 +43,10 @@ def test_another_schedule_can_be_asked_for(logs):
     assert [group.last for group in found if group.only_devices_differ] == [[15.0]]
 
 
-def test_eight_components_evaluated_together_are_found():
+def test_eight_components_evaluated_together_are_found(committed):
     """In the committed logs: the number that eval.py printed."""
     together = Measurement(TOGETHER, Experiment('cifar10', 'component', 14))
-    (found,) = results.find(together, os.path.join(ROOT, 'logs'))
+    (found,) = results.find(together, str(committed / 'logs'))
     assert found.last == [17.71] and found.differences == ('8 of 400 epochs', '1 device instead of 2')
 
 

@@ -3,7 +3,6 @@
 from common.cli import Parser
 
 import argparse
-import glob
 import json
 import os
 
@@ -12,7 +11,7 @@ import pytest
 from common.errors import UserError
 from paper import recipes
 import symbols
-from tests.conftest import ROOT
+from tests.conftest import ROOT, committed_runs
 import train_cifar
 import train_imagenet
 import train_images
@@ -26,7 +25,6 @@ SCRIPTS = {
     train_imagenet: {'augmentation', 'no_verify'},
     train_images: {*symbols.OPTIONS, *train_images.OPTIONS},
 }
-COMMITTED = glob.glob(os.path.join(ROOT, 'logs', '**', 'config.json'), recursive=True)
 
 
 @pytest.mark.parametrize('script', SCRIPTS, ids=lambda script: script.__name__)
@@ -182,21 +180,21 @@ def test_names_of_run_directories(script, words, folder):
     assert directory_of(script, *words.split()) == os.path.join('logs', folder)
 
 
-@pytest.mark.parametrize('path', COMMITTED, ids=lambda path: os.path.relpath(os.path.dirname(path), ROOT))
-def test_a_committed_run_has_the_name_of_its_options(path):
+@pytest.mark.parametrize('run_dir', committed_runs())
+def test_a_committed_run_has_the_name_of_its_options(run_dir):
     """Also those that were made before some options existed, and those that ran on several CPU contexts."""
-    with open(path) as file:
+    with open(os.path.join(ROOT, run_dir, 'config.json')) as file:
         own = options.complete(json.load(file)['options'])
     defaults = {**{name: options.default(name) for name in OPTIONS}, **recipes.of_dataset(own['dataset'])}
     found = options.run_directory({**own, 'log_dir': 'logs'}, defaults)
-    assert os.path.relpath(os.path.dirname(path), ROOT) in (
+    assert run_dir in (
         found,
         found.replace(os.path.join('logs', own['dataset']), os.path.join('logs', 'samples', own['dataset'])),
     )
 
 
 def test_there_are_committed_runs():
-    assert len(COMMITTED) > 15
+    assert len(committed_runs()) > 15
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The committed runs are as they were written, and a run that is not is named."""
 
+import json
 import os
 import shutil
 
@@ -47,3 +48,18 @@ def test_digests_are_written_where_there_are_none(tmp_path):
     (run / 'checkpoint-0008' / 'more').write_text('')
     with pytest.raises(UserError, match='checkpoint-0008/more is not in SHA256SUMS'):
         verify.check(str(run))
+
+
+def test_a_run_that_has_not_ended_is_checked_by_its_checkpoints(tmp_path):
+    run = shutil.copytree(os.path.join(LOGS, RUN), tmp_path / 'run')
+    config = sums.read_json(run / 'config.json')
+    (run / 'config.json').write_text(json.dumps(sums.seal({**config, 'outcome': None})))
+    os.remove(run / 'SHA256SUMS')
+    momentum = run / 'checkpoint-0008' / 'momentum.params'
+    momentum.write_bytes(b'as it was written')
+    sums.write(momentum.parent, os.listdir(momentum.parent))
+    assert in_process(verify.main, 'verify', tmp_path, '--write', check=0)[1] == '1 run as written\n'
+    assert not (run / 'SHA256SUMS').exists()  # it would not be true for long
+    momentum.write_bytes(b'other')
+    status, out, _ = in_process(verify.main, 'verify', tmp_path)
+    assert status == 2 and f'{momentum.parent} is damaged: momentum.params' in out
