@@ -44,7 +44,9 @@ def test_the_committed_runs_are_in_table_4(printed):
     for row in rows:
         runs = [os.path.join(ROOT, run) for run in row['runs'].split('; ')]
         errors = [float(last_row(run)['test_error']) for run in runs]
-        assert float(row['here']) == pytest.approx(np.mean(errors), abs=1e-4) and int(row['n']) == len(errors)
+        learned = [error for error in errors if error <= 50]  # the paper prints the others as "fail"
+        assert int(row['n']) == len(learned) and int(row['failed']) == len(errors) - len(learned)
+        assert not learned or float(row['here']) == pytest.approx(np.mean(learned), abs=1e-4)
         assert {row['differences']} == {difference(run) for run in runs}
 
 
