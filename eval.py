@@ -23,6 +23,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from common.errors import UserError
+from common.files import check_outputs
 from common.mxnet import mx
 import data
 from data import Dataset, ImageRecords
@@ -386,9 +387,7 @@ def main() -> None:
     several = args.runs and not args.ensemble and len(run_directory.find_runs(args.runs)) > 1
     if outputs and several:
         raise UserError(f'{outputs[0]} is for one run, or for one ensemble: name one, or add --ensemble')
-    for path in outputs:
-        if not os.path.isdir(os.path.dirname(path) or '.'):
-            raise UserError(f'there is no folder for {path}: make it first')
+    check_outputs(*outputs)
     reporter = Reporter(args)
     if args.ensemble:
         if not args.runs:

@@ -19,6 +19,7 @@ import os
 from typing import NamedTuple
 
 from common.errors import UserError
+from common.files import check_outputs
 import data
 from interop import trained
 from training import options
@@ -68,9 +69,7 @@ def parser() -> Parser:
 
 def check_targets(args: argparse.Namespace) -> None:
     """Raise UserError where a format is unknown or its packages are missing, or its file cannot be written."""
-    kinds, targets = zip(*args.to)
-    if len(set(targets)) < len(targets):
-        raise UserError('two formats in one file: give each a name of its own')
+    kinds, outputs = [kind for kind, _ in args.to], []
     for kind, target in args.to:
         if kind not in FORMATS:
             raise UserError(f'--to {kind}: choose one of {", ".join(FORMATS)}')
@@ -79,14 +78,13 @@ def check_targets(args: argparse.Namespace) -> None:
         for package in FORMATS[kind].needs + (FORMATS[kind].check_needs if args.check else ()):
             if importlib.util.find_spec(package) is None:
                 raise UserError(f'--to {kind} needs the package {package}: `make extras` installs it')
-        folder = os.path.dirname(target) or '.'
-        if kind != 'run' and not os.path.isdir(folder):
-            raise UserError(f'there is no folder {folder}')
         files = [target] if kind != 'gluon' else module(kind).names(target)
+        outputs += files if kind != 'run' else []
         there = [path for path in files if os.path.lexists(path)]
         kept = [path for path in there if kind == 'run' or not args.force or not os.path.isfile(path)]
         if kept:
             raise UserError(f'{kept[0]} is there already: choose another name' + (', or --force' * (kind != 'run')))
+    check_outputs(*outputs)
     if args.with_preprocessing and 'onnx' not in kinds:
         raise UserError('--with-preprocessing is for --to onnx')
 

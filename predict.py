@@ -22,7 +22,7 @@ import sys
 import warnings
 
 from common.errors import UserError
-from common.files import replacing
+from common.files import check_outputs, replacing
 from data.image_folders import find_names
 from interop.image_classifier import ImageClassifier, Predicted, load
 from training import options
@@ -51,9 +51,7 @@ def check(args: argparse.Namespace) -> None:
     for path in args.images:
         if os.path.isdir(path) and next(find_names(path), None) is None:
             raise UserError(f'{path} has no images')
-    for path in filter(None, (args.csv, args.grid)):
-        if not os.path.isdir(os.path.dirname(path) or '.'):
-            raise UserError(f'{path} cannot be written: there is no folder {os.path.dirname(path)}')
+    check_outputs(*filter(None, (args.csv, args.grid)))
     if args.images.count('-') > 1:
         raise UserError('- can be given once')
 

@@ -1,4 +1,4 @@
-"""Digests, atomic writing, flushing and locks, on file systems that may know neither of the last two."""
+"""Digests, output files, flushing and locks, on file systems that may know neither of the last two."""
 
 from collections.abc import Iterator
 import contextlib
@@ -7,6 +7,8 @@ import fcntl
 import hashlib
 import os
 import sys
+
+from common.errors import UserError
 
 BLOCK = 1 << 20  # bytes
 NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}  # some NFS, Lustre and FUSE mounts
@@ -31,13 +33,32 @@ def write_atomically(path: str, text: str) -> None:
         file.write(text)
 
 
+def check_outputs(*paths: str) -> None:
+    """Raise UserError where a file could not be written, or one would take the place of another."""
+    taken = set()
+    for path in paths:
+        folder = os.path.dirname(path)
+        if not os.path.isdir(folder or '.'):
+            raise UserError(f'{path} cannot be written: there is no folder {folder}')
+        if os.path.isdir(path):
+            raise UserError(f'{path} is a folder: give the name of a file')
+        if os.path.realpath(path) in taken:
+            raise UserError(f'{path} would be written twice: give each file a name of its own')
+        taken.add(os.path.realpath(path))
+
+
 @contextlib.contextmanager
 def replacing(path: str) -> Iterator[str]:
     """Yield a name to write to; what is written there takes the place of `path` as a whole or not at all.
 
+    A pipe or a device, such as /dev/stdout, is written to as it is.
+
     Raises:
         OSError: as always, but with the file's name where the disk is full.
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        yield path
+        return
     temporary = f'{path}.tmp'
     try:
         yield temporary

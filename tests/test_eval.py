@@ -448,7 +448,9 @@ def test_files_to_look_at(mistake, runs, tmp_path):
     plain = runs.path(PLAIN.format(1)), runs.path(PLAIN.format(2))
     assert 'is for one run, or for one ensemble' in mistake(evaluation.main, 'eval.py', *plain, *words)
     nowhere = ['--wrong', str(tmp_path / 'no' / 'wrong.png')]
-    assert 'there is no folder for' in mistake(evaluation.main, 'eval.py', plain[0], *nowhere)
+    assert 'there is no folder' in mistake(evaluation.main, 'eval.py', plain[0], *nowhere)
+    twice = ['--wrong', str(tmp_path / 'a.png'), '--confusion', str(tmp_path / 'a.png')]
+    assert 'would be written twice' in mistake(evaluation.main, 'eval.py', plain[0], *twice)
 
 
 @pytest.mark.slow

@@ -198,7 +198,8 @@ WRONG = [
     ([RUN, '--to', 'gluon', 'there'], 'is there already'),
     ([RUN, '--to', 'gluon', 'a', '--with-preprocessing'], 'for --to onnx'),
     ([RUN, '--to', 'run', 'a', '--check'], 'stands alone'),
-    ([RUN, '--to', 'gluon', 'a', '--to', 'gluon', 'a'], 'two formats in one file'),
+    ([RUN, '--to', 'gluon', 'a', '--to', 'gluon', 'a'], 'a-symbol.json would be written twice'),
+    ([RUN, '--to', 'gluon', 'a', '--to', 'torch', 'a-symbol.json'], 'a-symbol.json would be written twice'),
     ([RUN], 'required: --to'),
 ]
 
@@ -206,7 +207,7 @@ WRONG = [
 @pytest.mark.parametrize('words, message', WRONG, ids=[message for _, message in WRONG])
 def test_mistakes(words, message, mistake, tmp_path):
     (tmp_path / 'there-symbol.json').write_text('')
-    words = [str(tmp_path / word) if word in ('a', 'there') else word for word in words]
+    words = [str(tmp_path / word) if word in ('a', 'a-symbol.json', 'there') else word for word in words]
     assert message in mistake(export.main, 'export.py', *words)
     assert [path.name for path in tmp_path.iterdir()] == ['there-symbol.json']
 

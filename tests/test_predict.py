@@ -200,6 +200,8 @@ def test_what_cannot_be_read_is_named_and_skipped(photos, tmp_path, monkeypatch)
         ([RUN, '--members', 'a.jpg'], '--members is for ensembles'),
         ([RUN, 'paper/templates'], 'paper/templates has no images'),
         ([RUN, 'a.jpg', '--csv', 'nowhere/a.csv'], 'there is no folder nowhere'),
+        ([RUN, 'a.jpg', '--csv', 'docs'], 'docs is a folder'),
+        ([RUN, 'a.jpg', '--csv', 'new', '--grid', './new'], './new would be written twice'),
         ([RUN, 'a.jpg', '--top', '0'], '0 is not a whole number from 1'),
         ([RUN, '-', '-'], '- can be given once'),
     ],

@@ -8,6 +8,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from common.errors import UserError
+from common.files import replacing
 
 matplotlib.use('Agg')
 matplotlib.rcParams['svg.hashsalt'] = 'dfn'  # the same picture gives the same SVG
@@ -23,7 +24,8 @@ def save(figure: Figure, stem: str) -> list[str]:
     if not os.path.basename(stem):
         raise UserError(f'--out {stem}: give a name without ending, such as figures/curves')
     os.makedirs(os.path.dirname(stem) or '.', exist_ok=True)
-    paths = [f'{stem}.png', f'{stem}.svg']
-    figure.savefig(paths[0], dpi=150, bbox_inches='tight')
-    figure.savefig(paths[1], bbox_inches='tight', metadata={'Date': None})
-    return paths
+    options: dict[str, dict] = {'png': {'dpi': 150}, 'svg': {'metadata': {'Date': None}}}
+    for kind, settings in options.items():
+        with replacing(f'{stem}.{kind}') as temporary:
+            figure.savefig(temporary, format=kind, bbox_inches='tight', **settings)
+    return [f'{stem}.{kind}' for kind in options]

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 
 import pytest
 
@@ -45,6 +46,14 @@ def test_a_failure_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     with pytest.raises(OSError, match='no space left'):
         files.write_atomically(str(path), 'after')
     assert path.read_text() == 'before'
+
+
+def test_a_pipe_stays_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    reader = os.open(tmp_path / 'pipe', os.O_RDONLY | os.O_NONBLOCK)
+    files.write_atomically(str(tmp_path / 'pipe'), 'text')
+    assert os.read(reader, 100) == b'text' and stat.S_ISFIFO(os.stat(tmp_path / 'pipe').st_mode)
+    os.close(reader)
 
 
 def test_any_other_failure_of_a_lock_is_raised(tmp_path, monkeypatch, capsys):

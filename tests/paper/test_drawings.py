@@ -1,6 +1,8 @@
 """plot.py: curves of runs, networks, bars and depths."""
 
 import os
+from pathlib import Path
+import resource
 import shutil
 from types import SimpleNamespace
 from xml.dom import minidom
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
-from paper import cards
+from paper import cards, figures
 from paper.figures import bars, captions, curves, depths
 from paper.figures.network import items
 import plot
@@ -213,6 +215,20 @@ def test_depths_are_drawn_in_figure_11s_form(mistake, tmp_path):
         (['--net', 'dfn1', '--depth', 101, '--dataset', 'imagenet'], 'there is no dfn1 101'),
     ):
         assert expected in mistake(plot.main, 'plot.py', 'depths', *words)
+
+
+def test_a_picture_that_cannot_be_written_leaves_the_one_before(tmp_path):
+    figure = Figure()
+    figure.subplots().plot(np.random.default_rng(0).random(3000))
+    before = [Path(path).read_bytes() for path in figures.save(figure, str(tmp_path / 'a'))]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(OSError, match='File too large.*a.png'):
+            figures.save(figure, str(tmp_path / 'a.png'))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == before
 
 
 def test_a_curve_of_depths_is_the_share_of_the_components():
