@@ -17,7 +17,6 @@ from common.cli import Parser, positive_int, run
 import argparse
 from collections.abc import Sequence
 import math
-import os
 import statistics
 import sys
 from typing import TYPE_CHECKING, NamedTuple
@@ -38,6 +37,7 @@ from training.replicas import JointPredictor
 if TYPE_CHECKING:  # numpy comes after `common`, which says what to do where packages are missing
     import numpy as np
 
+NO_WEIGHTS = 'has no weights: it has saved none yet, or they were not kept'
 SHOWN_MISTAKES = 25
 WIDEST_TABLE = 20  # classes; with more, a line for each class instead of the whole confusion table
 
@@ -114,7 +114,7 @@ class Loaded(NamedTuple):
 
 
 def load_run(run_dir: str, best: bool) -> Loaded | None:
-    """A run with its newest or best checkpoint; None where it has none yet."""
+    """A run with its newest or best checkpoint; None where it has none."""
     config, found = run_directory.read_config(run_dir), checkpoint.find(run_dir)
     if not found:
         return None
@@ -250,7 +250,7 @@ class Reporter:
         for run_dir in run_dirs:
             loaded = load_run(run_dir, self.args.best)
             if not loaded:
-                print(f'{run_dir}: no checkpoint yet')
+                print(f'{run_dir} {NO_WEIGHTS}')
                 continue
             names = member_names(loaded.model[0])
             errors.append(self.report(loaded.title, [loaded.model], names, loaded.config))
@@ -260,7 +260,7 @@ class Reporter:
             print(f'test error {texts.overall} % ({len(errors)} runs; population standard deviation, as in the paper)')
             self._print_parts(names, texts)
         elif len(run_dirs) > 1:
-            print(f'no mean: {finished} of these {len(run_dirs)} runs are finished')
+            print(f'no mean: {finished} of these {len(run_dirs)} runs are finished and have weights')
         return len(errors)
 
     def report_together(self, run_dirs: Sequence[str]) -> None:
@@ -269,7 +269,7 @@ class Reporter:
         for run_dir in run_dirs:
             one = load_run(run_dir, self.args.best)
             if not one:
-                raise UserError(f'{run_dir} has no checkpoint yet')
+                raise UserError(f'{run_dir} {NO_WEIGHTS}')
             loaded[run_dir] = one
         ensembles.check(loaded)
         runs = dict(sorted(loaded.items(), key=lambda item: tables_order(item[1].config)))
@@ -400,7 +400,7 @@ def main() -> None:
     elif args.runs:
         groups = run_directory.group_runs(args.runs).values()
         if not sum(reporter.report_seeds(run_dirs) for run_dirs in groups):
-            raise UserError('there is nothing to evaluate yet')
+            raise UserError('there is nothing to evaluate: no run has weights')
     else:
         model = checkpoint.load_files(args.symbol, args.params)
         config = {'options': {'dataset': args.dataset, 'data_dir': None}}

@@ -1,9 +1,10 @@
 """A trained network as a .safetensors file for PyTorch, and such a file as a run.
 
-torch_networks.load reads what `write` writes, and torch_networks.save writes what `to_run` reads. Neither takes PyTorch
-here.
+torch_networks.load reads what `write` writes, and torch_networks.save writes what `to_run` reads. This module needs no
+PyTorch.
 """
 
+import csv
 import json
 import os
 import shlex
@@ -101,6 +102,9 @@ def to_run(source: str, target: str) -> None:
     Its options are the paper's but for what the facts say. Its `framework` is pytorch, by which tables tell it from the
     paper's runs; `imported` says which file it came from. Its metrics.csv has the facts' `metrics`, if there are any:
     a dict for each epoch with columns of metrics.csv.
+
+    Raises:
+        UserError: it cannot be read, or its facts do not make a run that can be.
     """
     trained, temporary = read(source), f'{os.path.normpath(target)}.tmp'
     epoch = _epoch(trained.facts)
@@ -117,7 +121,10 @@ def to_run(source: str, target: str) -> None:
             os.path.join(temporary, 'config.json'), json.dumps(_config(source, target, trained), indent=1) + '\n'
         )
         sums.write(temporary, run_directory.files(temporary))
+        run_directory.read_metrics(temporary)  # which reads config.json too
         os.rename(temporary, target)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f'{source}: a run made of its facts could not be read: {error}') from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -126,8 +133,10 @@ def _write_metrics(folder, facts):
     rows = facts.get('metrics')
     if rows:
         columns = [*run_directory.COLUMNS, *(name for name in rows[0] if name not in run_directory.COLUMNS)]
-        lines = [','.join(columns)] + [','.join(str(row.get(name, '')) for name in columns) for row in rows]
-        write_atomically(os.path.join(folder, 'metrics.csv'), '\n'.join(lines) + '\n')
+        with open(os.path.join(folder, run_directory.METRICS), 'w', newline='', encoding='utf-8') as file:
+            writer = csv.DictWriter(file, columns, lineterminator='\n')  # None is an empty cell
+            writer.writeheader()
+            writer.writerows(rows)
 
 
 def _config(source, target, trained):
@@ -135,7 +144,7 @@ def _config(source, target, trained):
     common = {name: options.default(name) for name, option in options.OPTIONS.items() if not option.special}
     recipe = {**common, 'data_dir': None, **recipes.of_dataset(facts['dataset'])}
     own = {name: value for name, value in facts.items() if name in options.OPTIONS}
-    # Which images they were, nobody has recorded.
+    # The images were not recorded.
     splits = {'train': {'content_sha256': '', 'verified': True}, 'test': {'content_sha256': None, 'verified': True}}
     traits = {name: facts[name] for name in ('classes', 'mean', 'std') if name in facts}
     rows = facts.get('metrics') or [{}]

@@ -59,15 +59,13 @@ def read(run_dir: str) -> Trained:
     Raises:
         UserError: there is no run, no checkpoint, or they do not belong together.
     """
-    path = os.path.normpath(run_dir)
-    named = bool(checkpoint.NAME.match(os.path.basename(path))) and os.path.isdir(path)
-    config = run_directory.read_config(os.path.dirname(path) if named else path)
-    found = [path] if named else checkpoint.find(path)
-    if not found:
+    folder = checkpoint.resolve(run_dir)
+    config = run_directory.read_config(os.path.dirname(folder) if folder else run_dir)
+    if not folder:
         raise UserError(f'{run_dir} has no weights: it has saved none yet, or they were not kept')
-    symbol, *arrays = checkpoint.load_model(found[-1])
+    symbol, *arrays = checkpoint.load_model(folder)
     parameters, statistics = ({name: value.asnumpy() for name, value in part.items()} for part in arrays)
-    own, (epoch, _) = config['options'], checkpoint.position(found[-1])
+    own, (epoch, _) = config['options'], checkpoint.position(folder)
     is_imagenet = own.get('size', own['dataset']) in ('imagenet', imagenet.IMAGE_SHAPE[-1])
     shape = image_shape({'imagenet': is_imagenet})
     symbol_file.check_cost(symbol, shape)
@@ -80,7 +78,7 @@ def read(run_dir: str) -> Trained:
         **_data_set(config),
         'epoch': epoch,
         'epochs': own['epochs'],
-        'weights_sha256': file_digest(checkpoint.params_path(found[-1]), 'sha256'),
+        'weights_sha256': file_digest(checkpoint.params_path(folder), 'sha256'),
     }
     return Trained(symbol, parameters, statistics, facts, config)
 

@@ -216,11 +216,11 @@ def test_runs_that_are_not_finished_have_no_mean(runs, tmp_path):
     shutil.copytree(runs.path('plain-8'), logs)
     change_config(logs / 'epochs3-seed1', outcome=False)
     out, _ = call(logs, '--data-dir', runs.data)
-    assert 'no mean: 1 of these 2 runs are finished' in out and '±' not in out
+    assert 'no mean: 1 of these 2 runs are finished and have weights' in out and '±' not in out
     for epoch in (2, 3):
         shutil.rmtree(logs / 'epochs3-seed1' / f'checkpoint-000{epoch}')
     out, _ = call(logs, '--data-dir', runs.data)
-    assert 'epochs3-seed1: no checkpoint yet' in out and len(found(out)) == 1
+    assert 'epochs3-seed1 has no weights: it has saved none yet, or they were not kept' in out and len(found(out)) == 1
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_mistakes_are_one_line(mistake, monkeypatch, arguments, expected):
 def test_a_run_without_a_checkpoint_is_nothing_to_evaluate(mistake, runs, tmp_path):
     run = str(tmp_path / 'epochs2-seed1')
     shutil.copytree(runs.path(FUSED), run, ignore=shutil.ignore_patterns('checkpoint-*'))
-    assert 'there is nothing to evaluate yet' in mistake_after_output(evaluation.main, run)
+    assert 'there is nothing to evaluate: no run has weights' in mistake_after_output(evaluation.main, run)
 
 
 def mistake_after_output(main, *words):
@@ -408,7 +408,7 @@ def test_seeds_of_an_ensemble_have_a_mean_for_every_member(runs, tmp_path):
         (['--ensemble', '{fused}', '{elsewhere}'], 'has dataset cifar10, {fused} has digits'),
         (['--ensemble', '{fused}', '{other}'], 'were tested on different images'),
         (['--ensemble', '{fused}'], 'alone is no ensemble'),
-        (['--ensemble', '{fused}', '{empty}'], 'has no checkpoint yet'),
+        (['--ensemble', '{fused}', '{empty}'], 'has no weights'),
         (['--ensemble'], 'name either run directories'),
     ],
 )

@@ -168,7 +168,7 @@ def test_a_run_on_own_images_goes_out_and_comes_back(tmp_path, random):
     assert 'val error' in out and out.split(': ')[1] == expected.split(': ')[1]
 
 
-def test_tables_tell_a_run_from_pytorch_from_the_papers(tmp_path):
+def test_tables_tell_a_run_from_pytorch_from_the_papers(tmp_path, mistake):
     needs('torch', 'safetensors')
     from interop import torch_networks
 
@@ -185,6 +185,16 @@ def test_tables_tell_a_run_from_pytorch_from_the_papers(tmp_path):
     os.remove(run / 'metrics.csv')
     with pytest.raises(UserError, match='metrics.csv is missing'):
         cards.card(str(run))
+    for wrong in (
+        dict(metrics=[{'test_error': 9.0}]),
+        dict(metrics=[{'epoch': 1, 'test_error': 'low'}]),
+        dict(metrics='abc'),
+        dict(lr='fast'),
+        dict(devices='two'),
+    ):
+        torch_networks.save(net, file, dataset='cifar10', epochs=4, **wrong)
+        assert 'a run made of its facts' in mistake(export.main, 'export.py', file, '--to', 'run', tmp_path / 'wrong')
+        assert not list(tmp_path.glob('wrong*'))
     torch_networks.save(net, file, dataset='cifar10', epochs=4, devices=2)
     in_process(export.main, 'export.py', file, '--to', 'run', tmp_path / 'without', check=0)
     assert '| test error | not recorded |' in cards.card(str(tmp_path / 'without'))

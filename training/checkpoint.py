@@ -62,6 +62,14 @@ def find(run_dir: str) -> list[str]:
     return sorted((os.path.join(run_dir, name) for name in names), key=position)
 
 
+def resolve(path: str) -> str | None:
+    """The checkpoint that a path names: its own folder, or a run's newest one; None where there is none."""
+    path = os.path.normpath(path)
+    if NAME.fullmatch(os.path.basename(path)) and os.path.isdir(path):
+        return path
+    return next(reversed(find(path)), None)
+
+
 def save(run_dir: str, symbol: mx.sym.Symbol, replicas: Replicas, optimizer: NesterovSGD, progress: dict) -> None:
     """Write a checkpoint and remove those no longer needed. Every worker has to call this; rank 0 writes.
 

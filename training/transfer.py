@@ -30,12 +30,10 @@ def find(path: str) -> str:
     Raises:
         UserError: there is none.
     """
-    if checkpoint.NAME.fullmatch(os.path.basename(path)) and os.path.isdir(path):
-        return path
-    found = checkpoint.find(path)
-    if not found:
+    folder = checkpoint.resolve(path)
+    if not folder:
         raise UserError(f'--init-from {path}: this is neither a run that has a checkpoint nor a checkpoint')
-    return found[-1]
+    return folder
 
 
 def take(path: str, symbol: mx.sym.Symbol, image_shape: tuple, classes: Sequence[str]) -> Taken:
@@ -75,7 +73,7 @@ def take(path: str, symbol: mx.sym.Symbol, image_shape: tuple, classes: Sequence
 
 
 def _same_classes(folder, classes):
-    """Whether the run of a checkpoint has these classes; so it counts where nothing says which it has."""
+    """Whether a checkpoint's run has these classes; true where it does not say which it has."""
     run_dir = os.path.dirname(os.path.abspath(folder))
     known = None
     if os.path.exists(os.path.join(run_dir, 'config.json')):

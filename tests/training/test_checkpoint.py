@@ -434,3 +434,12 @@ def test_files_that_are_no_network(saved, tmp_path):
     for name in ('list.params', 'other.params'):
         with pytest.raises(UserError, match='is not a checkpoint of a symbol: its arrays are not named arg:'):
             checkpoint.load_files(symbol, str(tmp_path / name))
+
+
+def test_a_path_names_a_checkpoint_or_the_newest_one_of_a_run(tmp_path):
+    for name in ('checkpoint-0001', 'checkpoint-0002-00007', 'checkpoint-0002-00007.old', 'damaged-checkpoint-0003'):
+        (tmp_path / name).mkdir()
+    assert checkpoint.resolve(str(tmp_path)) == str(tmp_path / 'checkpoint-0002-00007')
+    assert checkpoint.resolve(f'{tmp_path}/checkpoint-0001/') == str(tmp_path / 'checkpoint-0001')
+    for other in ('checkpoint-0002-00007.old', 'damaged-checkpoint-0003', 'checkpoint-0009'):
+        assert checkpoint.resolve(str(tmp_path / other)) is None
