@@ -6,6 +6,12 @@ import sys
 from common.output import printable
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+#: The scripts, and the packages that have commands. The user may keep programs of their own beside them.
+COMMANDS = {
+    *('compare.py', 'eval.py', 'export.py', 'plot.py', 'predict.py', 'reproduce.py'),
+    *('train_cifar.py', 'train_imagenet.py', 'train_images.py', 'train_svhn.py'),
+    *('benchmarks', 'common', 'data', 'distributed', 'interop', 'paper', 'symbols', 'tests', 'training'),
+}
 
 
 class UserError(ValueError):
@@ -13,9 +19,11 @@ class UserError(ValueError):
 
 
 def is_command() -> bool:
-    """Whether this process is a command of this repository, not another program that imports its libraries."""
-    main = os.path.relpath(getattr(sys.modules['__main__'], '__file__', None) or '..', ROOT)
-    return sys.argv[0] == '-m' or not (main.startswith('..') or 'site-packages' in main)
+    """Whether this process is a command of this repository, not a program of the user's that imports its libraries."""
+    path = getattr(sys.modules['__main__'], '__file__', None)
+    if not path:  # `python -m` is on its way to its module, or this is a prompt
+        return sys.argv[0] == '-m'
+    return os.path.relpath(path, ROOT).split(os.sep)[0] in COMMANDS
 
 
 def fail_at_import(message: str) -> None:

@@ -247,7 +247,3 @@ def of_figure(number: int) -> list[Measurement]:
             for column in columns
         ]
     return []
-
-
-# Until results.py, commands.py and reproduce.py use the names above.
-Run, Makes = Experiment, Measurement

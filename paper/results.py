@@ -42,7 +42,7 @@ class Found(NamedTuple):
 
     @property
     def only_devices_differ(self) -> bool:
-        """Whether nothing but the number of devices is not as in the paper."""
+        """Whether the runs differ from the paper's in the number of devices alone."""
         return all(' instead of ' in text and 'device' in text for text in self.differences)
 
 
