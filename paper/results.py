@@ -12,7 +12,7 @@ import glob
 import json
 import os
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -28,11 +28,23 @@ from training.options import CELL, NOTE, OPTIONS
 from training.run_directory import check_columns, count_devices, is_run, read_config, read_metrics, status
 
 
+class Difference(str):
+    """What is not as in the paper of a run, as a text; `kind` says what it is about, in a word."""
+
+    kind: Literal['network', 'unfinished', 'schedule', 'devices', 'option', 'files', 'seed']
+
+    def __new__(cls, kind, text):
+        """A text that knows its kind."""
+        self = super().__new__(cls, text)
+        self.kind = kind
+        return self
+
+
 class Found(NamedTuple):
     """Runs that differ in the seed alone, one for each seed. Errors are in percent, infinite after a divergence.
 
-    runs: their directories. differences: from the paper's run, as texts; none where it is the paper's. last: the error
-    after the last epoch of each. best: the smallest error after any epoch; empty where only the last is known.
+    runs: their directories. differences: from the paper's run, none where it is the paper's. last: the error after the last
+    epoch of each. best: the smallest error after any epoch; empty where only the last is known.
     """
 
     runs: list
@@ -43,7 +55,7 @@ class Found(NamedTuple):
     @property
     def only_devices_differ(self) -> bool:
         """Whether the runs differ from the paper's in the number of devices alone."""
-        return all(' instead of ' in text and 'device' in text for text in self.differences)
+        return all(difference.kind == 'devices' for difference in self.differences)
 
 
 def check(log_dir: str) -> None:
@@ -118,7 +130,7 @@ def find(measurement: Measurement, log_dir: str, epochs: int | None = None) -> l
         how = differences(config, done, experiment, epochs)
         seed = config['options'].get('seed')
         if (how, seed) in seeds:
-            how += (f'seed {seed} once more',)
+            how += (Difference('seed', f'seed {seed} once more'),)
         seeds.add((how, seed))
         groups.setdefault(how, []).append((place, last, best))
     return [
@@ -156,33 +168,36 @@ def _together(measurement, log_dir, wanted):
         yield place, config, config['options']['epochs'], config['outcome']['test_error'], None
 
 
-def differences(config: dict, done: int, experiment: Experiment, epochs: int | None = None) -> tuple[str, ...]:
-    """What is not as in the paper of a run that has done some epochs, as texts.
+def differences(config: dict, done: int, experiment: Experiment, epochs: int | None = None) -> tuple[Difference, ...]:
+    """What is not as in the paper of a run that has done some epochs.
 
     Args:
         epochs: of the schedule that counts as the paper's, by default its own.
     """
     wanted, epochs = json.loads(json.dumps(options_of(experiment))), epochs or experiment.epochs
     own, ended = config['options'], status(config)
-    result = [f'{gluoncv.title(experiment.net)}, trained here'] if gluoncv.is_one(experiment.net) else []
+    result = []
+    if gluoncv.is_one(experiment.net):
+        result.append(Difference('network', f'{gluoncv.title(experiment.net)}, trained here'))
     if not ended:
-        result.append(f'stopped after {done} of {own["epochs"]} epochs')
+        result.append(Difference('unfinished', f'stopped after {done} of {own["epochs"]} epochs'))
     if own['epochs'] != epochs:
-        result.append(
-            f'{own["epochs"]} of {epochs} epochs'
-            if ended
-            else f'a schedule of {own["epochs"]} epochs instead of {epochs}'
+        short, begun = (
+            f'{own["epochs"]} of {epochs} epochs',
+            f'a schedule of {own["epochs"]} epochs instead of {epochs}',
         )
+        result.append(Difference('schedule', short if ended else begun))
     devices = count_devices(config)
     if devices != experiment.devices:
-        result.append(f'{devices} device{"s" if devices > 1 else ""} instead of {experiment.devices}')
+        text = f'{devices} device{"s" if devices > 1 else ""} instead of {experiment.devices}'
+        result.append(Difference('devices', text))
     result += [
-        f'--{name.replace("_", "-")} {own[name]}'
+        Difference('option', f'--{name.replace("_", "-")} {own[name]}')
         for name, option in sorted(OPTIONS.items())
         if option.in_tables == NOTE and options.has_effect(name, own) and own.get(name, wanted[name]) != wanted[name]
     ]
     if not all(split.get('verified') for split in config.get('dataset', {}).get('splits', {}).values()):
-        result.append('files that are not the official ones')
+        result.append(Difference('files', 'files that are not the official ones'))
     return tuple(result)
 
 

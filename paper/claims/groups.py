@@ -10,8 +10,7 @@ from paper.claims.names import NUMBER, Subject
 from paper.experiments import TOGETHER
 from training.run_directory import read_config, read_metrics
 
-# How the differences begin of runs that are compared with nothing.
-UNFIT = ('stopped after', 'a schedule of', 'files that are not the official ones')
+UNFIT = ('unfinished', 'files')  # runs that differ in these are compared with nothing
 
 
 class Group(NamedTuple):
@@ -45,7 +44,7 @@ def groups_of(one: Subject, log_dir: str) -> dict[tuple[str, ...], Group]:
     return {
         found.differences: Group(one, _values(one, found), found.runs, found.differences)
         for found in results.find(one.measurement, log_dir)
-        if not any(text.startswith(UNFIT) for text in found.differences)
+        if not any(difference.kind in UNFIT for difference in found.differences)
     }
 
 

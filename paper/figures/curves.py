@@ -150,7 +150,7 @@ def draw_papers(number: int, log_dir: str, epochs: int | None = None) -> tuple[F
 def find(experiment: Experiment, log_dir: str, epochs: int | None = None) -> results.Found | None:
     """The runs of a curve, perhaps not finished; they may differ from the paper's in their devices."""
     for found in results.find(Measurement(ERROR, experiment), log_dir, epochs):
-        if all('device' in text or text.startswith('stopped after') for text in found.differences):
+        if all(difference.kind in ('devices', 'unfinished') for difference in found.differences):
             return found
     return None
 

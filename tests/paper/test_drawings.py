@@ -14,6 +14,7 @@ import pytest
 
 from common.errors import UserError
 from paper import cards, figures
+from paper.experiments import Experiment
 from paper.figures import bars, captions, curves, depths
 from paper.figures.network import items
 import plot
@@ -215,6 +216,14 @@ def test_depths_are_drawn_in_figure_11s_form(mistake, tmp_path):
         (['--net', 'dfn1', '--depth', 101, '--dataset', 'imagenet'], 'there is no dfn1 101'),
     ):
         assert expected in mistake(plot.main, 'plot.py', 'depths', *words)
+
+
+def test_a_run_that_began_with_other_weights_is_no_curve_of_the_papers(tmp_path):
+    """Whatever the name of the run that they are from."""
+    write_run(tmp_path, ['--net', 'dfn-mr', '--depth', 14, '--init-from', 'logs/stopped after/device'], [6.0])
+    assert curves.find(Experiment('cifar10', 'dfn-mr', 14), str(tmp_path)) is None
+    write_run(tmp_path, ['--net', 'dfn-mr', '--depth', 14, '--seed', 2], [6.0], devices=1)
+    assert curves.find(Experiment('cifar10', 'dfn-mr', 14), str(tmp_path)).last == [6.0]
 
 
 def test_a_picture_that_cannot_be_written_leaves_the_one_before(tmp_path):
