@@ -142,7 +142,7 @@ class Trainer:
             raise UserError(f'worker {self.collectives.rank} has other images to train on than worker 0')
 
     def _take(self, config):
-        """What --init-from names, in rank 0, which gives it to the others; a resumed run needs nothing of it."""
+        """The weights that --init-from names, read by rank 0 for all; none for a resumed run."""
         path = self.run.args.init_from
         if not path or self.collectives.rank != 0 or checkpoint.find(self.run.directory):
             return transfer.Taken()

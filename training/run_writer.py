@@ -42,9 +42,9 @@ class RunDirectory:
         self.logger, self._events = run_log.LOGGER, None
         if not self.outcome:
             with contextlib.suppress(FileNotFoundError):
-                os.remove(self._file(sums.NAME))  # the run was killed as it ended, or was kept in git on its way
+                os.remove(self._file(sums.NAME))  # the run was killed as it ended, or committed unfinished
             if self.config is config:
-                self._write_config()  # before anything else, which would be of nobody knows what
+                self._write_config()  # first: without it, nobody knows what the other files are of
             run_log.start(self._file(LOG))
             if self.config is not config:
                 self._record_resume(config)

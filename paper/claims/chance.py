@@ -16,7 +16,7 @@ TEST_IMAGES = {'cifar10': 10000, 'cifar100': 10000, 'svhn': 26032, 'imagenet': 5
 
 
 def chance(variances: Sequence[tuple[float, float]]) -> float:
-    """How large chance makes a sum of means whose true value is 0, in 95 % of cases; nan if a variance is.
+    """Half the width of the 95 % interval of a sum of means whose true value is 0; nan if a variance is.
 
     Args:
         variances: (variance, degrees of freedom) of each mean, for the formula of Welch and Satterthwaite.
