@@ -43,8 +43,8 @@ class Difference(str):
 class Found(NamedTuple):
     """Runs that differ in the seed alone, one for each seed. Errors are in percent, infinite after a divergence.
 
-    runs: their directories. differences: from the paper's run, none where it is the paper's. last: the error after the last
-    epoch of each. best: the smallest error after any epoch; empty where only the last is known.
+    runs: their directories. differences: from the paper's run, none where it is the paper's. last: the error after the
+    last epoch of each. best: the smallest error after any epoch; empty where only the last is known.
     """
 
     runs: list
