@@ -1,5 +1,6 @@
 """Mistakes of the user, which cli.py shows as one line."""
 
+from collections.abc import Sequence
 import os
 import sys
 
@@ -16,6 +17,11 @@ COMMANDS = {
 
 class UserError(ValueError):
     """Something the user can put right. The text says what is wrong and what to do."""
+
+
+def few(names: Sequence[str]) -> str:
+    """The first five names for a message, and the number of the others."""
+    return ', '.join(names[:5]) + (f' and {len(names) - 5} more' if len(names) > 5 else '')
 
 
 def is_command() -> bool:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common.errors import UserError
+from common.errors import UserError, few
 from data.im2rec import list_records
 from data.image_folders import Listed, list_images
 from data.packing import CHUNK, Job, pack
@@ -90,7 +90,7 @@ def prepare(
             about[split] = _pack(folder, layout, split, listed[split], names, digest, processes)
     lost = [name for name, count in zip(names, about['train']['labels']) if not count] if 'train' in about else []
     if lost:
-        raise UserError(f'none of the training images of {_few(lost)} can be decoded: replace them')
+        raise UserError(f'none of the training images of {few(lost)} can be decoded: replace them')
     return about
 
 
@@ -163,13 +163,9 @@ def _check(folder: str, listed: dict[str, list[Listed]], names: list[str], whose
     unknown = sorted({image.name for image in listed.get('val', ())} - set(names))
     if unknown:
         raise UserError(
-            f'the validation images in {folder} have {_few(unknown)}, which {whose} does not have: a class has the '
+            f'the validation images in {folder} have {few(unknown)}, which {whose} does not have: a class has the '
             'same name in both'
         )
-
-
-def _few(names: Sequence[str]) -> str:
-    return ', '.join(names[:5]) + (f' and {len(names) - 5} more' if len(names) > 5 else '')
 
 
 def _digest(images: Iterable[Listed], names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common.errors import UserError
+from common.errors import UserError, few
 from common.files import file_digest
 from common.mxnet import mx
 import data
@@ -55,7 +55,7 @@ def take(path: str, symbol: mx.sym.Symbol, image_shape: tuple, classes: Sequence
     others = [name for name in differ if name not in fc_names(symbol)]
     if others:
         raise UserError(
-            f'--init-from {path}: this is another network: {_few(others)} '
+            f'--init-from {path}: this is another network: {few(others)} '
             f'{"differs" if len(others) == 1 else "differ"}; choose the same --net, --depth, --widen and --size'
         )
     renewed = fc_names(symbol) if differ or not _same_classes(folder, classes) else []
@@ -79,10 +79,6 @@ def _same_classes(folder, classes):
     if os.path.exists(os.path.join(run_dir, 'config.json')):
         known = data.classes_of(run_directory.read_config(run_dir))
     return known is None or tuple(known) == tuple(classes)
-
-
-def _few(names):
-    return ', '.join(names[:3]) + (f' and {len(names) - 3} more' if len(names) > 3 else '')
 
 
 def fc_names(symbol: mx.sym.Symbol) -> list[str]:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from common.errors import COMMANDS, fail_at_import
+from common.errors import COMMANDS, fail_at_import, few
 from tests.conftest import ROOT
 
 
@@ -71,3 +71,7 @@ def test_a_program_that_imports_symbols_keeps_its_ctrl_c(tmp_path, folder):
         environment = {**os.environ, 'PYTHONPATH': ROOT}
         done = subprocess.run([sys.executable, file.name], capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stdout) == (0, 'saved\n'), done.stderr
+
+
+def test_a_message_names_five_at_most():
+    assert few(list('abcde')) == 'a, b, c, d, e' and few(list('abcdefg')) == 'a, b, c, d, e and 2 more'
