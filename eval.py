@@ -37,7 +37,6 @@ from training.replicas import JointPredictor
 if TYPE_CHECKING:  # numpy comes after `common`, which says what to do where packages are missing
     import numpy as np
 
-NO_WEIGHTS = 'has no weights: it has saved none yet, or they were not kept'
 SHOWN_MISTAKES = 25
 WIDEST_TABLE = 20  # classes; with more, a line for each class instead of the whole confusion table
 
@@ -250,7 +249,7 @@ class Reporter:
         for run_dir in run_dirs:
             loaded = load_run(run_dir, self.args.best)
             if not loaded:
-                print(f'{run_dir} {NO_WEIGHTS}')
+                print(f'{run_dir} {checkpoint.NO_WEIGHTS}')
                 continue
             names = member_names(loaded.model[0])
             errors.append(self.report(loaded.title, [loaded.model], names, loaded.config))
@@ -269,7 +268,7 @@ class Reporter:
         for run_dir in run_dirs:
             one = load_run(run_dir, self.args.best)
             if not one:
-                raise UserError(f'{run_dir} {NO_WEIGHTS}')
+                raise UserError(f'{run_dir} {checkpoint.NO_WEIGHTS}')
             loaded[run_dir] = one
         ensembles.check(loaded)
         runs = dict(sorted(loaded.items(), key=lambda item: tables_order(item[1].config)))

@@ -62,7 +62,7 @@ def read(run_dir: str) -> Trained:
     folder = checkpoint.resolve(run_dir)
     config = run_directory.read_config(os.path.dirname(folder) if folder else run_dir)
     if not folder:
-        raise UserError(f'{run_dir} has no weights: it has saved none yet, or they were not kept')
+        raise UserError(f'{run_dir} {checkpoint.NO_WEIGHTS}')
     symbol, *arrays = checkpoint.load_model(folder)
     parameters, statistics = ({name: value.asnumpy() for name, value in part.items()} for part in arrays)
     own, (epoch, _) = config['options'], checkpoint.position(folder)

@@ -27,13 +27,15 @@ from training.loop import FAIL
 from training.options import CELL, NOTE, OPTIONS
 from training.run_directory import check_columns, count_devices, is_run, read_config, read_metrics, status
 
+Kind = Literal['network', 'unfinished', 'schedule', 'devices', 'option', 'files', 'seed']
+
 
 class Difference(str):
     """What is not as in the paper of a run, as a text; `kind` says what it is about, in a word."""
 
-    kind: Literal['network', 'unfinished', 'schedule', 'devices', 'option', 'files', 'seed']
+    kind: Kind
 
-    def __new__(cls, kind, text):
+    def __new__(cls, kind: Kind, text: str) -> 'Difference':
         """A text that knows its kind."""
         self = super().__new__(cls, text)
         self.kind = kind
@@ -182,11 +184,10 @@ def differences(config: dict, done: int, experiment: Experiment, epochs: int | N
     if not ended:
         result.append(Difference('unfinished', f'stopped after {done} of {own["epochs"]} epochs'))
     if own['epochs'] != epochs:
-        short, begun = (
-            f'{own["epochs"]} of {epochs} epochs',
-            f'a schedule of {own["epochs"]} epochs instead of {epochs}',
-        )
-        result.append(Difference('schedule', short if ended else begun))
+        text = f'{own["epochs"]} of {epochs} epochs'
+        if not ended:
+            text = f'a schedule of {own["epochs"]} epochs instead of {epochs}'
+        result.append(Difference('schedule', text))
     devices = count_devices(config)
     if devices != experiment.devices:
         text = f'{devices} device{"s" if devices > 1 else ""} instead of {experiment.devices}'

@@ -41,6 +41,7 @@ KEEP = 2  # the newest ones, beside the best
 FORMAT = 2  # of progress.json; 1, which has no such entry, goes without SHA256SUMS
 SYMBOL, MOMENTUM, PROGRESS = 'model-symbol.json', 'momentum.params', 'progress.json'
 UNFINISHED = '.unfinished-checkpoint'  # on its way in or out
+NO_WEIGHTS = 'has no weights: it has saved none yet, or they were not kept'  # what is said of a run without any
 
 Model = tuple[mx.sym.Symbol, dict[str, mx.nd.NDArray], dict[str, mx.nd.NDArray]]  # symbol, parameters, statistics
 
