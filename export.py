@@ -6,7 +6,7 @@
     python export.py logs/cifar10/dfn-mr-14/epochs8-seed1 --to onnx a.onnx --to torch a.safetensors --check
     python export.py mine.safetensors --to run logs/cifar10/dfn-mr-56/pytorch-seed1       # which eval.py judges
 
-The newest checkpoint of the run is written. --check lets the files predict the run's test images beside MXNet.
+The newest checkpoint of the run is written. --check compares their predictions on the run's test images with MXNet's.
 `make extras` installs what the formats need. docs/export.md shows how to load each.
 """
 

@@ -1,4 +1,4 @@
-"""What every room uses. Each command imports it first, so that whatever ends it afterwards is one line or none."""
+"""What every package uses. Each command imports it first: from then on an error prints one line, and Ctrl-C none."""
 
 import importlib.util
 import logging

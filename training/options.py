@@ -1,6 +1,6 @@
 """The options of a training run, one table for all scripts.
 
-    args = options.parser(__doc__, ('dataset', 'pad_value'), epochs=400).parse_args()
+    args = options.read(options.parser(__doc__, ('dataset', 'pad_value'), {'epochs': 400}))
 
 The command line, config.json, resuming, compare.py and reproduce.py read this table, and nothing else lists options. A
 new option is one line here.
