@@ -15,8 +15,6 @@ again resumes it. Without --gpus it runs on the CPU.
 
 from common.cli import Parser, run
 
-import functools
-
 import data
 from paper.recipes import CIFAR
 import symbols
@@ -45,16 +43,8 @@ def main() -> int:
     """Network, data, training."""
     run = open_run(parser())
     args = run.args
-    network = functools.partial(
-        symbols.get_symbol,
-        args.net,
-        args.depth,
-        len(data.SOURCES[args.dataset].classes),
-        args.widen,
-        args.bn_momentum,
-        **symbols.arguments_of(vars(args)),
-    )
-    network()  # or one line that says what is wrong with it
+    network = symbols.network_of(vars(args), num_classes=len(data.SOURCES[args.dataset].classes))
+    run.check(network)
     if run.outcome:
         return run.report(run.outcome)
 

@@ -18,7 +18,7 @@ from common.cli import Parser, run
 import functools
 
 import data
-from data.image_records import AUGMENTATIONS
+from data.image_records import AUGMENTATIONS, check_split
 from paper.recipes import IMAGENET
 from symbols import imagenet
 from symbols.gluoncv import Nets
@@ -47,7 +47,8 @@ def main() -> int:
     run = open_run(parser())
     args = run.args
     network = functools.partial(imagenet.get_symbol, args.net, args.depth, bn_momentum=args.bn_momentum)
-    network()  # or one line that says what is wrong with it
+    run.check(network)
+    check_split(args.batch_size, run.shard)
     if run.outcome:
         return run.report(run.outcome)
 

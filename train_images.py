@@ -21,8 +21,8 @@ import os
 
 from common.errors import UserError
 import data
-from data.augmentation import AUGMENTATIONS
-from data.own_images import Layout
+from data.image_records import AUGMENTATIONS, check_split
+from data.own_images import SIZES, Layout
 import symbols
 from symbols import imagenet
 from symbols.gluoncv import Nets, is_one
@@ -46,6 +46,7 @@ def parser() -> Parser:
         net=dict(choices=Nets(sorted({*symbols.NETWORKS, *imagenet.NAMES}))),
         depth=dict(help='its depth, 6n + 2; at --size 224 see train_imagenet.py (default: 56, at --size 224 44)'),
         dataset=dict(help="what to call the images in LOG_DIR (default: their folder's name)"),
+        size=dict(choices=SIZES),
         augmentation=dict(choices=list(AUGMENTATIONS), help='of the training images at --size 224, as for ImageNet'),
         data_dir=dict(help='folder of the images; their RecordIO files go there too'),
     )
@@ -72,25 +73,21 @@ def complete(args: argparse.Namespace) -> None:
 
 def network_of(args: argparse.Namespace) -> functools.partial:
     """The function (num_classes, dtype, loss_scale) → symbol."""
-    named = dict(net=args.net, depth=args.depth, bn_momentum=args.bn_momentum)
     if args.size == 224:
-        return functools.partial(imagenet.get_symbol, **named)
-    return functools.partial(symbols.get_symbol, widen=args.widen, **named, **symbols.arguments_of(vars(args)))
+        return functools.partial(imagenet.get_symbol, args.net, args.depth, bn_momentum=args.bn_momentum)
+    return symbols.network_of(vars(args))
 
 
 def main() -> int:
     """Network, data, training."""
     run = open_run(parser(), complete)
     args, network = run.args, network_of(run.args)
-    network(num_classes=2)  # or one line that says what is wrong with it
+    run.check(functools.partial(network, num_classes=2))
+    if args.size == 224:
+        check_split(args.batch_size, run.shard)
 
     layout = Layout(args.size, args.val_fraction, args.split_seed)
     dataset = data.load_images(args.dataset, args.data_dir, layout, mirror=not args.no_flip)
-    if args.batch_size > dataset.about['train']['records']:
-        raise UserError(
-            f'{dataset.about["train"]["records"]} images are too few for a batch of {args.batch_size}: choose a '
-            'smaller --batch-size'
-        )
     style = args.augmentation if args.size == 224 else args.pad_value
     batches = dataset.train_batches(args.batch_size, args.seed, run.shard, style)
     return Trainer(run, functools.partial(network, num_classes=len(dataset.classes)), dataset, batches).fit()

@@ -12,8 +12,6 @@ The run goes to LOG_DIR/svhn/NET-DEPTH/seedSEED. The same command again resumes 
 
 from common.cli import Parser, run
 
-import functools
-
 from common.errors import UserError
 import data
 from paper.recipes import SVHN
@@ -29,6 +27,9 @@ def parser() -> Parser:
         __doc__,
         (*symbols.OPTIONS, 'split', 'no_verify'),
         SVHN,
+        split=dict(
+            help="what to train on: all but the 6,000 images held out (the paper), or all 604,388 (the authors' code)"
+        ),
         data_dir=dict(
             help='folder of train_32x32.mat, extra_32x32.mat and test_32x32.mat; missing files are fetched '
             'into it (default: datasets/svhn)'
@@ -40,16 +41,8 @@ def main() -> int:
     """Network, data, training."""
     run = open_run(parser())
     args = run.args
-    network = functools.partial(
-        symbols.get_symbol,
-        args.net,
-        args.depth,
-        len(data.SOURCES['svhn'].classes),
-        args.widen,
-        args.bn_momentum,
-        **symbols.arguments_of(vars(args)),
-    )
-    network()  # or one line that says what is wrong with it
+    network = symbols.network_of(vars(args), num_classes=len(data.SOURCES['svhn'].classes))
+    run.check(network)
     if run.outcome:
         return run.report(run.outcome)
 

@@ -114,6 +114,14 @@ class Reader:
                         part.cancel()
 
 
+def check_split(batch_size: int, shard: Shard) -> None:
+    """Raise UserError unless batches can be split evenly over the devices."""
+    if batch_size % shard.total:
+        raise UserError(
+            f'--batch-size {batch_size} cannot be split evenly over {shard.total} devices: choose a multiple'
+        )
+
+
 class TrainRecords:
     """A training split, an epoch at a time, in batches of one size.
 
@@ -142,13 +150,12 @@ class TrainRecords:
     ):
         self.seed, self.shard, self.batch_size = seed, shard, batch_size
         self.augment = functools.partial(AUGMENTATIONS[augmentation], traits=traits)
-        if batch_size % shard.total:
-            raise UserError(
-                f'--batch-size {batch_size} cannot be split evenly over {shard.total} devices: choose a multiple'
-            )
+        check_split(batch_size, shard)
         self.steps = about['records'] // batch_size
         if not self.steps:
-            raise UserError(f'{about["records"]} images are too few for a batch of {batch_size}')
+            raise UserError(
+                f'{about["records"]} images are too few for a batch of {batch_size}: choose a smaller --batch-size'
+            )
         self.reader = Reader(prefix, about)
 
     @property

@@ -7,6 +7,8 @@ A table of names, one file per network, and layers.py for what they share. The n
 `python -m symbols summary` prints the size of a network, `python -m symbols paths` its component networks.
 """
 
+import functools
+
 from common.errors import UserError
 import common.mxnet  # noqa: F401  sets up MXNet before anything here imports it
 from symbols import dfn_f, dfn_il, dfn_mr, ensemble, gluoncv, plain, resnet
@@ -63,6 +65,16 @@ def units_per_group(depth: int | None) -> int:
 def arguments_of(options: dict) -> dict:
     """The options that only one network takes, {name: value}, without those that are not given."""
     return {name: options[name] for name in ARGUMENTS if options.get(name) is not None}
+
+
+def network_of(options: dict, **given) -> functools.partial:
+    """`get_symbol` with the network that the options of a run name, for all else: (dtype, loss_scale, …) → symbol.
+
+    Args:
+        given: other arguments of get_symbol, such as num_classes.
+    """
+    named = {name: options[name] for name in ('net', 'depth', 'widen', 'bn_momentum')}
+    return functools.partial(get_symbol, **named, **arguments_of(options), **given)
 
 
 def title(net: str, depth: int | None, **arguments) -> str:

@@ -163,3 +163,10 @@ def center_crops(folder):
 def test_a_mistake_is_one_line(mistake, folder, tmp_path, options, expected):
     assert expected in mistake(train_imagenet.main, *words(folder, tmp_path / 'logs', *options))
     assert not (tmp_path / 'logs').exists()
+
+
+def test_options_are_refused_before_150_gb_are_packed(mistake, tmp_path):
+    """There is no data set here, which is not what the line says."""
+    options = ['--batch-size', '5', '--cpus', '2']
+    line = mistake(train_imagenet.main, *words(tmp_path / 'none', tmp_path / 'logs', *options))
+    assert 'cannot be split evenly over 2 devices' in line

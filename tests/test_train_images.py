@@ -117,7 +117,7 @@ def test_a_run_is_evaluated_on_another_folder(folder, tmp_path):
         (['--dataset', 'a/b'], "'a/b' cannot name your images in the logs"),
         (['--data-dir', 'nowhere'], 'there is no folder nowhere'),
         (['--data-dir', ''], 'name the folder of your images with --data-dir'),
-        (['--batch-size', '21'], '20 images are too few for a batch of 21: choose a smaller --batch-size'),
+        (['--batch-size', '21'], 'a batch of 21 is larger than the 20 training images: choose a smaller --batch-size'),
         (['--val-fraction', '0.5'], 'leave out --val-fraction'),
         (['--val-fraction', '1'], '1 is not a number from 0, below 1'),
         (['--size', '64'], 'invalid choice: 64'),

@@ -16,6 +16,7 @@ import numpy as np
 from common import mxnet
 from common.mxnet import mx
 from distributed.collectives import Collectives
+from symbols.fused import fuse
 from training import checkpoint, devices, options, run_directory, transfer
 
 
@@ -38,6 +39,19 @@ class Run(NamedTuple):
         """The devices of this process among all of the job."""
         return self.collectives.shard
 
+    def check(self, network: Callable) -> None:
+        """Make the network once in the form that is trained, before any image is read, which may take hours.
+
+        Args:
+            network: (dtype, loss_scale) → symbol.
+
+        Raises:
+            UserError: there is no such network, or not in this form.
+        """
+        symbol = network(dtype=self.args.dtype)
+        if self.args.mirror:
+            fuse(symbol, mirror=True)
+
     def report(self, outcome: dict) -> int:
         """Say how the run ended; returns the exit status that it ended with."""
         if outcome['status'] == 'finished':
@@ -47,10 +61,7 @@ class Run(NamedTuple):
                 f'epochs{fail}'
             )
         else:
-            line = (
-                f'{self.directory} has ended: the loss was not finite at epoch {outcome["epoch"]}; delete it to '
-                'begin again'
-            )
+            line = f'{self.directory} has ended: it diverged in epoch {outcome["epoch"]}; delete it to begin again'
         if self.collectives.rank == 0:
             print(line)
         return 0 if outcome['status'] == 'finished' else 1

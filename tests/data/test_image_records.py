@@ -174,5 +174,5 @@ def test_a_data_set_has_batches_with_the_augmentation_that_is_asked_for(tmp_path
 def test_batches_that_do_not_come_out_even_are_one_error(prefix):
     with pytest.raises(UserError, match='--batch-size 10 cannot be split evenly over 4 devices'):
         TrainRecords(prefix, ABOUT, 10, 1, Shard(0, 4, 4))
-    with pytest.raises(UserError, match='45 images are too few for a batch of 256'):
+    with pytest.raises(UserError, match='45 images are too few for a batch of 256: choose a smaller --batch-size'):
         TrainRecords(prefix, ABOUT, 256, 1)

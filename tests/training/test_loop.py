@@ -245,7 +245,7 @@ def test_a_training_loss_that_is_not_finite_ends_the_run_and_is_recorded(tmp_pat
     assert last['epoch'] == '1' and last['train_loss'] in ('nan', 'inf')
     assert last['test_error'] == last['test_loss'] == ''
     assert fit(tmp_path, '--lr', '1e18', '--epochs', 3) == 1
-    assert 'has ended: the loss was not finite at epoch 1; delete it to begin again' in capsys.readouterr().out
+    assert 'has ended: it diverged in epoch 1; delete it to begin again' in capsys.readouterr().out
 
 
 def test_a_test_loss_that_is_not_finite_ends_the_run_too(tmp_path, capsys, monkeypatch):

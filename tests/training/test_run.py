@@ -1,5 +1,6 @@
 """A run before it begins: its options, devices and directory, and what is found there."""
 
+import functools
 import os
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from common import mxnet
 from common.errors import UserError
 from common.mxnet import mx
+import symbols
 from tests.runs import only_run, read_json, rewrite
 from tests.training.noise import fit, open_noise
 
@@ -46,7 +48,7 @@ def test_a_new_run_has_no_outcome_and_nothing_is_made(tmp_path):
         (
             {'status': 'not finite', 'epoch': 3, 'step': 1, 'fail': True},
             1,
-            'has ended: the loss was not finite at epoch 3; delete it to begin again\n',
+            'has ended: it diverged in epoch 3; delete it to begin again\n',
         ),
     ],
 )
@@ -86,6 +88,21 @@ def test_options_that_do_not_go_together_are_refused_before_anything_else(tmp_pa
         with pytest.raises(UserError, match=message):
             open_noise(tmp_path / 'logs', *words)
     assert not (tmp_path / 'logs').exists()
+
+
+@pytest.mark.parametrize(
+    'net, depth, dtype, mirror, message',
+    [
+        ('plain', 9, 'float32', False, 'depth 9 is not 6n'),
+        ('plain', 8, 'float32', True, 'this network has no branches, so there is nothing to --mirror'),
+        ('gluoncv:cifar_resnet20_v1', None, 'float16', False, 'are computed in float32: leave out --dtype float16'),
+    ],
+)
+def test_a_network_is_refused_in_the_form_that_would_be_trained(tmp_path, net, depth, dtype, mirror, message):
+    run = open_noise(tmp_path)
+    run.args.dtype, run.args.mirror = dtype, mirror
+    with pytest.raises(UserError, match=message):
+        run.check(functools.partial(symbols.get_symbol, net, depth))
 
 
 @pytest.mark.parametrize('chosen, outcome, expected', [(False, None, [3]), (True, None, []), (False, 'done', [])])
