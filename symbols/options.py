@@ -2,7 +2,7 @@
 
 from common.cli import positive_int
 
-from symbols import NETWORKS
+from symbols import NETWORKS, imagenet
 from symbols.gluoncv import Nets
 
 KEYWORDS: dict[str, dict] = {
@@ -11,6 +11,11 @@ KEYWORDS: dict[str, dict] = {
     'widen': dict(type=positive_int, default=1, help='factor on the channels 16, 32, 64'),
     **{network.argument: network.keywords for network in NETWORKS.values() if network.argument},
 }
+
+
+def is_network(name: str) -> bool:
+    """Whether a network has this name, for images of either size."""
+    return name in KEYWORDS['net']['choices'] or name in imagenet.NAMES
 
 
 def add_options(parser, *names: str, **keywords) -> None:

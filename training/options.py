@@ -14,7 +14,6 @@ import os
 from typing import Any, NamedTuple
 
 from common.errors import UserError
-from data import own_images
 from distributed.collectives import KINDS
 from symbols import gluoncv
 from symbols.ensemble import components_label
@@ -63,7 +62,7 @@ OPTIONS = {option.name: option for option in (
     Option('widen', 'network', KEYWORDS['widen'], in_tables=CELL, special=True),
     Option('dataset', 'data', dict(help='what to train on'), in_tables=CELL, special=True),
     Option('size', 'data', dict(
-        type=int, choices=own_images.SIZES, default=32,
+        type=int, default=32,
         help='of the images: 32 for the networks of CIFAR and SVHN, 224 for those of ImageNet'),
         label='size', in_tables=CELL, special=True),
     Option('val_fraction', 'data', dict(
@@ -89,7 +88,7 @@ OPTIONS = {option.name: option for option in (
         label='pad', in_tables=NOTE, special=True),
     Option('split', 'data', dict(
         choices=['paper', 'full'], default='paper',
-        help="what to train on: all but the 6,000 images held out (the paper), or all 604,388 (the authors' code)"),
+        help="what to train on: all but the images held out (the paper), or all (the authors' code)"),
         label='split', in_tables=NOTE, special=True),
     Option('augmentation', 'data', dict(
         default='paper', help="of the training images: as in ResNet's paper (the paper), or as in the authors' code"),

@@ -20,7 +20,7 @@ import re
 from common import sums
 from common.errors import UserError
 from common.sums import Damaged
-from symbols import imagenet
+from symbols.options import is_network
 from training import checkpoint, options
 
 # The columns of metrics.csv, and those that an ensemble has for each of its members.
@@ -64,16 +64,12 @@ def _is_sound(config):
     return (
         all(options.is_possible(name, value) for name, value in own.items())
         and own['epochs'] is not None
-        and _is_network(own.get('net', imagenet.NAMES[0]))
+        and ('net' not in own or is_network(own['net']))
         and all(isinstance(device, str) for device in environment['devices'])
         and options.is_possible('epochs', environment.get('workers', 1))
         and (outcome is None or outcome['status'] in ENDS)
         and all(isinstance(split, dict) for split in config.get('dataset', {}).get('splits', {}).values())
     )
-
-
-def _is_network(name):
-    return name in options.OPTIONS['net'].keywords['choices'] or name in imagenet.NAMES
 
 
 def _check_config(run_dir, config, is_sealed):
