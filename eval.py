@@ -128,7 +128,9 @@ def load_run(run_dir: str, best: bool) -> Loaded | None:
 def best_of(run_dir: str, found: Sequence[str]) -> str:
     """The checkpoint with the smallest test error of the whole run."""
     rows = [row for row in run_directory.read_metrics(run_dir) if not math.isnan(row['test_error'])]
-    best = int(min(rows, key=lambda row: row['test_error'])['epoch']) if rows else 0
+    if not rows:
+        raise UserError(f'{run_dir} has no error of an epoch: leave out --best')
+    best = int(min(rows, key=lambda row: row['test_error'])['epoch'])
     for folder in found:
         if checkpoint.position(folder) == (best, 0):
             return folder
@@ -203,6 +205,8 @@ class Reporter:
         split = self.args.split or dataset.test_split
         images = ensembles.test_images(config)
         if self.args.split is None and images not in (None, dataset.about[split]['content_sha256']):
+            if self.args.save:
+                raise UserError(f'these are not the test images of {title}: leave out --save')
             print(f'note: these are not the test images of {title}', file=sys.stderr)
         for model in models:
             check_model(title, model, dataset.image_shape, len(dataset.classes))

@@ -45,7 +45,9 @@ FORMATS = {
 def parser() -> Parser:
     """The command line."""
     parser = Parser(description=__doc__)
-    parser.add_argument('source', metavar='RUN', help='a run directory; for --to run a .safetensors file')
+    parser.add_argument(
+        'source', metavar='RUN', help='a run directory, or a checkpoint in one; for --to run a .safetensors file'
+    )
     parser.add_argument(
         '--to',
         nargs=2,

@@ -8,6 +8,7 @@ from matplotlib import pyplot as plt
 import numpy as np
 import pytest
 
+from common.errors import UserError
 from common.mxnet import mx
 import data
 from data import records
@@ -15,7 +16,7 @@ import eval as evaluation
 from paper import experiments, results
 import symbols
 from symbols.ensemble import COMPONENTS
-from tests.conftest import ROOT, in_process, official_folder
+from tests.conftest import ROOT, in_process, official_folder, write_run
 from tests.runs import read_csv, read_json, rewrite
 import train_cifar
 
@@ -183,6 +184,9 @@ def test_best_takes_the_checkpoint_of_the_smallest_test_error(mistake, runs, tmp
     assert 'epoch 2 of 3' in out and found(out)[0][0] == pytest.approx(expected, abs=0.005)
     shutil.rmtree(os.path.join(run, 'checkpoint-0002'))
     assert 'does not keep the checkpoint of its best epoch, 2' in mistake(evaluation.main, 'eval.py', run, '--best')
+    begun = write_run(tmp_path / 'begun', ['--net', 'plain', '--depth', 8], [], status=None)
+    with pytest.raises(UserError, match='has no error of an epoch: leave out --best'):
+        evaluation.best_of(begun, [])
 
 
 def test_per_class_prints_the_confusion_table(runs):
@@ -348,7 +352,7 @@ def test_separately_trained_components_are_one_ensemble(runs):
     assert re.search(rf'^{re.escape(members[0])} +[\d.]+$', out, re.M)
 
 
-def test_eight_components_evaluated_together_are_kept_for_the_tables(mistake, runs, tmp_path):
+def test_eight_components_evaluated_together_are_kept_for_the_tables(mistake, runs, small_cifar, tmp_path):
     """Two trained networks stand in for the eight: four components each."""
     members = [str(tmp_path / 'digits' / COMPONENT.format(path)) for path in COMPONENTS]
     for path, member in zip(COMPONENTS, members):
@@ -368,6 +372,14 @@ def test_eight_components_evaluated_together_are_kept_for_the_tables(mistake, ru
     assert 'for the eight component networks' in line('--ensemble', '--save', *members[:7])
     assert '--save is for --ensemble' in line('--save', members[0])
     assert 'leave out --best and --split' in line('--ensemble', '--save', '--best', *members)
+    os.remove(path)
+    for member in members:
+        change_config(member, dataset='cifar10')
+    others = ['--data-dir', small_cifar, '--no-verify']
+    assert 'these are not the test images of' in line('--ensemble', '--save', *members, *others)
+    assert not os.path.exists(path)
+    for member in members:
+        change_config(member, dataset='digits')
     change_config(members[COMPONENTS.index('LRL')], outcome=False)
     assert 'is not finished: --save is for finished runs' in line('--ensemble', '--save', *members)
 
