@@ -298,10 +298,6 @@ class Block(nn.Module):
         return relu(self.side('L', x) + self.side('R', x))
 
 
-def _one_input(block, side):
-    return ('',)
-
-
 class BlockNetwork(Network):
     """Layer C, blocks, FC: N_f3 and N_f6.
 

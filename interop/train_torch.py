@@ -76,17 +76,25 @@ def optimizer_of(net: nn.Module, rate: float) -> torch.optim.SGD:
 
 
 def step(net: nn.Module, optimizer: torch.optim.SGD, data: Tensor, labels: Tensor, shares: int = 1) -> tuple:
-    """One update by a batch of normalized images: (mean loss, number of wrong predictions), as tensors."""
+    """One update by a batch of normalized images: (mean loss, number of wrong predictions), as tensors.
+
+    An ensemble learns from the sum of its members' losses, and what is told is their mean, as in MXNet's logs.
+    """
     optimizer.zero_grad()
     loss, wrong = torch.zeros((), device=data.device), torch.zeros((), device=data.device)
     for part, own in zip(data.chunk(shares), labels.chunk(shares)):
         scores = net(part)
         of_part = torch_networks.loss(scores, own) * (len(own) / len(labels))
         of_part.backward()
-        loss += of_part.detach()
+        loss += of_part.detach() / members(scores)
         wrong += (predictions(scores) != own).sum()
     optimizer.step()
     return loss, wrong
+
+
+def members(scores: Tensor) -> int:
+    """The number of networks that the scores are of: those of an ensemble, or one."""
+    return len(scores) if scores.ndim == 3 else 1
 
 
 def predictions(scores: Tensor) -> Tensor:
@@ -107,7 +115,7 @@ def evaluate(net: torch_networks.Network, images: Tensor, labels: Tensor) -> dic
     loss = wrong = 0.0
     for part, own in zip(images.split(1000), labels.split(1000)):
         scores = net(net.normalize(part))
-        loss += torch_networks.loss(scores, own).item() * len(own)
+        loss += torch_networks.loss(scores, own).item() / members(scores) * len(own)
         wrong += (predictions(scores) != own).sum().item()
     net.train()
     return {'test_loss': loss / len(labels), 'test_error': 100 * wrong / len(labels)}

@@ -166,6 +166,9 @@ def test_a_run_on_own_images_goes_out_and_comes_back(tmp_path, random):
     _, out, _ = in_process(eval.main, 'eval.py', tmp_path / 'run', '--data-dir', tmp_path / 'pets', check=0)
     _, expected, _ = in_process(eval.main, 'eval.py', tmp_path / 'logs', check=0)
     assert 'val error' in out and out.split(': ')[1] == expected.split(': ')[1]
+    shutil.rmtree(tmp_path / 'pets' / 'val')
+    _, _, err = in_process(eval.main, 'eval.py', tmp_path / 'run', '--data-dir', tmp_path / 'pets', check=2)
+    assert 'pets has neither val/<class>/* nor val.rec' in err
 
 
 def test_tables_tell_a_run_from_pytorch_from_the_papers(tmp_path, mistake):
@@ -198,6 +201,23 @@ def test_tables_tell_a_run_from_pytorch_from_the_papers(tmp_path, mistake):
     torch_networks.save(net, file, dataset='cifar10', epochs=4, devices=2)
     in_process(export.main, 'export.py', file, '--to', 'run', tmp_path / 'without', check=0)
     assert '| test error | not recorded |' in cards.card(str(tmp_path / 'without'))
+
+
+def test_tables_do_without_what_pytorch_did_not_record(tmp_path):
+    """The errors of an ensemble's members, and for another run even its own."""
+    needs('torch', 'safetensors')
+    from interop import torch_networks
+
+    file, logs = tmp_path / 'a.safetensors', tmp_path / 'logs'
+    for net, row in (('ensemble', {'test_error': 8.0}), ('dfn-mr', {'train_loss': 0.5})):
+        rows = [{'epoch': epoch, **row} for epoch in (1, 2)]
+        torch_networks.save(torch_networks.build(net, 26), file, dataset='cifar10', epochs=2, metrics=rows)
+        in_process(export.main, 'export.py', file, '--to', 'run', logs / 'cifar10' / f'{net}-26/pytorch-seed1', check=0)
+    found = [
+        [group.last for group in results.find(Measurement(measure, Experiment('cifar10', net, 26)), str(logs), 2)]
+        for net, measure in (('ensemble', 'test_error'), ('ensemble', 'test_error_RRR'), ('dfn-mr', 'test_error'))
+    ]
+    assert found == [[[8.0]], [], []]
 
 
 WRONG = [

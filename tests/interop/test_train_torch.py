@@ -37,7 +37,7 @@ def our_losses(net, batches, shares):
         optimizer.step(rate, len(labels))
         members = outputs(executors)
         chosen = [member[np.arange(len(labels)), labels.astype(int)] for member in members]
-        losses.append(-np.log(chosen).sum(axis=0).mean())
+        losses.append(-np.log(chosen).mean())
     return before, losses
 
 
@@ -62,6 +62,18 @@ def test_the_first_steps_have_our_losses(net, shares, random):
         found.append(loss.item())
     np.testing.assert_allclose(found, expected, rtol=2e-4)
     assert np.std(found) > 0.01
+
+
+def test_an_ensembles_loss_is_the_mean_of_its_members(random):
+    net = train_torch.torch_networks.build('ensemble', 8).eval()
+    net.facts |= dict(mean=train_torch.MEAN, std=train_torch.STD)
+    images = torch.from_numpy(random.randint(0, 256, (10, 3, 32, 32)).astype(np.uint8))
+    labels = torch.arange(10)
+    with torch.no_grad():
+        members = net(net.normalize(images)).softmax(-1).numpy()
+    expected = -np.log(members[:, np.arange(10), np.arange(10)]).mean()
+    assert len(members) == 8
+    assert train_torch.evaluate(net, images, labels)['test_loss'] == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_schedule_is_ours():
