@@ -122,7 +122,8 @@ def slurm_script(todo: Sequence[Command], args: argparse.Namespace) -> str:
     if args.cpus:
         wanted = f'--cpus-per-task={args.cpus}'
     else:
-        wanted = f'--gpus={max(len(gpus_of(command.experiment, args).split(",")) for command in todo)}'
+        pending = [command for command in todo if not command.has_ended]
+        wanted = f'--gpus={max(len(gpus_of(command.experiment, args).split(",")) for command in pending)}'
     return SLURM.format(target=args.target, tasks=len(lines), devices=wanted, lines='\n'.join(lines))
 
 
@@ -227,7 +228,14 @@ def main() -> int:
             'again',
             file=sys.stderr,
         )
-    pending = [command for command in todo if not command.has_ended]
+    pending, evaluations = [command for command in todo if not command.has_ended], to_evaluate(after)
+    if not pending and not evaluations:
+        script = 'compare.py' if kind == 'table' else 'plot.py figure'
+        print(
+            f'every run of {args.target} is done: python {script} {number} --log-dir {shlex.quote(args.log_dir)}',
+            file=sys.stderr,
+        )
+        return 0
     if args.estimate:
         estimate(pending, args)
         return 0
@@ -237,23 +245,17 @@ def main() -> int:
         print(slurm_script(todo, args), end='')
     else:
         print(*lines_of(todo, args), sep='\n', end='\n' if pending else '')
-    evaluations = to_evaluate(after)
     for command in evaluations:
         print(command.line(), file=sys.stderr if args.slurm else sys.stdout)
     if pending and len(after) > len(evaluations):
         print('then the same command again, for what is evaluated of these runs together', file=sys.stderr)
-    elif not pending and not evaluations:
-        script = 'compare.py' if kind == 'table' else 'plot.py figure'
-        print(
-            f'every run of {args.target} is done: python {script} {number} --log-dir {shlex.quote(args.log_dir)}',
-            file=sys.stderr,
-        )
     return 0
 
 
 def run_all(todo: Sequence[Command], after: Sequence[Command], args: argparse.Namespace) -> int:
     """Execute what is not done; returns the exit status."""
-    for gpus in sorted({gpus_of(command.experiment, args) for command in todo} if not args.cpus else ()):
+    wanted = {gpus_of(command.experiment, args) for command in todo if not command.has_ended}
+    for gpus in sorted(wanted if not args.cpus else ()):
         devices.contexts(gpus)  # or one line for all
     if args.pack:
         chosen = packs(todo, args.per_gpu)

@@ -1,11 +1,11 @@
 """Model cards: what each run in a log directory is, on a page of its own, README.md in the run directory."""
 
+import functools
 import os
 
 from common.files import file_digest, write_atomically
-from paper import pages, results
-from paper.experiments import Experiment
-import symbols
+import paper
+from paper import experiments, pages, results
 from training import checkpoint
 from training.run_directory import find_runs, read_config, read_metrics, status, without_seed
 
@@ -18,7 +18,6 @@ DATA = {
     'imagenet': ('ImageNet', 'non-commercial research and education (its terms of access)'),
     'digits': ("scikit-learn's digits", 'CC BY 4.0 (Alpaydin and Kaynak, 1998)'),
 }
-IN_PAPER = ('cifar10', 'cifar100', 'svhn', 'imagenet')
 
 
 def write(log_dir: str) -> list[str]:
@@ -49,8 +48,8 @@ def card(run_dir: str) -> str:
             license=license_,
             seed=options['seed'],
             parameters=config['parameters'],
-            train_images=splits['train'].get('records'),  # of an imported run nobody knows
-            test_images=splits[config['dataset'].get('tested_on', 'test')].get('records'),
+            train_images=_records(splits, ['train', 'val'] if options.get('split') == 'full' else ['train']),
+            test_images=_records(splits, [config['dataset'].get('tested_on', 'test')]),
             verified=all(split['verified'] for split in splits.values()),
             epochs=options['epochs'],
             options=options,
@@ -75,12 +74,24 @@ def _weights(run_dir):
 
 def _beside(config, done):
     """How the run differs from the paper's."""
-    options = config['options']
-    if options['dataset'] not in IN_PAPER:
-        return 'the paper has no such run'
-    given = tuple((name, str(value)) for name, value in symbols.arguments_of(options).items() if name == 'path')
-    experiment = Experiment(options['dataset'], options['net'], options['depth'], options.get('widen', 1), given)
-    return '; '.join(results.differences(config, done, experiment)) or 'as in the paper'
+    for experiment in _experiments():
+        if results.is_of(config['options'], experiment):
+            return '; '.join(results.differences(config, done, experiment)) or 'as in the paper'
+    return 'the paper has no such run'
+
+
+@functools.cache
+def _experiments():
+    """All that the paper trained."""
+    tables = [one for number in paper.TABLES for one in experiments.of_table(number, paper.cells(number))]
+    figures = [one for number in experiments.FIGURES for one in experiments.of_figure(number)]
+    return dict.fromkeys(one.experiment for one in tables + figures if one.experiment.dataset)
+
+
+def _records(splits, names):
+    """The images of splits together; None for an imported run, of which nobody knows."""
+    counts = [splits[name].get('records') for name in names]
+    return None if None in counts else sum(counts)
 
 
 def _error(run_dir, config, rows):

@@ -3,13 +3,14 @@
     measurement, = experiments.of_cell(4, '26/14', 'CIFAR-10 DFN-MR')
     results.find(measurement, 'logs')      # [Found(runs=['logs/cifar10/dfn-mr-14/seed1', …], differences=(), …)]
 
-compare.py, plot.py, reproduce.py and the report read the logs through this module alone.
+compare.py, plot.py, reproduce.py, the report and the claims find the runs of a cell, bar or curve by this module.
 """
 
 from collections.abc import Callable, Sequence
 import functools
 import glob
 import json
+import math
 import os
 import re
 from typing import Literal, NamedTuple
@@ -124,11 +125,10 @@ def find(measurement: Measurement, log_dir: str, epochs: int | None = None) -> l
         UserError: a run is damaged.
     """
     experiment = measurement.experiment
-    wanted = json.loads(json.dumps(options_of(experiment)))
     read = _together if measurement.measure == TOGETHER else _runs
     groups: dict[tuple, list] = {}
     seeds = set()
-    for place, config, done, last, best in read(measurement, log_dir, wanted):
+    for place, config, done, last, best in read(measurement, log_dir):
         how = differences(config, done, experiment, epochs)
         seed = config['options'].get('seed')
         if (how, seed) in seeds:
@@ -146,24 +146,32 @@ def find(measurement: Measurement, log_dir: str, epochs: int | None = None) -> l
     ]
 
 
-def _runs(measurement, log_dir, wanted):
+def is_of(options: dict, experiment: Experiment) -> bool:
+    """Whether a run with these options is one of the experiment: its data set, network, path, schedule and the like."""
+    wanted = json.loads(json.dumps({**options_of(experiment), 'dataset': experiment.dataset}))
+    cell = [name for name, option in OPTIONS.items() if option.in_tables == CELL]
+    return all(options.get(name, wanted[name]) == wanted[name] for name in cell)
+
+
+def _runs(measurement, log_dir):
     """Yield (directory, config, epochs done, last error, smallest) of the network's runs that belong to the cell."""
     folder = os.path.dirname(directory(measurement.experiment, log_dir=log_dir))
     there = os.listdir(folder) if os.path.isdir(folder) else []
-    cell = [name for name, option in OPTIONS.items() if option.in_tables == CELL and option.label is not None]
     for name in sorted(there, key=lambda name: (len(name), name)):  # the fewest options first
         place = os.path.join(folder, name)
         if not re.fullmatch(r'(.+-)?seed\d+', name) or not is_run(place, os.listdir(place)):
             continue
         config, rows = read_config(place), read_metrics(place)
-        if rows and all(config['options'].get(option, wanted[option]) == wanted[option] for option in cell):
+        if rows and is_of(config['options'], measurement.experiment):
+            if 'imported' in config and math.isnan(rows[-1].get(measurement.measure, math.nan)):
+                continue  # what trained it elsewhere did not record this measure
             check_columns(place, rows, [measurement.measure])
             values = [row[measurement.measure] for row in rows]
             last = np.inf if status(config) == 'not finite' else values[-1]
             yield place, config, len(rows), last, np.nanmin([np.inf, *values])
 
 
-def _together(measurement, log_dir, wanted):
+def _together(measurement, log_dir):
     """As _runs, for the files that `eval.py --ensemble --save` writes, which have the last epoch alone."""
     for place in ensembles.find(os.path.dirname(directory(measurement.experiment, log_dir=log_dir))):
         config = read_config(place)
@@ -217,10 +225,7 @@ def network(experiment: Experiment) -> tuple[Callable, tuple]:
     """
     if experiment.dataset == 'imagenet':
         return functools.partial(imagenet.get_symbol, experiment.net, experiment.depth), imagenet.IMAGE_SHAPE
-    given = symbols.arguments_of(options_of(experiment))
-    return functools.partial(
-        symbols.get_symbol, experiment.net, experiment.depth, widen=experiment.widen, **given
-    ), symbols.IMAGE_SHAPE
+    return symbols.network_of(options_of(experiment)), symbols.IMAGE_SHAPE
 
 
 def computed(measurement: Measurement) -> float:

@@ -9,6 +9,10 @@ import pytest
 from paper import __main__ as command
 from paper import cards
 from tests.conftest import committed_runs, in_process, write_run
+from tests.runs import read_json, rewrite
+import train_cifar
+import train_imagenet
+import train_svhn
 
 FEW = ['--net', 'resnet', '--depth', 26, '--epochs', 8]
 
@@ -45,3 +49,30 @@ def test_a_card_tells_the_errors_of_all_seeds(tmp_path, monkeypatch):
     ]
     assert told[0]["beside the paper's"] == '8 of 400 epochs; 1 device instead of 2'
     assert told[0]['weights'] == 'not kept'
+
+
+@pytest.mark.parametrize(
+    'script, words, devices, expected',
+    [
+        (train_imagenet, ['--net', 'resnet', '--depth', 50, '--schedule', 'appendix'], 4, 'as in the paper'),  # Table 7
+        (train_imagenet, ['--net', 'resnet', '--depth', 50], 8, 'the paper has no such run'),
+        (train_cifar, ['--net', 'ensemble', '--depth', 26, '--components', 7], 2, 'as in the paper'),  # Figure 5
+        (train_cifar, ['--net', 'dfn-mr', '--depth', 14, '--schedule', 'main'], 2, 'the paper has no such run'),
+        (train_cifar, ['--net', 'dfn-mr', '--depth', 8], 2, 'the paper has no such run'),
+        (train_svhn, ['--net', 'dfn-mr', '--depth', 14, '--split', 'full'], 2, '--split full'),
+    ],
+)
+def test_a_card_compares_with_what_the_paper_trained(tmp_path, script, words, devices, expected):
+    run = write_run(tmp_path / 'logs', words, [9.0], devices=devices, script=script, test_top5_error=[2.0])
+    assert rows(cards.card(str(run)))["beside the paper's"] == expected
+
+
+def test_a_card_counts_the_images_that_were_trained_on(tmp_path):
+    run = write_run(tmp_path, ['--net', 'dfn-mr', '--split', 'full'], [9.0], script=train_svhn)
+    config = read_json(run)
+    config['dataset']['splits'] |= {
+        name: {**config['dataset']['splits']['train'], 'records': records}
+        for name, records in (('train', 700), ('val', 30), ('test', 20))
+    }
+    rewrite(run, 'config.json', config)
+    assert rows(cards.card(str(run)))['data'] == 'SVHN, 730 training and 20 test images'

@@ -207,8 +207,12 @@ def test_run_executes_a_pack_at_once_and_nothing_twice(monkeypatch, tmp_path, ca
     for seed in (1, 2):
         assert (tmp_path / 'logs' / 'digits' / 'plain-8' / f'epochs1-seed{seed}' / 'config.json').exists()
     assert capfd.readouterr().out.count('train_cifar.py --dataset digits --net plain --depth 8 --epochs 1') == 2
-    assert reproduce.main() == 0  # nothing is left to do
-    assert 'train_cifar.py' not in capfd.readouterr().out
+    cpus = fake_training.index('--cpus')
+    for words in (fake_training, fake_training[:cpus] + fake_training[cpus + 2 :]):
+        monkeypatch.setattr(sys, 'argv', words)
+        assert reproduce.main() == 0  # nothing is left to do, and no GPU is needed for it
+        out, err = capfd.readouterr()
+        assert not out and 'every run of table4 is done' in err
 
 
 def test_run_counts_what_did_not_reach_its_end(monkeypatch, tmp_path, capfd, fake_training):
