@@ -1,8 +1,8 @@
 """What SIGINT, SIGTERM and SIGHUP do in a command.
 
 During the imports they end the process at once, without Python's traceback. While the command runs they are exceptions,
-so that files are tidied up; training makes requests of them (training/stop.py). A signal that was ignored when the
-process started, as SIGHUP is under nohup, stays ignored.
+so that files are tidied up. Training makes requests of them, which it meets between two steps. A signal that was
+ignored when the process started, as SIGHUP is under nohup, stays ignored.
 """
 
 import signal
@@ -27,3 +27,28 @@ def _set(for_interrupt, for_others):
 
 def _exit(number, _frame):
     sys.exit(128 + number)
+
+
+class StopRequest:
+    """A context in which SIGINT, SIGTERM and SIGHUP only set `signal`, None until then, to their number.
+
+    A second SIGINT interrupts at once. An ignored SIGHUP, as under nohup, stays ignored.
+    """
+
+    def __init__(self):
+        self.signal = None
+
+    def __enter__(self) -> 'StopRequest':
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        self._before = {number: signal.signal(number, self._request) for number in numbers}
+        return self
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _request(self, number, _frame):
+        self.signal = number
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -7,10 +7,10 @@ import sys
 import time
 
 from common.role import OWN_ROLE
+from common.signals import StopRequest
 from distributed.hosts import SSH, SSH_FAILED
 from distributed.node import GRACE, exit_status
 from distributed.scheduler import Scheduler
-from training.stop import StopRequest
 
 # Seconds.
 POLL = 0.1  # between two looks at the processes

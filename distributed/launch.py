@@ -28,10 +28,10 @@ import shutil
 import sys
 
 from common.errors import UserError
+from common.signals import StopRequest
 from distributed.hosts import Host, forwarded, read_hosts, ssh_command
 from distributed.job import Job, Process, Starter
 from distributed.scheduler import Scheduler, scheduler_address
-from training.stop import StopRequest
 
 NODE = [sys.executable, '-m', 'distributed.node']  # what every process of a job runs under
 LOOPBACK = '127.0.0.1'

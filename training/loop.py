@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from common.errors import UserError
 from common.mxnet import THREADS_NOTE
+from common.signals import StopRequest
 from symbols.analysis.summary import count_parameters
 from training import checkpoint, run_directory, transfer
 from training.evaluation import Tally, evaluate, member_names
@@ -24,7 +25,6 @@ from training.run import Run
 from training.run_directory import EACH, WITHOUT
 from training.run_writer import NoRunDirectory, RunDirectory
 from training.schedule import SCHEDULES
-from training.stop import StopRequest
 
 LOG_EVERY = 100  # steps
 WARM_UP, TIMED = 5, 15  # steps of this process before those by which it tells how long the run will take
@@ -92,7 +92,7 @@ class Trainer:
 
         Args:
             network: (dtype, loss_scale) → the symbol as drawn.
-            dataset: from data.load or data.load_imagenet.
+            dataset: from data.load, data.load_imagenet or data.load_images.
             batches: `epoch(epoch, step)` yields ([(data, labels) for each device here], images in the whole batch);
                 `images_per_epoch` is the number of training images.
         """

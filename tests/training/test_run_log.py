@@ -3,9 +3,9 @@
 import os
 import signal
 
+from common.signals import StopRequest
 from tests.training.configs import config, read
 from training.run_writer import RunDirectory
-from training.stop import StopRequest
 
 
 def test_the_log_is_a_file_and_standard_output(path, capsys):

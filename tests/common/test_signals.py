@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from training.stop import StopRequest
+from common.signals import StopRequest
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
