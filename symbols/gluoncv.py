@@ -7,12 +7,11 @@ is imported when such a network is made, and not before.
 """
 
 import difflib
-import json
 import re
 
 from common.errors import UserError
 from common.mxnet import mx
-from symbols.analysis.graph import to_dict
+from symbols.analysis.graph import with_attribute
 
 PREFIX = 'gluoncv:'
 MODULES = ('cifarresnet', 'cifarresnext', 'cifarwideresnet', 'resnet', 'resnetv1b', 'resnext')  # of its model zoo
@@ -80,7 +79,7 @@ def get_symbol(
     with mx.name.NameManager():  # which numbers what has no name from 0, whatever was made before
         scores = _factories()[name](classes=num_classes)(mx.sym.var('data'))
         symbol = mx.sym.SoftmaxOutput(scores, label=mx.sym.var('softmax_label'), name='softmax')
-    return symbol if bn_momentum == 0.9 else _with_momentum(symbol, bn_momentum)
+    return symbol if bn_momentum == 0.9 else with_attribute(symbol, 'BatchNorm', 'momentum', str(bn_momentum))
 
 
 def check_alone(net: str, **others) -> None:
@@ -88,11 +87,3 @@ def check_alone(net: str, **others) -> None:
     given = [f'--{name}' for name, value in others.items() if value is not None]
     if given:
         raise UserError(f'{net} has no {" or ".join(given)}: its name says how deep and wide it is')
-
-
-def _with_momentum(symbol, bn_momentum):
-    graph = to_dict(symbol)
-    for node in graph['nodes']:
-        if node['op'] == 'BatchNorm':
-            node['attrs']['momentum'] = str(bn_momentum)
-    return mx.sym.load_json(json.dumps(graph))

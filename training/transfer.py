@@ -1,7 +1,6 @@
 """Begin a run with the weights of another one: --init-from, and --freeze to train FC alone."""
 
 from collections.abc import Sequence
-import json
 import os
 from typing import NamedTuple
 
@@ -11,7 +10,7 @@ from common.errors import UserError, few
 from common.files import file_digest
 from common.mxnet import mx
 import data
-from symbols.analysis.graph import nodes, to_dict
+from symbols.analysis.graph import nodes, with_attribute
 from symbols.analysis.summary import parameter_shapes, statistics_shapes
 from training import checkpoint, run_directory
 
@@ -95,8 +94,4 @@ def frozen_names(symbol: mx.sym.Symbol, image_shape: tuple) -> list[str]:
 
 def frozen_form(symbol: mx.sym.Symbol) -> mx.sym.Symbol:
     """The network with BatchNorm as in evaluation: it uses the running statistics, which stay as they are."""
-    graph = to_dict(symbol)
-    for node in graph['nodes']:
-        if node['op'] == 'BatchNorm':
-            node['attrs']['use_global_stats'] = 'True'
-    return mx.sym.load_json(json.dumps(graph))
+    return with_attribute(symbol, 'BatchNorm', 'use_global_stats', 'True')

@@ -10,6 +10,15 @@ def to_dict(symbol: mx.sym.Symbol) -> dict:
     return json.loads(symbol.tojson(remove_amp_cast=False))
 
 
+def with_attribute(symbol: mx.sym.Symbol, op: str, name: str, value: str) -> mx.sym.Symbol:
+    """The network with an attribute of all its operators of one kind set anew."""
+    graph = to_dict(symbol)
+    for node in graph['nodes']:
+        if node['op'] == op:
+            node['attrs'][name] = value
+    return mx.sym.load_json(json.dumps(graph))
+
+
 def nodes(symbol: mx.sym.Symbol) -> list[dict]:
     """The nodes, sources first: dicts with `op`, `name`, `attrs` and `inputs` [[node, output, …], …]."""
     return to_dict(symbol)['nodes']
