@@ -19,7 +19,6 @@ import contextlib
 import csv
 import os
 import sys
-import warnings
 
 from common.errors import UserError
 from common.files import check_outputs, replacing
@@ -109,9 +108,7 @@ def draw(path: str, shown: list[tuple]) -> None:
     from paper.figures import images  # here, because matplotlib takes a second
 
     captions = [f'{name[:24]}\n{100 * probability:.0f} %' for _, name, probability in shown]
-    with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', 'Glyph')  # a class may have a name in letters that the font lacks
-        images.write(images.grid([pixels for pixels, _, _ in shown], captions), path)
+    images.write(images.grid([pixels for pixels, _, _ in shown], captions), path)
 
 
 def main() -> int:

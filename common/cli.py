@@ -15,9 +15,9 @@ import traceback
 
 from common import signals
 from common.errors import UserError, is_command
+from common.files import FULL
 from common.output import filtered_streams, open_streams, printable, silence_broken_pipes
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 USERS_DISK = {
     *FULL,
     errno.EROFS,

@@ -11,6 +11,7 @@ import sys
 from common.errors import UserError
 
 BLOCK = 1 << 20  # bytes
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # what a full disk, a quota or a limit says
 NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}  # some NFS, Lustre and FUSE mounts
 NO_SYNC = {errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP, errno.ENOSYS}  # some FUSE and network mounts
 
@@ -42,6 +43,9 @@ def check_outputs(*paths: str) -> None:
             raise UserError(f'{path} cannot be written: there is no folder {folder}')
         if os.path.isdir(path):
             raise UserError(f'{path} is a folder: give the name of a file')
+        is_special = os.path.exists(path) and not os.path.isfile(path)
+        if not os.access(path if is_special else folder or '.', os.W_OK, effective_ids=True):
+            raise UserError(f'{path} cannot be written: you may not write to {"it" if is_special else folder or "."}')
         if os.path.realpath(path) in taken:
             raise UserError(f'{path} would be written twice: give each file a name of its own')
         taken.add(os.path.realpath(path))
@@ -91,7 +95,7 @@ def sync(handle: int) -> None:
             raise
 
 
-def lock(handle: int, path: str, otherwise: str, wait: bool = False) -> None:
+def lock(handle: int, path: str, otherwise: str) -> None:
     """Lock an open file or folder for this process alone, until it is closed.
 
     On a file system without locks, one line says what is not protected.
@@ -99,13 +103,12 @@ def lock(handle: int, path: str, otherwise: str, wait: bool = False) -> None:
     Args:
         path: its name, for that line.
         otherwise: what the user has to take care of then.
-        wait: for another process that has it.
 
     Raises:
-        BlockingIOError: another process has it, and `wait` is false.
+        BlockingIOError: another process has it.
     """
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise

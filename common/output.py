@@ -62,7 +62,7 @@ codecs.register_error('substitute', _substitute)
 
 
 def open_streams() -> None:
-    """Give the process the standard streams it lacks, and make them write any text.
+    """Give the process the standard streams it lacks, and make them read and write any text.
 
     A closed descriptor would go to the next file that is opened, and MXNet would write its messages into it.
     """
@@ -73,6 +73,8 @@ def open_streams() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free: this one
     sys.stdout = sys.stdout or open(1, 'w', encoding='utf-8', closefd=False)
     sys.stderr = sys.stderr or open(2, 'w', encoding='utf-8', closefd=False)
+    if isinstance(sys.stdin, io.TextIOWrapper) and sys.stdin.errors == 'strict':
+        sys.stdin.reconfigure(errors='surrogateescape')  # the names of files are any bytes
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in USUAL:
             stream.reconfigure(errors='substitute')

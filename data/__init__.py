@@ -11,7 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 import contextlib
 from dataclasses import dataclass
 import functools
+import itertools
 import os
+import sys
+import time
 from typing import ClassVar, NamedTuple
 
 from common.errors import UserError
@@ -262,11 +265,11 @@ def load_for_run(
 def _load_images_of(config: dict, folder: str) -> Dataset | ImageRecords:
     """The validation images of the user's own, with the classes and the normalization of a run."""
     own, about = config['options'], config['dataset']
-    fraction = None if folder != own['data_dir'] and own_images.has_val(folder) else own['val_fraction']
+    fraction = None if folder != own['data_dir'] and own_images.has_val(folder) else own.get('val_fraction')
     return load_images(
         own['dataset'],
         folder,
-        own_images.Layout(own['size'], fraction, own['split_seed']),
+        own_images.Layout(own['size'], fraction, own.get('split_seed', 0)),
         splits=['val'],
         classes=about['classes'],
         traits=Traits(tuple(about['mean']), tuple(about['std'])),
@@ -301,7 +304,14 @@ def _one_at_a_time(folder: str) -> Iterator[None]:
         raise UserError(f'{folder} is not a folder: name another with --data-dir') from None
     handle = os.open(folder, os.O_RDONLY)
     try:
-        lock(handle, folder, 'let one process alone prepare the images there', wait=True)
+        for attempt in itertools.count():
+            try:
+                lock(handle, folder, 'let one process alone prepare the images there')
+                break
+            except BlockingIOError:
+                if attempt == 10:  # whoever only looks is done sooner
+                    print(f'waiting for another process, which prepares the images in {folder}', file=sys.stderr)
+                time.sleep(0.2)
         yield
     finally:
         os.close(handle)

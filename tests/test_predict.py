@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import shutil
+import subprocess
 import sys
 
 import cv2
@@ -17,7 +18,7 @@ import eval as evaluation
 from interop.image_classifier import load
 import predict
 from symbols import imagenet
-from tests.conftest import in_process, official_folder
+from tests.conftest import ROOT, in_process, official_folder
 from tests.data.small_folders import SHOWN, write_folders
 from tests.data.small_imagenet import encoded, write
 from tests.runs import only_run, read_json, rewrite
@@ -208,6 +209,18 @@ def test_what_cannot_be_read_is_named_and_skipped(photos, tmp_path, monkeypatch)
 )
 def test_a_mistake_is_one_line(mistake, words, expected):
     assert expected in mistake(predict.main, 'predict.py', *words)
+
+
+def test_names_on_standard_input_are_any_bytes():
+    """As find prints them."""
+    done = subprocess.run(
+        [sys.executable, 'predict.py', RUN, '-'],
+        cwd=ROOT,
+        env={**os.environ, 'LC_ALL': 'C.UTF-8'},
+        input=b'caf\xe9.png\n',
+        capture_output=True,
+    )
+    assert (done.returncode, done.stderr) == (1, b'skipped: caf\\udce9.png: No such file or directory\n')
 
 
 def test_no_names_are_a_mistake(mistake, monkeypatch):

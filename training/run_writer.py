@@ -77,8 +77,9 @@ class RunDirectory:
         return os.path.exists(self._file(name)) and os.path.getsize(self._file(name)) > 0
 
     def _record_resume(self, config):
-        """Record in the list `resumed` of config.json who works on the run now."""
+        """Record in config.json who works on the run now, in the list `resumed`, and where its images are."""
         now, began = config['environment'], self.config['environment']
+        self.config['options']['data_dir'] = config['options']['data_dir']
         self.config.setdefault('resumed', []).append({'command': config['command'], 'environment': now})
         if now['threads'] != began['threads']:
             self.logger.warning(

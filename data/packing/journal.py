@@ -16,9 +16,7 @@ from typing import IO
 import zlib
 
 from common.errors import UserError
-from common.files import BLOCK, lock, sync
-
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+from common.files import BLOCK, FULL, lock, sync
 
 
 class Journal:

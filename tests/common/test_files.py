@@ -7,6 +7,7 @@ import stat
 import pytest
 
 from common import files
+from common.errors import UserError
 from tests.conftest import ROOT
 
 
@@ -54,6 +55,18 @@ def test_a_pipe_stays_a_pipe(tmp_path):
     files.write_atomically(str(tmp_path / 'pipe'), 'text')
     assert os.read(reader, 100) == b'text' and stat.S_ISFIFO(os.stat(tmp_path / 'pipe').st_mode)
     os.close(reader)
+
+
+def test_a_folder_that_may_not_be_written_to_is_noticed_before_the_work(tmp_path):
+    user = os.geteuid()
+    files.check_outputs(str(tmp_path / 'new'), '/dev/null')
+    if user == 0:
+        os.seteuid(65534)  # root may write anywhere
+    try:
+        with pytest.raises(UserError, match='/new cannot be written: you may not write to /$'):
+            files.check_outputs('/new')
+    finally:
+        os.seteuid(user)
 
 
 def test_any_other_failure_of_a_lock_is_raised(tmp_path, monkeypatch, capsys):

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -72,6 +73,20 @@ def test_of_two_runs_started_together_one_prepares_the_data(small_cifar, monkeyp
         run.join()
     assert len(sums) == 2 and sums[0] == sums[1]
     assert len(written) == 2  # train and test, once
+
+
+def test_who_waits_for_another_process_says_so(small_cifar, capfd):
+    waiting = threading.Thread(target=data.load, args=('cifar10', small_cifar), kwargs={'verify': False})
+    with data._one_at_a_time(small_cifar):
+        waiting.start()
+        for _ in range(300):
+            err = capfd.readouterr().err
+            if err:
+                break
+            time.sleep(0.1)
+    waiting.join()
+    assert err == f'waiting for another process, which prepares the images in {small_cifar}\n'
+    assert data.load('cifar10', small_cifar, verify=False).splits
 
 
 def test_no_verify_does_not_make_official_files_unverified(tmp_path):

@@ -17,6 +17,7 @@ CONFIG = {
         'cpus': 1,
         'kv_store': 'local',
         'log_dir': 'logs',
+        'data_dir': None,
         'checkpoint_minutes': 10,
         'dtype': 'float32',
     },

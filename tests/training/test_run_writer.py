@@ -25,7 +25,8 @@ def test_a_run_that_has_not_ended_is_resumed_which_is_recorded(path):
     found = read(path)
     assert found['command'] == CONFIG['command'] and found['options']['checkpoint_minutes'] == 10
     assert found['resumed'] == [{'command': again['command'], 'environment': again['environment']}]
-    RunDirectory(path, config())
+    RunDirectory(path, config(options={'data_dir': 'moved'}))
+    assert read(path)['options']['data_dir'] == 'moved'
     assert [one['command'] for one in read(path)['resumed']] == [again['command'], CONFIG['command']]
 
 
