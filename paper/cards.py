@@ -98,8 +98,9 @@ def _error(run_dir, config, rows):
     """The error after the last epoch, and the mean of the runs that differ in the seed alone."""
     ended = status(config)
     if ended != 'finished':
-        last = f'; {rows[-1]["test_error"]:.2f} % so far' if rows else ''
-        return f'{"diverged" if ended else "not finished"} after {len(rows)} epochs{last}'
+        if ended:
+            return f'diverged in epoch {config["outcome"]["epoch"]}'
+        return f'not finished after {len(rows)} epochs' + (f'; {rows[-1]["test_error"]:.2f} % so far' if rows else '')
     if not rows:
         return 'not recorded'
     folder = os.path.dirname(os.path.abspath(run_dir))

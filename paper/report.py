@@ -96,7 +96,7 @@ def _run(run_dir):
         'path': run_dir,
         'name': os.path.basename(run_dir),
         'outcome': ', '.join(
-            f'{name.replace("_", " ")} {_short(outcome[name])}' for name in OUTCOME if name in outcome
+            f'{name.replace("_", " ")} {_short(outcome[name])}' for name in OUTCOME if outcome.get(name) is not None
         ),
         'config': text,
     }

@@ -175,7 +175,8 @@ def _together(measurement, log_dir):
     """As _runs, for the files that `eval.py --ensemble --save` writes, which have the last epoch alone."""
     for place in ensembles.find(os.path.dirname(directory(measurement.experiment, log_dir=log_dir))):
         config = read_config(place)
-        yield place, config, config['options']['epochs'], config['outcome']['test_error'], None
+        if is_of(config['options'], measurement.experiment):
+            yield place, config, config['options']['epochs'], config['outcome']['test_error'], None
 
 
 def differences(config: dict, done: int, experiment: Experiment, epochs: int | None = None) -> tuple[Difference, ...]:

@@ -5,7 +5,7 @@ import math
 
 from paper import results, significance
 from paper.claims.chance import chance, tolerance, variance_in_paper, variance_of_mean
-from paper.claims.groups import Group, alike, commands
+from paper.claims.groups import Group, alike, commands, groups_of
 from paper.claims.names import expand, pairs_of, subject
 from paper.claims.printed import printed_cell, printed_number
 from paper.claims.verdicts import (
@@ -36,7 +36,7 @@ def _pair(a, sign, b, log_dir):
         return Place(otherwise=otherwise)
     difference = groups[0].mean - groups[1].mean
     if sign == '~':
-        equal = abs(difference) <= tolerance(a.dataset, groups[0].mean, groups[1].mean)
+        equal = math.isfinite(difference) and abs(difference) <= tolerance(a.dataset, *(one.mean for one in groups))
         verdict, shown = verdict_on_equality(equal, not groups[0].differences), '≈' if equal else '≉'
     else:
         verdict, by_chance = _order(groups, (1, -1), papers)
@@ -77,12 +77,16 @@ def _order(groups, signs, papers):
 def grows(rest: str, log_dir: str) -> Finding:
     """Whether the difference A - B is larger at the last place with runs than at the first."""
     pairs = [(subject(a), subject(b)) for a, _, b in pairs_of(rest)]
-    places = [(alike(pair, log_dir), [printed_number(one) for one in pair]) for pair in pairs]
-    ways = Counter(groups[0].differences for groups, _ in places if groups)
+    found = [[groups_of(one, log_dir) for one in pair] for pair in pairs]
+    ways = Counter(way for a, b in found for way in set(a) & set(b))
     if not ways:
         return sum_up([Place()])
-    way = min(ways, key=lambda way: (ways[way] < 2, len(way), -ways[way]))
-    tested = [(groups, papers) for groups, papers in places if groups and groups[0].differences == way]
+    way = min(ways, key=lambda way: (ways[way] < 2, len(way), -ways[way], way))
+    tested = [
+        ([groups[way] for groups in place], [printed_number(one) for one in pair])
+        for place, pair in zip(found, pairs)
+        if all(way in groups for groups in place)
+    ]
     texts = [
         f'{groups[0].mean - groups[1].mean:.2f} ({groups[0].subject.name} - {groups[1].subject.name})'
         for groups, _ in tested
@@ -92,7 +96,7 @@ def grows(rest: str, log_dir: str) -> Finding:
         return Finding(NOT_TESTED, f'{texts[0]}; no other depth to compare with', shown)
     (first, papers_first), (last, papers_last) = tested[0], tested[-1]
     verdict, by_chance = _order([*first, *last], (1, -1, -1, 1), [*papers_first, *papers_last])
-    if verdict == CONFIRMED and len(tested) < len(places):
+    if verdict == CONFIRMED and len(tested) < len(pairs):
         verdict = CONSISTENT
     growth = last[0].mean - last[1].mean - first[0].mean + first[1].mean
     within = ' (within chance)' if abs(growth) <= by_chance else ''

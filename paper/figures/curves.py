@@ -75,6 +75,8 @@ def draw(groups: list[tuple[str, list[Rows]]]) -> Figure:
 def _label(title, runs):
     """The title and the final test error."""
     last = [rows[-1]['test_error'] for rows in runs]
+    if not np.isfinite(last).all():  # a run diverged, or was imported without its errors
+        return f'{title}{f", {len(runs)} runs" if len(runs) > 1 else ""}: no test error at the end'
     if len(runs) == 1:
         return f'{title}: {last[0]:.2f} %'
     if len({len(rows) for rows in runs}) > 1:
@@ -148,11 +150,17 @@ def draw_papers(number: int, log_dir: str, epochs: int | None = None) -> tuple[F
 
 
 def find(experiment: Experiment, log_dir: str, epochs: int | None = None) -> results.Found | None:
-    """The runs of a curve, perhaps not finished; they may differ from the paper's in their devices."""
-    for found in results.find(Measurement(ERROR, experiment), log_dir, epochs):
-        if all(difference.kind in ('devices', 'unfinished') for difference in found.differences):
-            return found
-    return None
+    """The runs of a curve, which may differ from the paper's in their devices; where none is finished, the longest."""
+    groups = results.find(Measurement(ERROR, experiment), log_dir, epochs)
+    finished = [found for found in groups if found.only_devices_differ]
+    if finished:
+        return finished[0]
+    unfinished = [
+        found
+        for found in groups
+        if all(difference.kind in ('devices', 'unfinished') for difference in found.differences)
+    ]
+    return max(unfinished, key=lambda found: len(read_metrics(found.runs[0])), default=None)
 
 
 def _read_all(found):

@@ -8,11 +8,13 @@ import pytest
 
 from paper import __main__ as command
 from paper import cards
+from paper.figures import curves
 from tests.conftest import committed_runs, in_process, write_run
 from tests.runs import read_json, rewrite
 import train_cifar
 import train_imagenet
 import train_svhn
+from training.run_directory import read_metrics
 
 FEW = ['--net', 'resnet', '--depth', 26, '--epochs', 8]
 
@@ -49,6 +51,15 @@ def test_a_card_tells_the_errors_of_all_seeds(tmp_path, monkeypatch):
     ]
     assert told[0]["beside the paper's"] == '8 of 400 epochs; 1 device instead of 2'
     assert told[0]['weights'] == 'not kept'
+
+
+def test_a_card_tells_where_a_run_diverged(tmp_path):
+    run = write_run(tmp_path / 'logs', FEW, [60.0, float('nan')], status='not finite')
+    config = read_json(run)
+    config['outcome'] = {'status': 'not finite', 'epoch': 2, 'step': 7, 'fail': True}
+    rewrite(run, 'config.json', config)
+    assert rows(cards.card(str(run)))['test error'] == 'diverged in epoch 2'
+    assert curves._label('ResNet 26', [read_metrics(run)]) == 'ResNet 26: no test error at the end'
 
 
 @pytest.mark.parametrize(

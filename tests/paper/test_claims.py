@@ -130,6 +130,15 @@ def test_errors_are_close_if_the_draw_of_the_test_images_explains_it(tmp_path, o
     assert tolerance('cifar10', 7, 7) == pytest.approx(1.96 * math.sqrt(2 * 0.07 * 0.93 / 10000) * 100, rel=1e-4)
 
 
+def test_a_run_that_diverged_is_close_to_none(tmp_path):
+    write(tmp_path, 'dfn-f3-14', 7.0, status='not finite')
+    write(tmp_path, 'ensemble-14', 7.0)
+    assert verdict('errors cifar10/dfn-f3-14 ~ cifar10/ensemble-14', tmp_path) == CONTRADICTED
+    write(tmp_path, 'ensemble-20', 7.0, status='not finite')
+    write(tmp_path, 'dfn-f3-20', 7.0, status='not finite')
+    assert verdict('errors cifar10/dfn-f3-20 ~ cifar10/ensemble-20', tmp_path) == CONTRADICTED
+
+
 @pytest.mark.parametrize(
     'name, words, errors, devices, expected',
     [
@@ -161,6 +170,17 @@ def test_a_difference_that_grows(tmp_path, deepest, expected):
     write(tmp_path, 'dfn-mr-26', deepest)
     finding = examine(check, str(tmp_path))
     assert finding.verdict == expected and f'{6.2 - deepest:.2f} (cifar10/resnet-50 - ' in finding.seen
+
+
+def test_better_runs_at_one_depth_do_not_end_a_comparison_of_two(tmp_path):
+    check = 'grows cifar10/resnet-{26,38} - cifar10/dfn-mr-{14,20}'
+    for name, error in (('resnet-26', 16.0), ('dfn-mr-14', 15.0), ('resnet-38', 18.0), ('dfn-mr-20', 16.0)):
+        write(tmp_path, name, error, words=['--epochs', 8])
+    before = examine(check, str(tmp_path))
+    assert before.verdict == CONSISTENT and before.seen.startswith('1.00 (cifar10/resnet-26 - cifar10/dfn-mr-14); 2.00')
+    write(tmp_path, 'resnet-26', 6.6)
+    write(tmp_path, 'dfn-mr-14', 6.5)
+    assert examine(check, str(tmp_path)) == before
 
 
 @pytest.mark.parametrize('largest, expected', [('LRR', CONFIRMED), ('RRR', NOT_SEEN)])

@@ -5,7 +5,8 @@ import os
 import pytest
 
 from paper import experiments
-from paper.figures import network, numbered, save
+from paper.experiments import Experiment
+from paper.figures import curves, network, numbered, save
 import plot
 from symbols import imagenet
 from tests.conftest import write_run
@@ -38,6 +39,16 @@ def test_curves_of_figure_12_are_the_mean_of_the_runs_as_in_the_paper(tmp_path):
     assert line.get_ydata().tolist()[-3:] == [99.0, 45.0, 15.0] and error.get_xlim() == (0, 400)
     assert 'DFN-MR 56: 15.00 ± 5.00 (2) %' in [text.get_text() for text in loss.get_legend().get_texts()]
     assert 'dfn-mr-56/seed1,seed2.' in caption(figure).replace(' ', '')
+
+
+def test_of_runs_under_way_the_longest_is_drawn(tmp_path):
+    """In the order of texts, 19 comes before 2 and 200."""
+    for seed, done in ((1, 19), (2, 200), (3, 2)):
+        write_run(tmp_path, ['--net', 'resnet', '--depth', 26, '--seed', seed], [30.0] * done, status=None)
+    found = curves.find(Experiment('cifar10', 'resnet', 26), str(tmp_path))
+    assert [os.path.basename(run) for run in found.runs] == ['seed2']
+    write_run(tmp_path, ['--net', 'resnet', '--depth', 26, '--seed', 4], [7.0], devices=1)
+    assert curves.find(Experiment('cifar10', 'resnet', 26), str(tmp_path)).last == [7.0]
 
 
 def test_figure_6_shows_the_three_units():

@@ -1,6 +1,7 @@
 """Runs in the logs: which belong to an experiment, how they are grouped, and the commands that make them."""
 
 import importlib
+import json
 import os
 import re
 
@@ -11,7 +12,7 @@ from paper import experiments, recipes, results
 from paper.experiments import TOGETHER, Experiment, Measurement
 from tests.conftest import ROOT
 from training import options
-from training.run_directory import read_metrics
+from training.run_directory import read_config, read_metrics
 
 DFN_MR = Measurement('test_error', Experiment('cifar10', 'dfn-mr', 14), seeds=5)
 
@@ -48,6 +49,15 @@ def test_eight_components_evaluated_together_are_found(committed):
     together = Measurement(TOGETHER, Experiment('cifar10', 'component', 14))
     (found,) = results.find(together, str(committed / 'logs'))
     assert found.last == [17.71] and found.differences == ('8 of 400 epochs', '1 device instead of 2')
+
+
+def test_eight_components_of_another_schedule_are_not_the_papers(tmp_path, committed):
+    place = tmp_path / 'cifar10' / 'component-14'
+    place.mkdir(parents=True)
+    config = read_config(str(committed / 'logs/cifar10/component-14/together-epochs8-seed1.json'))
+    config['options']['schedule'] = 'main'
+    (place / 'together-schedulemain-epochs8-seed1.json').write_text(json.dumps(config))
+    assert results.find(Measurement(TOGETHER, Experiment('cifar10', 'component', 14)), str(tmp_path)) == []
 
 
 def test_docs_results_has_the_losses_of_the_logs_at_each_depth():
