@@ -180,12 +180,11 @@ class TrainRecords:
             yield [(data[device], labels[device]) for device in devices], self.batch_size
 
 
-def evaluation_batches(prefix: str, about: dict, batch_size: int, traits: Traits = IMAGENET) -> Iterator[Batch]:
+def evaluation_batches(reader: Reader, batch_size: int, traits: Traits = IMAGENET) -> Iterator[Batch]:
     """Yield (data (b, 3, 224, 224) float32, labels (b,)), the center crops of a split's images, each once, in order.
 
     The memory of `data` is used again for later batches.
     """
-    reader = Reader(prefix, about)
     plan = (reader.ids[first : first + batch_size].tolist() for first in range(0, len(reader.ids), batch_size))
     return reader.batches(plan, functools.partial(center, traits=traits))
 
@@ -204,6 +203,8 @@ class ImageRecords:
         has_top5: bool = True,
     ):
         self.prefixes, self.about, self.name, self.traits, self.has_top5 = prefixes, about, name, traits, has_top5
+        # Open from the start: another command may pack a folder's images anew while a run trains on them.
+        self._readers = {split: Reader(prefix, about[split]) for split, prefix in prefixes.items() if split != 'train'}
         self.classes = tuple(next(iter(about.values()))['classes'])
 
     @property
@@ -225,4 +226,4 @@ class ImageRecords:
 
     def evaluation_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
         """Yield (data, labels) over a split's center crops, every image once."""
-        return evaluation_batches(self.prefixes[split], self.about[split], batch_size, self.traits)
+        return evaluation_batches(self._readers[split], batch_size, self.traits)

@@ -79,7 +79,7 @@ def _remove_chunk_files(temporary: str) -> None:
 
 def _add_chunks(temporary: str, job: Job, journal: Journal, processes: int | None) -> None:
     done = journal.resume(_header(job))
-    images, title = len(job.originals), os.path.basename(temporary).split('.')[0]
+    images, title = len(job.originals), os.path.basename(temporary).removesuffix('.unfinished')
     before = min(done * CHUNK, images)
     if done:
         print(f'{title}: going on after {before} of {images} images', flush=True)

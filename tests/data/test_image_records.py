@@ -12,7 +12,7 @@ from common.mxnet import mx
 from common.sharding import Shard
 from data import image_records
 from data.augmentation import MEAN, STD
-from data.image_records import ImageRecords, TrainRecords, evaluation_batches
+from data.image_records import ImageRecords, Reader, TrainRecords, evaluation_batches
 
 RECORDS = 45
 ABOUT = {'records': RECORDS, 'labels': [1] * RECORDS, 'shorter_side': 256}
@@ -129,7 +129,7 @@ def test_an_image_left_out_of_an_epoch_comes_in_others(prefix):
 @pytest.mark.parametrize('batch_size', [1, 7, 15, 45, 100])
 def test_an_evaluation_has_every_center_crop_once(prefix, originals, batch_size):
     for _ in range(2):
-        batches = [(data.copy(), labels) for data, labels in evaluation_batches(prefix, ABOUT, batch_size)]
+        batches = [(data.copy(), labels) for data, labels in evaluation_batches(Reader(prefix, ABOUT), batch_size)]
         assert np.concatenate([labels for _, labels in batches]).tolist() == list(range(RECORDS))
         data = np.concatenate([data for data, _ in batches])
     for image, ours in zip(originals, data):
@@ -146,7 +146,7 @@ def test_a_damaged_image_is_one_error(prefix, tmp_path):
         file.seek(40)  # behind the first record's headers: its PNG's signature
         file.write(bytes(100))
     with pytest.raises(UserError, match='x.rec is damaged'):
-        list(evaluation_batches(damaged, ABOUT, 8))
+        list(evaluation_batches(Reader(damaged, ABOUT), 8))
     with pytest.raises(UserError, match='x.rec is damaged'):
         read(damaged, 1)
 
