@@ -32,11 +32,11 @@ def _exit(number, _frame):
 class StopRequest:
     """A context in which SIGINT, SIGTERM and SIGHUP only set `signal`, None until then, to their number.
 
-    A second SIGINT interrupts at once. An ignored SIGHUP, as under nohup, stays ignored.
+    `count` says how many came. A second SIGINT interrupts at once. An ignored SIGHUP, as under nohup, stays ignored.
     """
 
     def __init__(self):
-        self.signal = None
+        self.signal, self.count = None, 0
 
     def __enter__(self) -> 'StopRequest':
         numbers = [signal.SIGINT, signal.SIGTERM]
@@ -51,4 +51,5 @@ class StopRequest:
 
     def _request(self, number, _frame):
         self.signal = number
+        self.count += 1
         signal.signal(signal.SIGINT, signal.default_int_handler)

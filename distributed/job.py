@@ -111,11 +111,11 @@ class Job:
 
     def _wait(self, processes: Sequence[Process | Scheduler], seconds: float) -> None:
         """Wait until the processes have ended, the time is over or another signal comes."""
-        before, deadline = self._stop.signal, time.monotonic() + seconds
+        before, deadline = self._stop.count, time.monotonic() + seconds
         while (
             any(process.status() is None for process in processes)
             and time.monotonic() < deadline
-            and self._stop.signal == before
+            and self._stop.count == before
         ):
             time.sleep(POLL)
 

@@ -58,15 +58,21 @@ def test_workers_save_before_a_job_that_is_stopped_ends(start, mark, tmp_path):
 
 
 def test_workers_that_do_not_end_when_they_are_asked_to_are_killed(start, mark, tmp_path):
-    """At the second Ctrl-C, or after a time."""
+    """At the second Ctrl-C or SIGTERM, or after a time."""
     code = ONLY_WORKERS + f"trap '' TERM; touch {tmp_path}/ready$$; " + WAIT
-    twice, once = start('-n', 1, 'sh', '-c', code, save=600), start('-n', 1, 'sh', '-c', code, save=0.5)
-    assert wait_for(lambda: len(list(tmp_path.glob('ready*'))) == 2)
+    twice, terminated, once = (start('-n', 1, 'sh', '-c', code, save=save) for save in (600, 600, 0.5))
+    assert wait_for(lambda: len(list(tmp_path.glob('ready*'))) == 3)
+    terminated.process.terminate()
+    assert wait_for(lambda: 'stopping' in terminated.errors())
+    terminated.process.terminate()
+    killed = 'error: worker 0 on localhost did not end in time and is killed'
+    status, _, errors = terminated.wait()
+    assert status == 143 and errors[1:] == [killed]
     for launcher in twice, once:
         launcher.press_ctrl_c()
         assert wait_for(lambda launcher=launcher: 'stopping' in launcher.errors())
     twice.press_ctrl_c()
-    for launcher, error in (twice, 'interrupted'), (once, 'worker 0 on localhost did not end in time and is killed'):
+    for launcher, error in (twice, 'error: interrupted'), (once, killed):
         status, _, errors = launcher.wait()
-        assert status == 130 and errors[1:] == ['error: ' + error]
+        assert status == 130 and errors[1:] == [error]
     assert marked(mark) == []
