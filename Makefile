@@ -28,10 +28,11 @@ STAMP = $(VENV)/$(notdir $(SET))
 .venv: $(STAMP)
 
 $(STAMP): requirements/base.txt $(SET) common/preflight.py
-	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON); run: sudo apt install python3 python3-venv" >&2; exit 2; }
-	@$(PYTHON) common/preflight.py
+	@command -v "$(PYTHON)" >/dev/null || { echo "error: no $(PYTHON); run: sudo apt install python3 python3-venv" >&2; exit 2; }
+	@"$(PYTHON)" common/preflight.py
 	rm -rf $(VENV)
-	$(PYTHON) -m venv $(VENV)
+	"$(PYTHON)" -m venv $(VENV)
+	touch -d 2000-01-01 $@  # until all is there: which set it is to have
 	$(INSTALL) $(SET)
 	touch $@
 
@@ -67,7 +68,7 @@ test-pythons: demo
 
 .venv-bench/bench.txt: requirements/bench.txt requirements/torch.txt
 	rm -rf .venv-bench
-	$(PYTHON) -m venv .venv-bench
+	"$(PYTHON)" -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/bench.txt
 	touch $@
 

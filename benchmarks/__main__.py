@@ -115,8 +115,8 @@ def main() -> int:
             traceback.print_exc()
             block.rows.append(Row(name, problem='the benchmark broke off'))
             status = 1
-        if setting.write:
-            write(block, RESULTS + ('' if args.gpus is None else '-gpu'))
+    if setting.write:
+        write(block, RESULTS + ('' if args.gpus is None else '-gpu'))
     print(table(block))
     return status
 
