@@ -215,7 +215,7 @@ def main() -> int:
     """Print, estimate or execute."""
     args = parser().parse_args()
     check(args)
-    kind, number = parsed(args.target)
+    _, number = parsed(args.target)
     todo, after = commands(args)
     if args.only and not todo:
         raise UserError(f'--only {" ".join(args.only)}: {args.target} has no such run')
@@ -228,14 +228,7 @@ def main() -> int:
             'again',
             file=sys.stderr,
         )
-    pending, evaluations = [command for command in todo if not command.has_ended], to_evaluate(after)
-    if not pending and not evaluations:
-        script = 'compare.py' if kind == 'table' else 'plot.py figure'
-        print(
-            f'every run of {args.target} is done: python {script} {number} --log-dir {shlex.quote(args.log_dir)}',
-            file=sys.stderr,
-        )
-        return 0
+    pending = [command for command in todo if not command.has_ended]
     if args.estimate:
         estimate(pending, args)
         return 0
@@ -245,11 +238,24 @@ def main() -> int:
         print(slurm_script(todo, args), end='')
     else:
         print(*lines_of(todo, args), sep='\n', end='\n' if pending else '')
+    evaluations = to_evaluate(after)
     for command in evaluations:
         print(command.line(), file=sys.stderr if args.slurm else sys.stdout)
     if pending and len(after) > len(evaluations):
         print('then the same command again, for what is evaluated of these runs together', file=sys.stderr)
+    elif not pending and not evaluations:
+        say_done(args)
     return 0
+
+
+def say_done(args: argparse.Namespace) -> None:
+    """Name the command that shows the runs."""
+    kind, number = parsed(args.target)
+    script = 'compare.py' if kind == 'table' else 'plot.py figure'
+    print(
+        f'every run of {args.target} is done: python {script} {number} --log-dir {shlex.quote(args.log_dir)}',
+        file=sys.stderr,
+    )
 
 
 def run_all(todo: Sequence[Command], after: Sequence[Command], args: argparse.Namespace) -> int:
@@ -262,7 +268,10 @@ def run_all(todo: Sequence[Command], after: Sequence[Command], args: argparse.Na
         if args.pack > len(chosen):
             raise UserError(f'--pack {args.pack}: there are {len(chosen)}')
         todo = chosen[args.pack - 1]
-    failed = execute(todo, args.per_gpu) + execute(to_evaluate(after))
+    failed, evaluations = execute(todo, args.per_gpu), to_evaluate(after)
+    if not wanted and not evaluations:
+        say_done(args)
+    failed += execute(evaluations)
     if failed:
         print(f'{failed} of the runs did not reach their end; the same command resumes them', file=sys.stderr)
     return 1 if failed else 0

@@ -1,6 +1,7 @@
 """Model cards: what each run in a log directory is, on a page of its own, README.md in the run directory."""
 
 import functools
+import math
 import os
 
 from common.files import file_digest, write_atomically
@@ -101,11 +102,12 @@ def _error(run_dir, config, rows):
         if ended:
             return f'diverged in epoch {config["outcome"]["epoch"]}'
         return f'not finished after {len(rows)} epochs' + (f'; {rows[-1]["test_error"]:.2f} % so far' if rows else '')
-    if not rows:
+    if not rows or math.isnan(rows[-1]['test_error']):
         return 'not recorded'
     folder = os.path.dirname(os.path.abspath(run_dir))
     seeds = [run for run in find_runs([folder]) if without_seed(run) == without_seed(os.path.abspath(run_dir))]
-    outcomes = [config['outcome'] for config in map(read_config, seeds) if status(config) == 'finished']
-    errors = [outcome['test_error'] for outcome in outcomes if outcome['test_error'] is not None]
+    outcomes = [config['outcome'] for config in map(read_config, seeds) if status(config)]
+    errors = [math.inf if outcome['status'] == 'not finite' else outcome['test_error'] for outcome in outcomes]
+    errors = [error for error in errors if error is not None]
     of_all = f'; over all seeds {results.text(errors)}' if len(errors) > 1 else ', n = 1'
     return f'{rows[-1]["test_error"]:.2f} % after the last epoch{of_all}'

@@ -218,6 +218,7 @@ def test_tables_do_without_what_pytorch_did_not_record(tmp_path):
         for net, measure in (('ensemble', 'test_error'), ('ensemble', 'test_error_RRR'), ('dfn-mr', 'test_error'))
     ]
     assert found == [[[8.0]], [], []]
+    assert '| test error | not recorded |' in cards.card(str(logs / 'cifar10/dfn-mr-26/pytorch-seed1'))
 
 
 WRONG = [

@@ -60,6 +60,10 @@ def test_a_card_tells_where_a_run_diverged(tmp_path):
     rewrite(run, 'config.json', config)
     assert rows(cards.card(str(run)))['test error'] == 'diverged in epoch 2'
     assert curves._label('ResNet 26', [read_metrics(run)]) == 'ResNet 26: no test error at the end'
+    other = write_run(tmp_path / 'logs', [*FEW, '--seed', 2], [16.0])
+    assert (
+        rows(cards.card(str(other)))['test error'] == '16.00 % after the last epoch; over all seeds 16.00 (1), fail (1)'
+    )
 
 
 @pytest.mark.parametrize(
