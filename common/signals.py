@@ -32,7 +32,8 @@ def _exit(number, _frame):
 class StopRequest:
     """A context in which SIGINT, SIGTERM and SIGHUP only set `signal`, None until then, to their number.
 
-    `count` says how many came. A second SIGINT interrupts at once. An ignored SIGHUP, as under nohup, stays ignored.
+    `count` says how many came, but for SIGHUP, which a closing terminal sends twice. A second SIGINT interrupts at
+    once. An ignored SIGHUP, as under nohup, stays ignored.
     """
 
     def __init__(self):
@@ -51,5 +52,5 @@ class StopRequest:
 
     def _request(self, number, _frame):
         self.signal = number
-        self.count += 1
+        self.count += number != signal.SIGHUP
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,6 +1,7 @@
 """The servers and workers of a distributed job, watched from its start to its end."""
 
 from collections.abc import Callable, Sequence
+import contextlib
 import signal
 import subprocess
 import sys
@@ -97,21 +98,24 @@ class Job:
         return 128 + number
 
     def _stop_workers(self) -> None:
-        """Let the workers save and end. A second Ctrl-C raises KeyboardInterrupt."""
-        print('stopping: the workers save and end; Ctrl-C ends them at once', file=sys.stderr)
+        """Let the workers save and end. A second Ctrl-C raises KeyboardInterrupt; a second SIGTERM ends the wait."""
+        asked = self._stop.count
         for worker in self._workers:
             worker.ask_to_stop()
-        self._wait(self._workers, SAVE)
+        with contextlib.suppress(OSError):  # the terminal may be closed
+            print('stopping: the workers save and end; Ctrl-C ends them at once', file=sys.stderr)
+        self._wait(self._workers, SAVE, asked)
         for worker in self._workers:
             status = worker.status()
             if status is None:
-                print(f'error: {worker.name} did not end in time and is killed', file=sys.stderr)
+                print(f'error: {worker.name} has not ended and is killed', file=sys.stderr)
             elif status not in (0, 128 + signal.SIGTERM):
                 print(f'error: {worker.name} {how_it_ended(worker, status)}', file=sys.stderr)
 
-    def _wait(self, processes: Sequence[Process | Scheduler], seconds: float) -> None:
-        """Wait until the processes have ended, the time is over or another signal comes."""
-        before, deadline = self._stop.count, time.monotonic() + seconds
+    def _wait(self, processes: Sequence[Process | Scheduler], seconds: float, before: int | None = None) -> None:
+        """Wait until the processes have ended, the time is over or another signal comes than the `before` so far."""
+        before = self._stop.count if before is None else before
+        deadline = time.monotonic() + seconds
         while (
             any(process.status() is None for process in processes)
             and time.monotonic() < deadline

@@ -16,7 +16,7 @@ a hosts file the job listens at 127.0.0.1 alone, where the other users of this m
 process listens at its machine's address in the job. Keep those ports behind a firewall.
 
 The job ends when its workers end. If a process fails, the launcher names it, ends the others and returns its exit
-status. Ctrl-C and SIGTERM give the workers up to a minute to save and end; a second Ctrl-C ends everything at once.
+status. Ctrl-C and SIGTERM give the workers up to a minute to save and end; a second one ends everything at once.
 Nothing is left running, even if the launcher is killed.
 """
 

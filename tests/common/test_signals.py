@@ -18,6 +18,13 @@ def test_a_signal_is_a_request_and_then_has_its_old_meaning(number):
     assert signal.getsignal(number) is before
 
 
+def test_signals_are_counted_but_for_those_of_a_closing_terminal():
+    with StopRequest() as stop:
+        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+    assert stop.count == 2
+
+
 def test_a_second_ctrl_c_interrupts_at_once():
     with pytest.raises(KeyboardInterrupt), StopRequest():
         os.kill(os.getpid(), signal.SIGINT)

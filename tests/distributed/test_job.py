@@ -65,7 +65,7 @@ def test_workers_that_do_not_end_when_they_are_asked_to_are_killed(start, mark, 
     terminated.process.terminate()
     assert wait_for(lambda: 'stopping' in terminated.errors())
     terminated.process.terminate()
-    killed = 'error: worker 0 on localhost did not end in time and is killed'
+    killed = 'error: worker 0 on localhost has not ended and is killed'
     status, _, errors = terminated.wait()
     assert status == 143 and errors[1:] == [killed]
     for launcher in twice, once:
