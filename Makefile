@@ -27,6 +27,8 @@ STAMP = $(VENV)/$(notdir $(SET))
 
 .venv: $(STAMP)
 
+.PRECIOUS: $(STAMP)  # which make would remove at Ctrl-C
+
 $(STAMP): requirements/base.txt $(SET) common/preflight.py
 	@command -v "$(PYTHON)" >/dev/null || { echo "error: no $(PYTHON); run: sudo apt install python3 python3-venv" >&2; exit 2; }
 	@"$(PYTHON)" common/preflight.py

@@ -44,10 +44,10 @@ def main() -> int:
     run = open_run(parser())
     args = run.args
     network = symbols.network_of(vars(args), num_classes=len(data.SOURCES[args.dataset].classes))
-    run.check(network)
     if run.outcome:
         return run.report(run.outcome)
 
+    run.check(network)
     dataset = data.load(args.dataset, args.data_dir, verify=not args.no_verify)
     batches = dataset.train_batches(args.batch_size, args.seed, run.shard, args.pad_value)
     return Trainer(run, network, dataset, batches).fit()

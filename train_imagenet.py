@@ -47,11 +47,11 @@ def main() -> int:
     run = open_run(parser())
     args = run.args
     network = functools.partial(imagenet.get_symbol, args.net, args.depth, bn_momentum=args.bn_momentum)
-    run.check(network)
-    check_split(args.batch_size, run.shard)
     if run.outcome:
         return run.report(run.outcome)
 
+    run.check(network)
+    check_split(args.batch_size, run.shard)
     dataset = data.load_imagenet(args.data_dir, verify=not args.no_verify)
     batches = dataset.train_batches(args.batch_size, args.seed, run.shard, args.augmentation)
     return Trainer(run, functools.partial(network, num_classes=len(dataset.classes)), dataset, batches).fit()

@@ -42,10 +42,10 @@ def main() -> int:
     run = open_run(parser())
     args = run.args
     network = symbols.network_of(vars(args), num_classes=len(data.SOURCES['svhn'].classes))
-    run.check(network)
     if run.outcome:
         return run.report(run.outcome)
 
+    run.check(network)
     dataset = data.load(
         'svhn',
         args.data_dir,
