@@ -281,6 +281,8 @@ class Reporter:
         configs = {run_dir: member.config for run_dir, member in runs.items()}
         first = next(iter(configs.values()))
         path = self.args.save and ensembles.path_of(configs)
+        if path:
+            check_outputs(path)
         errors = self.report(
             f'ensemble of {len(runs)} runs',
             [member.model for member in runs.values()],

@@ -43,12 +43,18 @@ def check_outputs(*paths: str) -> None:
             raise UserError(f'{path} cannot be written: there is no folder {folder}')
         if os.path.isdir(path):
             raise UserError(f'{path} is a folder: give the name of a file')
-        is_special = os.path.exists(path) and not os.path.isfile(path)
-        if not os.access(path if is_special else folder or '.', os.W_OK, effective_ids=True):
-            raise UserError(f'{path} cannot be written: you may not write to {"it" if is_special else folder or "."}')
+        place = path if _is_special(path) else folder or '.'
+        if not os.access(place, os.W_OK):
+            raise UserError(f'{path} cannot be written: you may not write to {place}')
         if os.path.realpath(path) in taken:
             raise UserError(f'{path} would be written twice: give each file a name of its own')
         taken.add(os.path.realpath(path))
+
+
+def _is_special(path):
+    """Whether a path is a pipe or a device, or stands for an open file, as /dev/stdout does."""
+    is_open = os.path.abspath(path).startswith(('/dev/std', '/dev/fd/', '/proc/'))
+    return is_open or (os.path.exists(path) and not os.path.isfile(path))
 
 
 @contextlib.contextmanager
@@ -60,7 +66,7 @@ def replacing(path: str) -> Iterator[str]:
     Raises:
         OSError: as always, but with the file's name where the disk is full.
     """
-    if os.path.exists(path) and not os.path.isfile(path):
+    if _is_special(path):
         yield path
         return
     temporary = f'{path}.tmp'

@@ -310,7 +310,9 @@ def _one_at_a_time(folder: str) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if attempt == 10:  # whoever only looks is done sooner
-                    print(f'waiting for another process, which prepares the images in {folder}', file=sys.stderr)
+                    print(
+                        f'waiting for another process, which prepares or checks the images in {folder}', file=sys.stderr
+                    )
                 time.sleep(0.2)
         yield
     finally:

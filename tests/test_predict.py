@@ -216,7 +216,7 @@ def test_names_on_standard_input_are_any_bytes():
     done = subprocess.run(
         [sys.executable, 'predict.py', RUN, '-'],
         cwd=ROOT,
-        env={**os.environ, 'LC_ALL': 'C.UTF-8'},
+        env={**os.environ, 'PYTHONIOENCODING': 'utf-8:strict'},  # as in most locales
         input=b'caf\xe9.png\n',
         capture_output=True,
     )

@@ -85,7 +85,7 @@ def test_who_waits_for_another_process_says_so(small_cifar, capfd):
                 break
             time.sleep(0.1)
     waiting.join()
-    assert err == f'waiting for another process, which prepares the images in {small_cifar}\n'
+    assert err == f'waiting for another process, which prepares or checks the images in {small_cifar}\n'
     assert data.load('cifar10', small_cifar, verify=False).splits
 
 
