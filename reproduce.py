@@ -23,7 +23,7 @@ import sys
 
 from common.errors import UserError
 from paper import results
-from paper.commands import TARGETS, Command, commands, gpus_of, other_devices, packs, parsed, to_evaluate
+from paper.commands import TARGETS, Command, commands, gpus_of, other_devices, packs, parsed, to_evaluate, unfinished
 from paper.experiments import Experiment
 from training import devices, options
 from training.initializer import initial_replicas
@@ -107,13 +107,13 @@ def lines_of(todo: Sequence[Command], args: argparse.Namespace) -> list[str]:
     own = shlex.join(['python', 'reproduce.py', args.target, '--run', *_given(args)])
     lines = []
     for number, pack in enumerate(packs(todo, args.per_gpu), 1):
-        pending = [command for command in pack if not command.has_ended]
+        pending = unfinished(pack)
         if pending:
             lines.append(pending[0].line() if args.per_gpu == 1 else f'{own} --pack {number}')
     return lines
 
 
-def slurm_script(todo: Sequence[Command], args: argparse.Namespace) -> str:
+def slurm_script(todo: Sequence[Command], pending: Sequence[Command], args: argparse.Namespace) -> str:
     """An array job with a task for each line.
 
     SLURM sends SIGTERM to the script's shell alone (`B:`), which the command has replaced by `exec`.
@@ -122,7 +122,6 @@ def slurm_script(todo: Sequence[Command], args: argparse.Namespace) -> str:
     if args.cpus:
         wanted = f'--cpus-per-task={args.cpus}'
     else:
-        pending = [command for command in todo if not command.has_ended]
         wanted = f'--gpus={max(len(gpus_of(command.experiment, args).split(",")) for command in pending)}'
     return SLURM.format(target=args.target, tasks=len(lines), devices=wanted, lines='\n'.join(lines))
 
@@ -141,7 +140,7 @@ def execute(todo: Sequence[Command], at_once: int = 1) -> int:
     """Run the commands that are not done, `at_once` at a time; returns how many did not reach their end."""
     failed = 0
     for pack in packs(todo, at_once):
-        pending = [command for command in pack if not command.has_ended]
+        pending = unfinished(pack)
         for command in pending:
             print(command.line(), flush=True)
         statuses = _wait(
@@ -228,14 +227,14 @@ def main() -> int:
             'again',
             file=sys.stderr,
         )
-    pending = [command for command in todo if not command.has_ended]
+    pending = unfinished(todo)
     if args.estimate:
         estimate(pending, args)
         return 0
     if args.run:
-        return run_all(todo, after, args)
+        return run_all(todo, pending, after, args)
     if args.slurm and pending:
-        print(slurm_script(todo, args), end='')
+        print(slurm_script(todo, pending, args), end='')
     else:
         print(*lines_of(todo, args), sep='\n', end='\n' if pending else '')
     evaluations = to_evaluate(after)
@@ -258,10 +257,11 @@ def say_done(args: argparse.Namespace) -> None:
     )
 
 
-def run_all(todo: Sequence[Command], after: Sequence[Command], args: argparse.Namespace) -> int:
+def run_all(
+    todo: Sequence[Command], pending: Sequence[Command], after: Sequence[Command], args: argparse.Namespace
+) -> int:
     """Execute what is not done; returns the exit status."""
-    wanted = {gpus_of(command.experiment, args) for command in todo if not command.has_ended}
-    for gpus in sorted(wanted if not args.cpus else ()):
+    for gpus in sorted({gpus_of(command.experiment, args) for command in pending} if not args.cpus else ()):
         devices.contexts(gpus)  # or one line for all
     if args.pack:
         chosen = packs(todo, args.per_gpu)
@@ -269,7 +269,7 @@ def run_all(todo: Sequence[Command], after: Sequence[Command], args: argparse.Na
             raise UserError(f'--pack {args.pack}: there are {len(chosen)}')
         todo = chosen[args.pack - 1]
     failed, evaluations = execute(todo, args.per_gpu), to_evaluate(after)
-    if not wanted and not evaluations:
+    if not pending and not evaluations:
         say_done(args)
     failed += execute(evaluations)
     if failed:

@@ -5,8 +5,8 @@ import math
 import os
 
 from common.files import file_digest, write_atomically
-import paper
-from paper import experiments, pages, results
+from paper import pages, results
+from paper.commands import TARGETS, shown_by
 from training import checkpoint
 from training.run_directory import find_runs, read_config, read_metrics, status, without_seed
 
@@ -83,10 +83,8 @@ def _beside(config, done):
 
 @functools.cache
 def _experiments():
-    """All that the paper trained."""
-    tables = [one for number in paper.TABLES for one in experiments.of_table(number, paper.cells(number))]
-    figures = [one for number in experiments.FIGURES for one in experiments.of_figure(number)]
-    return dict.fromkeys(one.experiment for one in tables + figures if one.experiment.dataset)
+    """What the paper's tables and figures show, each once."""
+    return dict.fromkeys(one.experiment for target in TARGETS for one in shown_by(target))
 
 
 def _records(splits, names):
@@ -98,9 +96,9 @@ def _records(splits, names):
 def _error(run_dir, config, rows):
     """The error after the last epoch, and the mean of the runs that differ in the seed alone."""
     ended = status(config)
-    if ended != 'finished':
-        if ended:
-            return f'diverged in epoch {config["outcome"]["epoch"]}'
+    if ended == 'not finite':
+        return f'diverged in epoch {config["outcome"]["epoch"]}'
+    if not ended:
         return f'not finished after {len(rows)} epochs' + (f'; {rows[-1]["test_error"]:.2f} % so far' if rows else '')
     if not rows or math.isnan(rows[-1]['test_error']):
         return 'not recorded'

@@ -22,12 +22,16 @@ def parsed(target: str) -> tuple[str, int]:
     return kind, int(target.removeprefix(kind))
 
 
+def shown_by(target: str) -> list[experiments.Measurement]:
+    """All measurements of a table or figure."""
+    kind, number = parsed(target)
+    return experiments.of_figure(number) if kind == 'figure' else experiments.of_table(number, paper.cells(number))
+
+
 def measurements_of(target: str) -> list[experiments.Measurement]:
     """The measurements of a table or figure that need a run; the paper trained none of GluonCV's networks."""
-    kind, number = parsed(target)
-    found = experiments.of_figure(number) if kind == 'figure' else experiments.of_table(number, paper.cells(number))
     computed = (experiments.DEPTH, experiments.PARAMETERS)
-    return [one for one in found if one.measure not in computed and not gluoncv.is_one(one.experiment.net)]
+    return [one for one in shown_by(target) if one.measure not in computed and not gluoncv.is_one(one.experiment.net)]
 
 
 class Command(NamedTuple):
@@ -45,6 +49,11 @@ class Command(NamedTuple):
     def line(self) -> str:
         """For a shell."""
         return shlex.join(['python', *self.words])
+
+
+def unfinished(several: Sequence[Command]) -> list[Command]:
+    """Those whose runs are not over."""
+    return [command for command in several if not command.has_ended]
 
 
 def commands(args: argparse.Namespace) -> list[list[Command]]:

@@ -151,16 +151,16 @@ def draw_papers(number: int, log_dir: str, epochs: int | None = None) -> tuple[F
 
 def find(experiment: Experiment, log_dir: str, epochs: int | None = None) -> results.Found | None:
     """The runs of a curve, which may differ from the paper's in their devices; where none is finished, the longest."""
-    groups = results.find(Measurement(ERROR, experiment), log_dir, epochs)
-    finished = [found for found in groups if found.only_devices_differ]
-    if finished:
-        return finished[0]
-    unfinished = [
+    fitting = [
         found
-        for found in groups
+        for found in results.find(Measurement(ERROR, experiment), log_dir, epochs)
         if all(difference.kind in ('devices', 'unfinished') for difference in found.differences)
     ]
-    return max(unfinished, key=lambda found: len(read_metrics(found.runs[0])), default=None)
+
+    def length(found):
+        return np.inf if found.only_devices_differ else len(read_metrics(found.runs[0]))
+
+    return max(fitting, key=length, default=None)  # of several finished ones the first
 
 
 def _read_all(found):
