@@ -25,7 +25,8 @@ from data.image_records import AUGMENTATIONS, check_split
 from data.own_images import SIZES, Layout
 import symbols
 from symbols import imagenet
-from symbols.gluoncv import Nets, is_one
+from symbols.gluoncv import is_one
+from symbols.options import ALL_NETS
 from training import options
 from training.loop import Trainer
 from training.run import open_run
@@ -43,7 +44,7 @@ def parser() -> Parser:
         __doc__,
         (*symbols.OPTIONS, *OPTIONS),
         RECIPE,
-        net=dict(choices=Nets(sorted({*symbols.NETWORKS, *imagenet.NAMES}))),
+        net=dict(choices=ALL_NETS),
         depth=dict(help='its depth, 6n + 2; at --size 224 see train_imagenet.py (default: 56, at --size 224 44)'),
         dataset=dict(help="what to call the images in LOG_DIR (default: their folder's name)"),
         size=dict(choices=SIZES),

@@ -20,7 +20,7 @@ import re
 from common import sums
 from common.errors import UserError
 from common.sums import Damaged
-from symbols.options import is_network
+from symbols.options import ALL_NETS
 from training import checkpoint, options
 
 # The columns of metrics.csv, and those that an ensemble has for each of its members.
@@ -64,7 +64,7 @@ def _is_sound(config):
     return (
         all(options.is_possible(name, value) for name, value in own.items())
         and own['epochs'] is not None
-        and ('net' not in own or is_network(own['net']))
+        and ('net' not in own or own['net'] in ALL_NETS)
         and all(isinstance(device, str) for device in environment['devices'])
         and options.is_possible('epochs', environment.get('workers', 1))
         and (outcome is None or outcome['status'] in ENDS)
