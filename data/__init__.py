@@ -304,22 +304,23 @@ def _one_at_a_time(folder: str) -> Iterator[None]:
         raise UserError(f'{folder} is not a folder: name another with --data-dir') from None
     handle = os.open(folder, os.O_RDONLY)
     try:
-        for attempt in itertools.count():
-            try:
-                lock(handle, folder, 'let one process alone prepare the images there')
-                break
-            except BlockingIOError:
-                if attempt == 10:  # whoever only looks is done sooner
-                    print(
-                        f'waiting for another process, which prepares or checks the images in {folder}', file=sys.stderr
-                    )
-                time.sleep(0.2)
+        _wait_for_lock(handle, folder)
         yield
     finally:
         os.close(handle)
         if made:
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
+
+
+def _wait_for_lock(handle: int, folder: str) -> None:
+    for attempt in itertools.count():
+        try:
+            return lock(handle, folder, 'let one process alone prepare the images there')
+        except BlockingIOError:
+            if attempt == 10:  # whoever only looks is done sooner
+                print(f'waiting for another process, which prepares or checks the images in {folder}', file=sys.stderr)
+            time.sleep(0.2)
 
 
 def _announce(prefixes: dict[str, str], about: dict[str, dict]) -> None:
