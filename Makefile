@@ -20,7 +20,8 @@ DEMO = digits/dfn-mr-14/epochs15-seed1
 
 # An environment made for GPUs stays one.
 SET = $(if $(GPU)$(wildcard $(VENV)/requirements.txt),requirements.txt,requirements/cpu.txt)
-# The stamp has the set's name, so that another set makes the environment anew.
+# The stamp has the set's name, so that another set makes the environment anew. Until all is installed it is an old
+# file, so that an interrupted environment is still one for GPUs, and is made anew.
 STAMP = $(VENV)/$(notdir $(SET))
 
 .PHONY: bench clean demo extras faults format lint lock report test test-slow test-pythons verify-logs .venv
@@ -34,7 +35,7 @@ $(STAMP): requirements/base.txt $(SET) common/preflight.py
 	@"$(PYTHON)" common/preflight.py
 	rm -rf $(VENV)
 	"$(PYTHON)" -m venv $(VENV)
-	touch -d 2000-01-01 $@  # until all is there: which set it is to have
+	@touch -d 2000-01-01 $@
 	$(INSTALL) $(SET)
 	touch $@
 

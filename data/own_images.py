@@ -179,7 +179,7 @@ def _digest(images: Iterable[Listed], names: Sequence[str]) -> str:
 def _pack(folder, layout, split, images, names, digest, processes):
     prefix, index = layout.prefix(folder, split), {name: label for label, name in enumerate(names)}
     if os.path.exists(prefix + '.rec'):
-        print(f'the images or their classes are others now: making {prefix}.rec again', flush=True)
+        print(f'the images or their classes have changed: making {prefix}.rec again', flush=True)
     if split == 'train':
         images = [images[i] for i in np.random.RandomState(SHUFFLE_SEED).permutation(len(images))]
     labels = np.array([index[image.name] for image in images])

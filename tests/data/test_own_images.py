@@ -89,12 +89,12 @@ def test_what_has_changed_is_made_again_and_nothing_else(folder, random, capsys)
     shutil.rmtree(os.path.join(folder + '-copy', 'train'))
     shutil.rmtree(os.path.join(folder + '-copy', 'val'))
     assert make(folder) == first == make(folder + '-copy')  # the source may be gone
-    assert 'others now' not in capsys.readouterr().out
+    assert 'have changed' not in capsys.readouterr().out
 
     write(os.path.join(folder, 'val', 'dog', 'new.png'), picture(random))
     second = make(folder)
     assert second['train'] == first['train'] and second['val']['records'] == 5
-    assert 'the images or their classes are others now: making' in capsys.readouterr().out
+    assert 'the images or their classes have changed: making' in capsys.readouterr().out
 
     write(os.path.join(folder, 'train', 'dog', '0.png'), picture(random, side=(50, 50)))
     assert make(folder)['train']['content_sha256'] != first['train']['content_sha256']
