@@ -1,6 +1,7 @@
 """Test error and loss of a trained network; every image counts exactly once.
 
     python eval.py logs/cifar10/dfn-mr-56/seed1              # a run: its newest checkpoint
+    python eval.py logs/cifar10/dfn-mr-56/seed1/checkpoint-0399        # the one named
     python eval.py logs/cifar10/dfn-mr-56 --gpus 0           # all its seeds, and mean ± std
     python eval.py logs/cifar10/dfn-mr-14/epochs8-seed1 --per-class
     python eval.py logs/cifar10/ensemble-26/seed1 --drop-one --without RRR     # Tables 2 and 3, Figure 5
@@ -16,7 +17,9 @@ from common.cli import Parser, positive_int, run
 
 import argparse
 from collections.abc import Sequence
+import itertools
 import math
+import os
 import statistics
 import sys
 from typing import TYPE_CHECKING, NamedTuple
@@ -44,7 +47,9 @@ WIDEST_TABLE = 20  # classes; with more, a line for each class instead of the wh
 def parser() -> Parser:
     """The command line."""
     parser = Parser(description=__doc__)
-    parser.add_argument('runs', nargs='*', metavar='RUN_DIR', help='run directories, or directories above them')
+    parser.add_argument(
+        'runs', nargs='*', metavar='RUN_DIR', help='run directories, directories above them, or checkpoints'
+    )
     parser.add_argument(
         '--best',
         action='store_true',
@@ -99,6 +104,12 @@ def parser() -> Parser:
     return parser
 
 
+def find(paths: Sequence[str]) -> list[str]:
+    """The run directories among `paths` and below them, and the checkpoints among them, in order."""
+    there = [[os.path.normpath(path)] if checkpoint.is_one(path) else run_directory.find_runs([path]) for path in paths]
+    return list(dict.fromkeys(itertools.chain(*there)))
+
+
 class Loaded(NamedTuple):
     """A run with the network of one of its checkpoints."""
 
@@ -112,16 +123,18 @@ class Loaded(NamedTuple):
         return run_directory.status(self.config) == 'finished'
 
 
-def load_run(run_dir: str, best: bool) -> Loaded | None:
-    """A run with its newest or best checkpoint; None where it has none."""
-    config, found = run_directory.read_config(run_dir), checkpoint.find(run_dir)
-    if not found:
+def load_run(path: str, best: bool) -> Loaded | None:
+    """A run with the checkpoint named, or its newest or best one; None where it has none."""
+    run_dir = os.path.dirname(path) if checkpoint.is_one(path) else path
+    config, folder = run_directory.read_config(run_dir), checkpoint.resolve(path)
+    if not folder:
         return None
-    folder = best_of(run_dir, found) if best else found[-1]
+    if best:
+        folder = best_of(run_dir, checkpoint.find(run_dir))
     epoch, step = checkpoint.position(folder)
     steps = f' and {step} steps' if step else ''
     return Loaded(
-        f'{run_dir}, epoch {epoch} of {config["options"]["epochs"]}{steps}', config, checkpoint.load_model(folder)
+        f'{path}, epoch {epoch} of {config["options"]["epochs"]}{steps}', config, checkpoint.load_model(folder)
     )
 
 
@@ -389,21 +402,26 @@ def main() -> None:
     if bool(args.runs) == any(files) or (any(files) and not all(files)):
         raise UserError('name either run directories, or --symbol, --params and --dataset, all three')
     outputs = [path for path in (args.predictions, args.wrong, args.confusion) if path]
-    several = args.runs and not args.ensemble and len(run_directory.find_runs(args.runs)) > 1
-    if outputs and several:
+    places = find(args.runs)
+    named = [path for path in places if checkpoint.is_one(path)]
+    if args.best and named:
+        raise UserError(f'{named[0]} is a checkpoint: leave out --best, or name its run')
+    if outputs and len(places) > 1 and not args.ensemble:
         raise UserError(f'{outputs[0]} is for one run, or for one ensemble: name one, or add --ensemble')
     check_outputs(*outputs)
     reporter = Reporter(args)
     if args.ensemble:
         if not args.runs:
             raise UserError('--ensemble is for run directories')
-        if args.save and (args.best or args.split):
-            raise UserError('--save is for the last epoch and the test images: leave out --best and --split')
-        reporter.report_together(run_directory.find_runs(args.runs))
+        if args.save and (args.best or args.split or named):
+            raise UserError(
+                '--save is for the last epoch and the test images: name runs, and leave out --best and --split'
+            )
+        reporter.report_together(places)
     elif args.save:
         raise UserError('--save is for --ensemble')
     elif args.runs:
-        groups = run_directory.group_runs(args.runs).values()
+        groups = run_directory.group_runs(places).values()
         if not sum(reporter.report_seeds(run_dirs) for run_dirs in groups):
             raise UserError('there is nothing to evaluate: no run has weights')
     else:

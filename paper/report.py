@@ -20,7 +20,7 @@ from paper.experiments import FIGURES
 from paper.figures import curves, numbered
 from paper.formats import as_html
 from paper.tables import NOTHING, table
-from training.run_directory import group_runs, read_config, read_metrics, without_seed
+from training.run_directory import find_runs, group_runs, read_config, read_metrics, without_seed
 
 OUTCOME = ('status', 'epochs', 'test_error', 'best_test_error', 'peak_memory_mib')  # what is shown of a run's
 
@@ -39,7 +39,7 @@ def write(path: str, log_dir: str) -> str:
 def page(log_dir: str) -> str:
     """The page's HTML."""
     has_runs = any('config.json' in files for _, _, files in os.walk(log_dir))
-    groups = group_runs([log_dir]) if has_runs else {}
+    groups = group_runs(find_runs([log_dir])) if has_runs else {}
     entries = claims.ledger(log_dir)
     return pages.render(
         'report.html',

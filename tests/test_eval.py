@@ -189,6 +189,23 @@ def test_best_takes_the_checkpoint_of_the_smallest_test_error(mistake, runs, tmp
         evaluation.best_of(begun, [])
 
 
+def test_a_checkpoint_can_be_named_and_two_of_one_run_are_an_ensemble(mistake, runs):
+    run = PLAIN.format(1)
+    second, third = (os.path.join(runs.path(run), f'checkpoint-000{epoch}') for epoch in (2, 3))
+    of_second, of_third = (runs.probabilities(run, epoch)['softmax'] for epoch in (2, 3))
+    out, _ = call(second + '/', runs.path(run), '--data-dir', runs.data)
+    assert [error for error, _ in found(out)] == [
+        pytest.approx(runs.error([one]), abs=0.005) for one in (of_second, of_third)
+    ]
+    assert f'{second}, epoch 2 of 3' in out and 'mean' not in out
+    out, _ = call('--ensemble', second, third)
+    assert close(found(out)[0][0], runs.error([of_second, of_third]))
+
+    assert 'is a checkpoint: leave out --best' in mistake(evaluation.main, 'eval.py', '--best', second)
+    assert 'name runs' in mistake(evaluation.main, 'eval.py', '--ensemble', '--save', second, third)
+    assert 'there is no run in' in mistake(evaluation.main, 'eval.py', second[:-1] + '9')
+
+
 def test_per_class_prints_the_confusion_table(runs):
     out, _ = call(runs.path(PLAIN.format(1)), '--per-class')
     lines = re.findall(r'^ *(\d) +((?:\d+ +){10})([\d.]+)$', out, re.M)

@@ -63,12 +63,14 @@ def find(run_dir: str) -> list[str]:
     return sorted((os.path.join(run_dir, name) for name in names), key=position)
 
 
+def is_one(path: str) -> bool:
+    """Whether a path is the folder of a checkpoint."""
+    return bool(NAME.fullmatch(os.path.basename(os.path.normpath(path)))) and os.path.isdir(path)
+
+
 def resolve(path: str) -> str | None:
     """The checkpoint that a path names: its own folder, or a run's newest one; None where there is none."""
-    path = os.path.normpath(path)
-    if NAME.fullmatch(os.path.basename(path)) and os.path.isdir(path):
-        return path
-    return next(reversed(find(path)), None)
+    return os.path.normpath(path) if is_one(path) else next(reversed(find(path)), None)
 
 
 def save(run_dir: str, symbol: mx.sym.Symbol, replicas: Replicas, optimizer: NesterovSGD, progress: dict) -> None:

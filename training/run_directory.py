@@ -212,10 +212,10 @@ def without_seed(path: str) -> str:
     return re.sub(r'-?seed\d+$', '', path)
 
 
-def group_runs(paths: Iterable[str]) -> dict[str, list[str]]:
-    """The runs of `paths`, those that differ in the seed alone together: {path without the seed: run directories}."""
+def group_runs(run_dirs: Iterable[str]) -> dict[str, list[str]]:
+    """Runs that differ in the seed alone together: {path without the seed: run directories}."""
     groups: dict[str, list[str]] = {}
-    for run_dir in find_runs(paths):
+    for run_dir in run_dirs:
         groups.setdefault(without_seed(run_dir), []).append(run_dir)
     return groups
 

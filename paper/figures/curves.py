@@ -18,7 +18,7 @@ from paper.experiments import CURVES, ERROR, Experiment, Measurement
 from paper.figures import COLORS
 from paper.figures.captions import describe
 import symbols
-from training.run_directory import check_columns, group_runs, read_config, read_metrics, without_seed
+from training.run_directory import check_columns, find_runs, group_runs, read_config, read_metrics, without_seed
 
 PANELS = (('train_loss', 'training loss'), ('test_error', 'test error (%)'))
 Rows = list[dict[str, float]]  # of metrics.csv
@@ -31,7 +31,7 @@ def group(paths: list[str]) -> list[tuple[str, list[Rows]]]:
         UserError: no run has finished an epoch, or one is damaged.
     """
     groups = []
-    for run_dirs in group_runs(paths).values():
+    for run_dirs in group_runs(find_runs(paths)).values():
         runs = [rows for rows in map(_read, run_dirs) if rows]
         if runs:
             groups.append((_title(run_dirs[0]), runs))

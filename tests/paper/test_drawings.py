@@ -250,7 +250,7 @@ def test_a_curve_of_depths_is_the_share_of_the_components():
 @pytest.mark.parametrize('name', ['a$b_c^{$x-100%', 'bad\udcff', 'two\nlines\x1b[31m', '漢字'])
 def test_any_name_of_a_folder_can_be_drawn_and_written(seeds, tmp_path, capfd, name):
     """A dollar starts a formula in matplotlib, the font lacks characters, and no file takes undecodable bytes."""
-    run = shutil.copytree(curves.group_runs([str(seeds)]).popitem()[1][0], tmp_path / 'logs' / name)
+    run = shutil.copytree(curves.find_runs([str(seeds)])[0], tmp_path / 'logs' / name)
     in_process(plot.main, 'plot.py', 'curves', run, '--out', tmp_path / 'curves', check=0)
     minidom.parse(str(tmp_path / 'curves.svg'))
     captions.add_caption(figure := Figure(), captions.describe([SimpleNamespace(runs=[str(run)], differences=())]))

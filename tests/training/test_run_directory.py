@@ -142,7 +142,7 @@ def test_runs_are_found_below_a_path_once_and_seeds_are_grouped(tmp_path):
         (tmp_path / name / 'config.json').write_text('{}')
     whole, one = str(tmp_path), str(tmp_path / names[0])
     assert run_directory.find_runs([whole, one + '/']) == sorted(str(tmp_path / name) for name in names)
-    groups = run_directory.group_runs([whole])
+    groups = run_directory.group_runs(run_directory.find_runs([whole]))
     assert sorted(map(len, groups.values())) == [1, 1, 2]
     assert groups[str(tmp_path / 'a' / 'resnet-8') + os.sep] == [str(tmp_path / name) for name in names[:2]]
     with pytest.raises(UserError, match='there is no run in nowhere'):
