@@ -47,7 +47,7 @@ def main() -> int:
     if run.outcome:
         return run.report(run.outcome)
 
-    run.check(network)
+    run.check(network, symbols.IMAGE_SHAPE)
     dataset = data.load(args.dataset, args.data_dir, verify=not args.no_verify)
     batches = dataset.train_batches(args.batch_size, args.seed, run.shard, args.pad_value)
     return Trainer(run, network, dataset, batches).fit()

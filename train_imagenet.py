@@ -50,7 +50,7 @@ def main() -> int:
     if run.outcome:
         return run.report(run.outcome)
 
-    run.check(network)
+    run.check(network, imagenet.IMAGE_SHAPE)
     check_split(args.batch_size, run.shard)
     dataset = data.load_imagenet(args.data_dir, verify=not args.no_verify)
     batches = dataset.train_batches(args.batch_size, args.seed, run.shard, args.augmentation)

@@ -83,7 +83,8 @@ def main() -> int:
     """Network, data, training."""
     run = open_run(parser(), complete)
     args, network = run.args, network_of(run.args)
-    run.check(functools.partial(network, num_classes=2))
+    shape = imagenet.IMAGE_SHAPE if args.size == 224 else symbols.IMAGE_SHAPE
+    run.check(functools.partial(network, num_classes=2), shape)
     if args.size == 224:
         check_split(args.batch_size, run.shard)
 

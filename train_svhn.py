@@ -45,7 +45,7 @@ def main() -> int:
     if run.outcome:
         return run.report(run.outcome)
 
-    run.check(network)
+    run.check(network, symbols.IMAGE_SHAPE)
     dataset = data.load(
         'svhn',
         args.data_dir,

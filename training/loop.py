@@ -142,11 +142,10 @@ class Trainer:
             raise UserError(f'worker {self.collectives.rank} has other images to train on than worker 0')
 
     def _take(self, config):
-        """The weights that --init-from names, read by rank 0 for all; none for a resumed run."""
-        path = self.run.args.init_from
-        if not path or self.collectives.rank != 0 or checkpoint.find(self.run.directory):
+        """The weights that --init-from names, for all workers if this is rank 0; none for a resumed run."""
+        if not self.run.source:
             return transfer.Taken()
-        taken = transfer.take(path, self.symbol, self.dataset.image_shape, self.dataset.classes)
+        taken = transfer.take(self.run.source, self.symbol, self.dataset.image_shape, self.dataset.classes)
         config['init_from'] = taken.described
         return taken
 

@@ -140,18 +140,17 @@ class Replicas:
             mx.nd.waitall()
 
     def check_batches(self, images: int, batch_size: int) -> None:
-        """Raise UserError if a batch is larger than the `images` images of an epoch, or smaller than the devices."""
+        """Raise UserError if a batch is larger than an epoch's `images` images, or the last one cannot be split."""
         if batch_size > images:
             raise UserError(
                 f'a batch of {batch_size} is larger than the {images} training images: choose a smaller --batch-size'
             )
-        devices, last = self.collectives.shard.total, images % batch_size
-        for size, which in ((batch_size, 'a batch'), (last or batch_size, 'the last batch of an epoch')):
-            if size < devices:
-                raise UserError(
-                    f'{which} has {size} images, which cannot be split over {devices} devices: choose '
-                    'another --batch-size'
-                )
+        devices, last = self.collectives.shard.total, images % batch_size or batch_size
+        if last < devices:
+            raise UserError(
+                f'the last batch of an epoch has {last} images, which cannot be split over {devices} devices: choose '
+                'another --batch-size'
+            )
 
     def gradients(self, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> list:
         """Queue one pass forward and back; every device's gradients become the sums over the whole batch.

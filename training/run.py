@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from common import mxnet
+from common.errors import UserError
 from common.mxnet import mx
 from distributed.collectives import Collectives
 from symbols.fused import fuse
@@ -39,18 +40,34 @@ class Run(NamedTuple):
         """The devices of this process among all of the job."""
         return self.collectives.shard
 
-    def check(self, network: Callable) -> None:
-        """Make the network once in the form that is trained, before any image is read, which may take hours.
+    @property
+    def source(self) -> str | None:
+        """What --init-from names, if this process has to read it: rank 0 does, where the run is not resumed."""
+        if self.collectives.rank != 0 or checkpoint.find(self.directory):
+            return None
+        return self.args.init_from
+
+    def check(self, network: Callable, image_shape: tuple[int, int, int]) -> None:
+        """Find out what cannot be trained before any image is read, which may take hours.
 
         Args:
             network: (dtype, loss_scale) → symbol.
+            image_shape: (channels, height, width).
 
         Raises:
-            UserError: there is no such network, or not in this form.
+            UserError: there is no such network, or not in the form that is trained; --init-from names another one; a
+                device would get no image.
         """
+        batch_size, devices = self.args.batch_size, self.shard.total
+        if batch_size < devices:
+            raise UserError(
+                f'--batch-size {batch_size} leaves some of {devices} devices without an image: choose {devices} or more'
+            )
         symbol = network(dtype=self.args.dtype)
         if self.args.mirror:
             fuse(symbol, mirror=True)
+        if self.source:
+            transfer.read(self.source, symbol, image_shape)
 
     def report(self, outcome: dict) -> int:
         """Say how the run ended; returns the exit status that it ended with."""
@@ -94,8 +111,6 @@ def open_run(parser: Parser, complete: Callable[[argparse.Namespace], None] = la
     }
     look = collectives.rank == 0 and not args.no_verify
     outcome = collectives.broadcast_object(run_directory.find_outcome(directory, config) if look else None)
-    if args.init_from and collectives.rank == 0 and not checkpoint.find(directory):
-        transfer.find(args.init_from)  # before the images are read, which takes longer
     return Run(args, contexts, collectives, directory, config, outcome)
 
 

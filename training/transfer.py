@@ -35,16 +35,24 @@ def find(path: str) -> str:
     return folder
 
 
-def take(path: str, symbol: mx.sym.Symbol, image_shape: tuple, classes: Sequence[str]) -> Taken:
-    """Read the weights and running statistics of a run for a network; FC is left out where the classes are others.
+class Source(NamedTuple):
+    """A checkpoint that a network can begin with; `differ` has the names of FC's arrays if they have other shapes."""
+
+    folder: str
+    parameters: dict[str, mx.nd.NDArray]
+    statistics: dict[str, mx.nd.NDArray]
+    differ: list[str]
+
+
+def read(path: str, symbol: mx.sym.Symbol, image_shape: tuple) -> Source:
+    """Read the weights and running statistics of a run for a network.
 
     Args:
         path: of the run, or of one of its checkpoints.
         symbol: the network that begins with them.
-        classes: which it learns to tell apart.
 
     Raises:
-        UserError: anything but FC differs.
+        UserError: there is no checkpoint, or anything but FC differs.
     """
     folder = find(path)
     _, parameters, statistics = checkpoint.load_model(folder)
@@ -57,18 +65,30 @@ def take(path: str, symbol: mx.sym.Symbol, image_shape: tuple, classes: Sequence
             f'--init-from {path}: this is another network: {few(others)} '
             f'{"differs" if len(others) == 1 else "differ"}; choose the same --net, --depth, --widen and --size'
         )
-    renewed = fc_names(symbol) if differ or not _same_classes(folder, classes) else []
+    return Source(folder, parameters, statistics, differ)
+
+
+def take(path: str, symbol: mx.sym.Symbol, image_shape: tuple, classes: Sequence[str]) -> Taken:
+    """What a network begins with; FC is left out where the classes are others.
+
+    Args:
+        path, symbol: as in `read`.
+        classes: which it learns to tell apart.
+
+    Raises:
+        UserError: as `read` does.
+    """
+    source = read(path, symbol, image_shape)
+    renewed = fc_names(symbol) if source.differ or not _same_classes(source.folder, classes) else []
+    parameters = {name: value.asnumpy() for name, value in source.parameters.items() if name not in renewed}
+    statistics = {name: value.asnumpy() for name, value in source.statistics.items()}
     described = {
-        'checkpoint': os.path.basename(folder),
-        'weights_sha256': file_digest(checkpoint.params_path(folder), 'sha256'),
-        'taken': len(own) - len(renewed),
+        'checkpoint': os.path.basename(source.folder),
+        'weights_sha256': file_digest(checkpoint.params_path(source.folder), 'sha256'),
+        'taken': len(parameters) + len(statistics),
         'renewed': renewed,
     }
-    return Taken(
-        {name: value.asnumpy() for name, value in parameters.items() if name not in renewed},
-        {name: value.asnumpy() for name, value in statistics.items()},
-        described,
-    )
+    return Taken(parameters, statistics, described)
 
 
 def _same_classes(folder, classes):

@@ -102,7 +102,14 @@ def test_a_network_is_refused_in_the_form_that_would_be_trained(tmp_path, net, d
     run = open_noise(tmp_path)
     run.args.dtype, run.args.mirror = dtype, mirror
     with pytest.raises(UserError, match=message):
-        run.check(functools.partial(symbols.get_symbol, net, depth))
+        run.check(functools.partial(symbols.get_symbol, net, depth), symbols.IMAGE_SHAPE)
+
+
+def test_more_devices_than_images_in_a_batch_are_refused(tmp_path):
+    network = functools.partial(symbols.get_symbol, 'plain', 8)
+    open_noise(tmp_path, '--cpus', 8, '--batch-size', 8).check(network, symbols.IMAGE_SHAPE)
+    with pytest.raises(UserError, match='leaves some of 9 devices without an image: choose 9 or more'):
+        open_noise(tmp_path, '--cpus', 9, '--batch-size', 8).check(network, symbols.IMAGE_SHAPE)
 
 
 @pytest.mark.parametrize('chosen, outcome, expected', [(False, None, [3]), (True, None, []), (False, 'done', [])])

@@ -103,10 +103,12 @@ def test_another_network_is_an_error(source, net, depth, widen):
         take(source, symbol, noise.IMAGE_SHAPE, noise.Noise.classes)
 
 
-def test_a_run_without_checkpoints_is_an_error_before_the_images_are_read(mistake, tmp_path):
-    words = ['train_cifar.py', '--data-dir', tmp_path / 'none', '--init-from', tmp_path, '--log-dir', tmp_path / 'logs']
-    assert 'this is neither a run that has a checkpoint nor a checkpoint' in mistake(train_cifar.main, *words)
-    assert not (tmp_path / 'logs').exists()
+def test_what_cannot_be_begun_with_is_an_error_before_the_images_are_read(mistake, source, tmp_path):
+    words = ['train_cifar.py', '--data-dir', tmp_path / 'none', '--log-dir', tmp_path / 'logs', '--init-from']
+    line = mistake(train_cifar.main, *words, tmp_path)
+    assert 'this is neither a run that has a checkpoint nor a checkpoint' in line
+    assert 'this is another network' in mistake(train_cifar.main, *words, source, '--net', 'plain', '--depth', 14)
+    assert not (tmp_path / 'logs').exists() and not (tmp_path / 'none').exists()
 
 
 @pytest.mark.parametrize('net', ['dfn-mr', 'dfn-f3', 'ensemble'])
