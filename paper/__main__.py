@@ -36,7 +36,8 @@ def as_markdown(entries: list[tuple[Claim, Finding]]) -> str:
     """A table with a row for each claim."""
     lines = [summary(entries), '', f'| {" | ".join(HEADS)} |', '|---' * len(HEADS) + '|']
     for claim, finding in entries:
-        runs = '<br>'.join(f'`{command}`' for command in finding.runs)
+        parts = [run.partition(' (n = ') for run in finding.runs]
+        runs = '<br>'.join(f'`{command}`{how}{rest}' for command, how, rest in parts)
         cells = [claim.section, claim.claim, claim.shows, runs, finding.seen, f'**{finding.verdict}**']
         lines.append(f'| {" | ".join(cell or NOTHING for cell in cells)} |')
     return '\n'.join(lines)

@@ -30,18 +30,18 @@ def p_value(mean: float, population_std: float, errors: list[float]) -> float:
     )
 
 
-def prediction_interval(mean: float, population_std: float) -> tuple[float, float]:
-    """Where one more run falls with a probability of 95 %, by the paper's mean and deviation."""
+def prediction_interval(mean: float, population_std: float, runs: int = PAPERS_RUNS) -> tuple[float, float]:
+    """Where one more run falls with a probability of 95 %, by the mean and deviation of several."""
     from scipy import stats
 
-    t = float(stats.t.ppf(1 - LEVEL / 2, PAPERS_RUNS - 1))
-    half = t * sample_std(population_std) * math.sqrt(1 + 1 / PAPERS_RUNS)
+    t = float(stats.t.ppf(1 - LEVEL / 2, runs - 1))
+    half = t * sample_std(population_std, runs) * math.sqrt(1 + 1 / runs)
     return mean - half, mean + half
 
 
-def sample_std(population_std: float) -> float:
-    """The paper's deviation, divided by n - 1 instead of n."""
-    return population_std * math.sqrt(PAPERS_RUNS / (PAPERS_RUNS - 1))
+def sample_std(population_std: float, runs: int = PAPERS_RUNS) -> float:
+    """A deviation of several runs, divided by n - 1 instead of n."""
+    return population_std * math.sqrt(runs / (runs - 1))
 
 
 def differs(mean: float, population_std: float, errors: list[float]) -> bool:

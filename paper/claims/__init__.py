@@ -10,7 +10,8 @@ several names, as in a shell: `dfn-mr-{14,20} < resnet-{26,38}` compares 14 with
 
 **Checks of runs**
 
-- `errors A < B`: A's error is lower. `A ~ B`: the two are close. `A < B < C` is two comparisons.
+- `errors A < B`: A's error is lower. `A ~ B`: the two are close. `A < B < C` is two comparisons; where B has no runs,
+  A is compared with C.
 - `grows A - B`: the difference at the last names in the braces that have runs is larger than at the first.
 - `printed A B`: the errors are those in the paper's tables.
 - `missed-most LLR,RLR A`: of an ensemble's eight components, removing one of these raises the error the most.
@@ -18,8 +19,8 @@ several names, as in a shell: `dfn-mr-{14,20} < resnet-{26,38}` compares 14 with
 **Checks by computation** compare networks by `<`, `<=`, `=` or `>=`, also with numbers such as 2^12 or 27.2M:
 
 - `parameters`, `depth` (layers on the longest path), `layers` (convolutions and FC without projections);
-- `size`, the number of component networks as the paper counts, and of their depths in layers `mean-depth`, `deviation`
-  and `depths` (how many different ones);
+- `size`, the number of component networks as the paper counts, and of their depths in layers `mean-depth`, `deviation`,
+  `shallowest` and `depths` (how many different ones); `routes`, their number as ways through the graph;
 - `components`, the number of component networks of each depth: `A >= B` if A has as many of each as B;
 - `scores A = B`: with the same weights, the networks give random images the same scores;
 - `computed table4`: the parameters and depths in the table.
@@ -28,6 +29,7 @@ several names, as in a shell: `dfn-mr-{14,20} < resnet-{26,38}` compares 14 with
 
 - `CHECK else near CHECK`: the second is made if the first has no runs. It looks at what is nearest to the claim.
 - `near CHECK`: the networks are not the claim's. It neither confirms nor contradicts.
+- `necessary CHECK`: what is checked follows from the claim. It can contradict it, but not confirm it.
 - `inferred CHECK`: the networks were inferred from the claim and cannot test it.
 - `none`: nothing here checks it.
 
@@ -39,18 +41,21 @@ schedule, devices and options come first, then those with the longest schedule.
 - *contradicted*: with runs as in the paper, the order is the other way by more than chance, or a printed number is not
   met. What is computed does not hold somewhere.
 - *consistent*: the order is the paper's, but the schedule, devices or networks are not; or the difference is not
-  compatible; or chance is not known; or only a part of the claim was tested.
-- *not seen*: the order is not the paper's, but that proves nothing.
+  compatible; or chance is not known; or only a part of the claim was tested. A single run that meets a number without
+  a printed deviation is no more than that.
+- *not seen*: the order is not the paper's, or a number is not met, but that proves nothing.
 - *not tested*: no run here bears on it.
 
 A claim about several places is contradicted or not seen if it is so in one of them, and confirmed if it is so in all.
 If some places have runs as in the paper, these decide, and the others are only shown.
 
 **Chance.** Several runs have the variance of their errors; with it, an order is tested by Welch's t-test (two-sided,
-5 %). A single run has the variance that the paper prints, else that of the draw of the test images: p (100 - p) / N for
-an error of p % on N images. Other columns and means over epochs then have none. Our difference is compatible with the
-paper's if the two are not further apart than both variances allow. A number is met if compare.py would not mark it;
-where the paper prints no deviation, and for `~`, if the draw of the test images allows for the difference.
+5 %). A single run as in the paper has the variance that the paper prints. Any other has that of the draw of the test
+images alone, p (100 - p) / N for an error of p % on N images, which is too small: a difference beyond it may still be
+chance. Other columns and means over epochs then have none. Our difference is compatible with the paper's if the two are
+not further apart than both variances allow. A number is met if compare.py would not mark it. Where the paper prints no
+deviation, several runs meet it if it lies where one more of them would, with a probability of 95 %. A single run does,
+as for `~`, if two draws of test images allow for the difference, which is lenient: here the images are the same.
 """
 
 from collections import Counter
@@ -111,6 +116,11 @@ def _none(_, __):
     return Finding(NOT_TESTED, '', {})
 
 
+def _necessary(rest, log_dir):
+    finding = examine(rest, log_dir)
+    return finding._replace(verdict=CONSISTENT) if finding.verdict == CONFIRMED else finding
+
+
 def _inferred(rest, log_dir):
     finding = examine(rest, log_dir)
     return finding._replace(verdict=NOT_TESTED, seen=f'{finding.seen}; inferred from this claim')
@@ -124,6 +134,7 @@ CHECKS: dict[str, Callable[[str, str], Finding]] = {
     'scores': computed.scores,
     'computed': computed.computed_cells,
     'near': _near,
+    'necessary': _necessary,
     'inferred': _inferred,
     'none': _none,
     **{measure: functools.partial(computed.structure, measure) for measure in computed.STRUCTURE},

@@ -35,7 +35,9 @@ def variance_of_mean(group: Group) -> tuple[float, float]:
         return 0, math.inf
     if len(group.values) > 1:
         return float(np.var(group.values, ddof=1)) / len(group.values), len(group.values) - 1
-    return variance_in_paper(group.subject, group.mean)
+    return (
+        variance_in_paper(group.subject, group.mean) if not group.differences else of_images(group.subject, group.mean)
+    )
 
 
 def variance_in_paper(one: Subject, error: float) -> tuple[float, float]:
@@ -43,6 +45,11 @@ def variance_in_paper(one: Subject, error: float) -> tuple[float, float]:
     cell = printed_cell(one)
     if cell and cell.std:
         return significance.sample_std(cell.std) ** 2, significance.PAPERS_RUNS - 1
+    return of_images(one, error)
+
+
+def of_images(one: Subject, error: float) -> tuple[float, float]:
+    """(variance, degrees of freedom) of an error, in percent, by the draw of its test images; nan of other columns."""
     if one.measurement is NUMBER:
         return 0, math.inf
     is_test_error = one.measurement.measure.startswith((ERROR, ERROR5)) or one.measurement.measure == TOGETHER

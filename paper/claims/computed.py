@@ -43,9 +43,11 @@ STRUCTURE: dict[str, Callable] = {
     'parameters': lambda experiment: _cost(experiment)[0],
     'depth': lambda experiment: _cost(experiment)[1],
     'layers': lambda experiment: _cost(experiment)[2],
+    'routes': lambda experiment: sum(_paths(experiment).routes),
     'size': lambda experiment: sum(_paths(experiment).nominal),
     'mean-depth': lambda experiment: moments(_paths(experiment).nominal)[0],
     'deviation': lambda experiment: moments(_paths(experiment).nominal)[1],
+    'shallowest': lambda experiment: next(depth for depth, count in enumerate(_paths(experiment).nominal) if count),
     'depths': lambda experiment: sum(map(bool, _paths(experiment).nominal)),
     'components': lambda experiment: Counter(dict(enumerate(_paths(experiment).distinct))),
 }
@@ -65,12 +67,13 @@ def structure(measure: str, rest: str, _: str) -> Finding:
 
 
 def _exact(held, failed, command):
-    """The finding of a check by computation; of what holds, the first and the last are shown."""
-    shown = held if len(held) < 4 else [held[0], '…', held[-1]]
+    """The finding of a check by computation; of many comparisons, the first and the last are shown."""
+    shown = failed or held
+    texts = '; '.join(shown if len(shown) < (6 if failed else 4) else [shown[0], '…', shown[-1]])
     if failed:
-        seen = f'{len(failed)} of {len(held) + len(failed)} do not hold: {"; ".join(failed)}'
+        seen = f'{len(failed)} of {len(held) + len(failed)} do not hold: {texts}'
     else:
-        seen = '; '.join(shown) + (f' ({len(held)} of {len(held)})' if len(held) > 1 else '')
+        seen = texts + (f' ({len(held)} of {len(held)})' if len(held) > 1 else '')
     return Finding(CONTRADICTED if failed else CONFIRMED, seen, {command: None})
 
 

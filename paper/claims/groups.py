@@ -36,7 +36,8 @@ class Group(NamedTuple):
             return self.subject.name
         if not self.subject.measurement.measure.endswith('_loss'):
             return f'{self.subject.name} {results.text(self.values)}'
-        return f'{self.subject.name} {self.mean:.3f} ± {np.std(self.values):.3f} ({len(self.values)})'
+        deviation = f' ± {np.std(self.values):.1g}' if len(self.values) > 1 else ''
+        return f'{self.subject.name} {self.mean:.3f}{deviation} ({len(self.values)})'
 
 
 def groups_of(one: Subject, log_dir: str) -> dict[tuple[str, ...], Group]:
@@ -71,6 +72,12 @@ def _schedule(group):
     return read_config(group.run_dirs[0])['options']['epochs']
 
 
+def _devices(own):
+    if own.get('gpus'):
+        return ['--gpus', own['gpus']]
+    return ['--cpus', str(own['cpus'])] if own.get('cpus', 1) > 1 else []
+
+
 def commands(groups: Iterable[Group]) -> dict[str, str | None]:
     """Finding.runs of groups."""
     lines: dict[str, str | None] = {}
@@ -78,6 +85,7 @@ def commands(groups: Iterable[Group]) -> dict[str, str | None]:
         if group.run_dirs:
             first, experiment = group.run_dirs[0], group.subject.measurement.experiment
             words = [recipes.script(experiment.dataset), *results.arguments(experiment, epochs=_schedule(group))]
+            words += _devices(read_config(first)['options'])
             if group.subject.measurement.measure == TOGETHER:
                 members = first.replace(f'/{ensembles.PREFIX}-', '/path*-').removesuffix('.json')
                 words = ['eval.py', '--ensemble', '--save', members]

@@ -52,12 +52,16 @@ def expand(text: str) -> list[str]:
     return [full for option in braces[1].split(',') for full in expand(before + option + after)]
 
 
-def pairs_of(text: str) -> list[tuple[str, str, str]]:
-    """`a{1,2} < b{3,4} < 5` → [(a1, <, b3), (b3, <, 5), (a2, <, b4), (b4, <, 5)]."""
+def rows_of(text: str) -> list[tuple[tuple[str, ...], list[str]]]:
+    """`a{1,2} < b{3,4} < 5` → [((a1, b3, 5), [<, <]), ((a2, b4, 5), [<, <])]."""
     words = text.split()
     names, operators = [expand(word) for word in words[::2]], words[1::2]
     count = max(map(len, names))
     if any(len(column) not in (1, count) for column in names):
         raise ValueError(f'claims.csv: {text} has lists of different lengths')
-    rows = zip(*(column * count if len(column) == 1 else column for column in names))
-    return [pair for row in rows for pair in zip(row, operators, row[1:])]
+    return [(row, operators) for row in zip(*(column * count if len(column) == 1 else column for column in names))]
+
+
+def pairs_of(text: str) -> list[tuple[str, str, str]]:
+    """`a{1,2} < b{3,4} < 5` → [(a1, <, b3), (b3, <, 5), (a2, <, b4), (b4, <, 5)]."""
+    return [pair for names, operators in rows_of(text) for pair in zip(names, operators, names[1:])]

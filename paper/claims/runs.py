@@ -3,10 +3,12 @@
 from collections import Counter
 import math
 
+import numpy as np
+
 from paper import results, significance
 from paper.claims.chance import chance, tolerance, variance_in_paper, variance_of_mean
 from paper.claims.groups import Group, alike, commands, groups_of
-from paper.claims.names import expand, pairs_of, subject
+from paper.claims.names import expand, pairs_of, rows_of, subject
 from paper.claims.printed import printed_cell, printed_number
 from paper.claims.verdicts import (
     CONFIRMED,
@@ -24,7 +26,15 @@ from symbols.ensemble import COMPONENTS
 
 def errors(rest: str, log_dir: str) -> Finding:
     """Whether an error is lower than another (`<`), or close to it (`~`), place by place."""
-    return sum_up([_pair(subject(a), sign, subject(b), log_dir) for a, sign, b in pairs_of(rest)])
+    return sum_up(
+        [place for names, signs in rows_of(rest) for place in _along(list(map(subject, names)), signs, log_dir)]
+    )
+
+
+def _along(chain, signs, log_dir):
+    """The places of a chain: each name beside the next one that has runs made alike."""
+    for index, (one, sign) in enumerate(zip(chain, signs), 1):
+        yield _pair(one, sign, next((b for b in chain[index:] if alike([one, b], log_dir)), chain[index]), log_dir)
 
 
 def _pair(a, sign, b, log_dir):
@@ -116,7 +126,8 @@ def _number(one, log_dir):
         return Place()
     group = Group(one, found[0].last, found[0].runs, found[0].differences)
     met = _is_met(cell, group)
-    verdict = verdict_on_equality(met, not group.differences)
+    spread_is_known = cell.std or cell.fail or len(group.values) > 1
+    verdict = verdict_on_equality(met, bool(spread_is_known) and not group.differences)
     return Place(verdict, f'{group.text} {"for" if met else "instead of"} {cell.printed}', [group])
 
 
@@ -126,6 +137,9 @@ def _is_met(cell, group):
         return cell.fail and not good
     if cell.std:
         return not significance.differs(cell.value, cell.std, good)
+    if len(good) > 1:
+        low, high = significance.prediction_interval(group.mean, float(np.std(good)), len(good))
+        return low <= cell.value <= high
     return abs(group.mean - cell.value) <= tolerance(group.subject.dataset, group.mean, cell.value)
 
 
