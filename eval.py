@@ -273,7 +273,7 @@ class Reporter:
             finished += loaded.is_finished
         if len(run_dirs) == finished > 1:
             texts = Errors.texts(errors)
-            print(f'test error {texts.overall} % ({len(errors)} runs; population standard deviation, as in the paper)')
+            print(f'mean error {texts.overall} % ({len(errors)} runs; population standard deviation, as in the paper)')
             self._print_parts(names, texts)
         elif len(run_dirs) > 1:
             print(f'no mean: {finished} of these {len(run_dirs)} runs are finished and have weights')
@@ -310,11 +310,11 @@ class Reporter:
         if len(names) > 1:
             print_members(names, texts, self.args.drop_one)
         for without, text in zip(self.args.without, texts.subsets):
-            print(f'without {without}: test error {text} %')
+            print(f'without {without}: error {text} %')
 
     def _dataset(self, config):
         own, about = config['options'], config.get('dataset', {})
-        key = repr([own['dataset'], own['data_dir'], own.get('size'), about.get('classes'), about.get('mean')])
+        key = repr([own['dataset'], own['data_dir'], own.get('size'), *map(about.get, ('classes', 'mean', 'std'))])
         if key not in self._datasets:
             self._datasets[key] = data.load_for_run(
                 config, self.args.data_dir, self.args.split, verify=not self.args.no_verify
@@ -401,6 +401,8 @@ def main() -> None:
     files = [args.symbol, args.params, args.dataset]
     if bool(args.runs) == any(files) or (any(files) and not all(files)):
         raise UserError('name either run directories, or --symbol, --params and --dataset, all three')
+    if args.best and not args.runs:
+        raise UserError('--best is for run directories')
     outputs = [path for path in (args.predictions, args.wrong, args.confusion) if path]
     places = find(args.runs)
     named = [path for path in places if checkpoint.is_one(path)]

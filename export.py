@@ -118,13 +118,13 @@ def check(args: argparse.Namespace, network: trained.Trained) -> int:
 
     assert network.config, 'it is from a run'
     dataset = data.load_for_run(network.config, args.data_dir, verify=not args.no_verify)
-    others: dict[str, Callable] = {
-        target: getattr(check, FORMATS[kind].check)(target, network.facts) for kind, target in args.to
+    others: dict[tuple[str, str], Callable] = {
+        (kind, target): getattr(check, FORMATS[kind].check)(target, network.facts) for kind, target in args.to
     }
     split = dataset.test_split
     batches = dataset.evaluation_batches(split, dataset.test_batch)
     found = check.compare(network, others, batches, dataset.about[split]['records'])
-    for target, comparison in found.items():
+    for (_, target), comparison in found.items():
         print(f'{target}: {comparison}')
     return int(any(comparison.equal < comparison.images for comparison in found.values()))
 

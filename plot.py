@@ -65,7 +65,8 @@ def draw_figure(args):
         raise UserError(f'--depth and --dataset are for Figures {_listed(BARS)}')
     if args.epochs and args.number not in numbered.FROM_LOGS:
         raise UserError(f'--epochs is for the figures that are drawn from runs: {_listed(numbered.FROM_LOGS)}')
-    results.check(args.log_dir)
+    if args.number in numbered.FROM_LOGS:
+        results.check(args.log_dir)
     for depth in args.depth or ():
         symbols.units_per_group(depth)
     figure, missing = numbered.draw(args.number, args.log_dir, args.epochs, **options)

@@ -132,10 +132,10 @@ def main() -> int:
             seen += 1
             if args.grid and len(shown) < LARGEST_GRID:
                 shown.append((image.pixels, *rows[0][1][0]))
+        if not seen and (args.csv or not bad):  # an earlier table stays
+            raise UserError('no image could be read' if bad else 'no image was named')
     if shown:
         draw(args.grid, shown)
-    if not seen and not bad:
-        raise UserError('no image was named')
     return 1 if bad else 0
 
 

@@ -251,8 +251,11 @@ def say_done(args: argparse.Namespace) -> None:
     """Name the command that shows the runs."""
     kind, number = parsed(args.target)
     script = 'compare.py' if kind == 'table' else 'plot.py figure'
+    named = ' that --only names' if args.only else ''
+    epochs = f' --epochs {args.epochs}' if args.epochs and kind != 'table' else ''
     print(
-        f'every run of {args.target} is done: python {script} {number} --log-dir {shlex.quote(args.log_dir)}',
+        f'every run of {args.target}{named} is done: python {script} {number}{epochs} --log-dir '
+        f'{shlex.quote(args.log_dir)}',
         file=sys.stderr,
     )
 
@@ -261,6 +264,8 @@ def run_all(
     todo: Sequence[Command], pending: Sequence[Command], after: Sequence[Command], args: argparse.Namespace
 ) -> int:
     """Execute what is not done; returns the exit status."""
+    if pending and not args.cpus and not args.gpus and not devices.has_cuda():
+        raise UserError("the paper's runs are on GPUs, and this MXNet has no CUDA: give --cpus 1 for the CPU")
     for gpus in sorted({gpus_of(command.experiment, args) for command in pending} if not args.cpus else ()):
         devices.contexts(gpus)  # or one line for all
     if args.pack:

@@ -62,10 +62,14 @@ def complete(args: argparse.Namespace) -> None:
     if not args.data_dir:
         raise UserError('name the folder of your images with --data-dir')
     args.dataset = args.dataset or os.path.basename(os.path.abspath(args.data_dir))
-    if args.dataset in (*data.NAMES, 'samples', '') or os.sep in args.dataset or not args.dataset.isprintable():
+    if (
+        args.dataset in (*data.NAMES, 'samples', '', '.', '..')
+        or os.sep in args.dataset
+        or not args.dataset.isprintable()
+    ):
         raise UserError(f'{args.dataset!r} cannot name your images in the logs: choose another name with --dataset')
-    if not is_one(args.net):
-        args.depth = args.depth or DEPTHS[args.size]
+    if not is_one(args.net) and args.depth is None:
+        args.depth = DEPTHS[args.size]
     for size, names in ONLY_WITH.items():
         for name in names:
             if size != args.size and getattr(args, name) != options.default(name):

@@ -8,6 +8,8 @@ ignored when the process started, as SIGHUP is under nohup, stays ignored.
 import signal
 import sys
 
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def end_at_once() -> None:
     """Let each of the signals end the process by itself: there is nothing to tidy up."""
@@ -20,7 +22,7 @@ def raise_exceptions() -> None:
 
 
 def _set(for_interrupt, for_others):
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in NUMBERS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, for_interrupt if number == signal.SIGINT else for_others)
 
@@ -33,16 +35,14 @@ class StopRequest:
     """A context in which SIGINT, SIGTERM and SIGHUP only set `signal`, None until then, to their number.
 
     `count` says how many came, but for SIGHUP, which a closing terminal sends twice. A second SIGINT interrupts at
-    once. An ignored SIGHUP, as under nohup, stays ignored.
+    once. A signal that is ignored stays so.
     """
 
     def __init__(self):
         self.signal, self.count = None, 0
 
     def __enter__(self) -> 'StopRequest':
-        numbers = [signal.SIGINT, signal.SIGTERM]
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-            numbers.append(signal.SIGHUP)
+        numbers = [number for number in NUMBERS if signal.getsignal(number) != signal.SIG_IGN]
         self._before = {number: signal.signal(number, self._request) for number in numbers}
         return self
 
@@ -53,4 +53,5 @@ class StopRequest:
     def _request(self, number, _frame):
         self.signal = number
         self.count += number != signal.SIGHUP
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if signal.SIGINT in self._before:
+            signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -9,7 +9,7 @@ user's own images, as either of the two.
 
 from collections.abc import Callable, Iterator, Sequence
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import functools
 import itertools
 import os
@@ -104,6 +104,10 @@ class Dataset:
     def traits(self) -> Traits:
         """Mean and deviation of the channels, and whether images are mirrored."""
         return Traits(self.source.mean, self.source.std, self.source.mirror)
+
+    def normalized_by(self, mean: tuple[float, float, float], std: tuple[float, float, float]) -> 'Dataset':
+        """The same images, normalized as another network's were."""
+        return replace(self, source=self.source._replace(mean=mean, std=std))
 
     def train_batches(
         self,
@@ -251,10 +255,11 @@ def load_for_run(
         config: the run's config.json.
         folder: of the data set, where it is not the run's.
     """
-    own = config['options']
+    own, about = config['options'], config.get('dataset', {})
     folder = folder or own['data_dir']
     if 'size' not in own:
-        return load_for_evaluation(own['dataset'], folder, split, verify)
+        dataset = load_for_evaluation(own['dataset'], folder, split, verify)
+        return dataset.normalized_by(tuple(about['mean']), tuple(about['std'])) if 'mean' in about else dataset
     if not folder:
         raise UserError(f'the run does not say where {own["dataset"]} is: name the folder with --data-dir')
     if split not in (None, ImageRecords.test_split):

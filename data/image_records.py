@@ -212,6 +212,11 @@ class ImageRecords:
         """From pixels to what the networks are given, and back."""
         return Normalization(self.traits.mean, self.traits.std)
 
+    def normalized_by(self, mean: tuple[float, float, float], std: tuple[float, float, float]) -> 'ImageRecords':
+        """The same images, normalized as another network's were."""
+        traits = self.traits._replace(mean=mean, std=std)
+        return ImageRecords(self.prefixes, self.about, self.name, traits, self.has_top5)
+
     def train_batches(
         self,
         batch_size: int,

@@ -41,9 +41,10 @@ def read(folder: str, verify: bool = True) -> tuple[dict[str, Split], bool]:
     Raises:
         UserError: a file cannot be used, or with `verify` is not the official one.
     """
-    files = {name: fetch(archive, folder) for name, archive in FILES.items()}
-    for _, problem in files.values():
-        refuse(problem, verify)
+    files = {}
+    for name, archive in FILES.items():
+        files[name] = fetch(archive, folder)
+        refuse(files[name][1], verify)  # before the next one is fetched, which may have 1.3 GB
     contents = {name: _load(path) for name, (path, _) in files.items()}
     held_out = hold_out({name: contents[name][1] for name in HELD_OUT})
     write_atomically(

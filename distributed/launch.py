@@ -23,6 +23,7 @@ Nothing is left running, even if the launcher is killed.
 from common.cli import Parser, positive_int, run
 
 import argparse
+from collections.abc import Sequence
 import os
 import shutil
 import sys
@@ -110,9 +111,10 @@ def complete_command(command: list[str]) -> list[str]:
     return command
 
 
-def workers_here(settings: dict[str, str], machines: int) -> dict[str, str]:
-    """Say how many workers share the cores of a machine, for common/mxnet.py."""
-    return {'WORKERS_HERE': str(-(-int(settings['DMLC_NUM_WORKER']) // machines))}
+def workers_here(settings: dict[str, str], machines: Sequence[str], machine: str) -> dict[str, str]:
+    """Say how many workers share the cores of a machine, for common/mxnet.py; the machines take turns."""
+    turns = (machines[worker % len(machines)] for worker in range(int(settings['DMLC_NUM_WORKER'])))
+    return {'WORKERS_HERE': str(max(1, sum(turn == machine for turn in turns)))}
 
 
 def local_starter(command: list[str], environment: dict[str, str]) -> Starter:
@@ -122,7 +124,7 @@ def local_starter(command: list[str], environment: dict[str, str]) -> Starter:
         return Process(
             f'{role} {number} on localhost',
             command,
-            {**environment, **ON_LOOPBACK, **workers_here(settings, 1), **settings},
+            {**environment, **ON_LOOPBACK, **workers_here(settings, ['localhost'], 'localhost'), **settings},
         )
 
     return start
@@ -133,7 +135,7 @@ def ssh_starter(command: list[str], environment: dict[str, str], hosts: list[Hos
 
     def start(role: str, number: int, settings: dict[str, str]) -> Process:
         host = hosts[number % len(hosts)]
-        own = {**workers_here(settings, len(hosts)), 'DMLC_NODE_HOST': host.name}
+        own = {**workers_here(settings, [one.name for one in hosts], host.name), 'DMLC_NODE_HOST': host.name}
         return Process(
             f'{role} {number} on {host.name}', ssh_command(host, command, {**environment, **own, **settings})
         )

@@ -1,7 +1,7 @@
 """Whether an exported network predicts as the run does, image by image."""
 
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -67,7 +67,7 @@ def block(prefix: str, facts: dict) -> Callable:
     return predict
 
 
-def compare(trained: Trained, others: dict[str, Callable], batches: Iterable, images: int) -> dict[str, Comparison]:
+def compare(trained: Trained, others: Mapping[Any, Callable], batches: Iterable, images: int) -> dict[Any, Comparison]:
     """Run MXNet as eval.py does, and each of the others, over batches (data, labels).
 
     Args:

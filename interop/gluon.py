@@ -49,7 +49,10 @@ def load(prefix: str, ctx: mx.Context | None = None) -> mx.gluon.SymbolBlock:
     symbol, weights, facts = names(prefix)
     net = mx.gluon.SymbolBlock(symbol_file.load(symbol), mx.sym.var('data', dtype='float32'))
     arrays_file.load(weights)  # MXNet's reader, which load_parameters uses, believes any length
-    net.load_parameters(weights, ctx=ctx, cast_dtype=True, dtype_source='saved')
-    with open(facts, encoding='utf-8') as file:
-        net.facts = json.load(file)
+    try:
+        net.load_parameters(weights, ctx=ctx, cast_dtype=True, dtype_source='saved')
+        with open(facts, encoding='utf-8') as file:
+            net.facts = json.load(file)
+    except (ValueError, AssertionError) as error:
+        raise UserError(f'{prefix}: {weights} and {facts} are not what was written with {symbol}') from error
     return net

@@ -78,6 +78,10 @@ def _symbol(path, facts):
             raise UserError(f'there is no data set {facts["dataset"]}: choose one of {", ".join(data.NAMES)}')
         if not 0 <= _epoch(facts) <= facts['epochs']:
             raise UserError(f'epoch {_epoch(facts)} of {facts["epochs"]} is none')
+        if facts.get('metrics') and len(facts['metrics']) != _epoch(facts):
+            raise UserError(f'epoch {_epoch(facts)} does not fit metrics of {len(facts["metrics"])} epochs')
+        if any(len(facts.get(name, ())) != 3 for name in ('mean', 'std') if 'mean' in facts or 'std' in facts):
+            raise UserError('mean and std have to be three numbers each, of R, G and B in 0–255')
         if given.pop('imagenet'):
             given.pop('widen', None)
             return imagenet.get_symbol(**given)
@@ -92,8 +96,8 @@ def _symbol(path, facts):
 
 
 def _epoch(facts):
-    """The epoch that the weights are from; unless it is known, the last."""
-    return facts.get('epoch', facts['epochs'])
+    """The epoch that the weights are from; unless it is known, the last that was measured, or else the last of all."""
+    return facts.get('epoch', len(facts.get('metrics') or ()) or facts['epochs'])
 
 
 def to_run(source: str, target: str) -> None:

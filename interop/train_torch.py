@@ -129,8 +129,21 @@ def prepare(args: argparse.Namespace) -> tuple:
     """
     if min(args.epochs, args.batch_size, args.shares) < 1:
         raise ValueError('--epochs, --batch-size and --shares are whole numbers from 1')
+    if args.widen < 1 or args.lr <= 0 or not 0 <= args.seed < 2**32:
+        raise ValueError('--widen is a whole number from 1, --lr is above 0, and --seed from 0, below 2^32')
+    if args.net == 'component':
+        raise ValueError('--net component is for train_cifar.py, which has --path')
+    folder = os.path.dirname(args.out) or '.'
+    if os.path.lexists(args.out):
+        raise ValueError(f'{args.out} is there already: remove it, or choose another --out')
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise ValueError(f'--out {args.out}: there is no folder {folder} that you may write to')
     torch.manual_seed(args.seed)
-    net = torch_networks.build(args.net, args.depth, widen=args.widen).to(args.device)
+    net = torch_networks.build(args.net, args.depth, widen=args.widen)
+    try:
+        net.to(args.device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f'--device {args.device}: {str(error).splitlines()[0]}') from None
     net.facts |= dict(dataset='cifar10', mean=MEAN, std=STD, batch_size=args.batch_size, lr=args.lr, seed=args.seed)
     net.facts |= dict(epochs=args.epochs, devices=args.shares)
     return net, *(read(args.data_dir, names, args.device) for names in (TRAINING, TEST))

@@ -89,7 +89,7 @@ def _experiments():
 
 def _records(splits, names):
     """The images of splits together; None for an imported run, of which nobody knows."""
-    counts = [splits[name].get('records') for name in names]
+    counts = [splits.get(name, {}).get('records') for name in names]
     return None if None in counts else sum(counts)
 
 

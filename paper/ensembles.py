@@ -20,7 +20,7 @@ PREFIX = 'together'
 
 
 def check(runs: Mapping[str, tuple]) -> None:
-    """Raise UserError unless runs can be one ensemble: one data set, depth and test set, and one output each.
+    """Raise UserError unless runs can be one ensemble: the same data, normalization and depth, and one output each.
 
     Args:
         runs: {run directory: (title, config, model)}.
@@ -35,6 +35,8 @@ def check(runs: Mapping[str, tuple]) -> None:
                 raise UserError(f'{run_dir} has {option} {own}, {first} has {others}: they cannot be one ensemble')
         if test_images(config) != test_images(expected):
             raise UserError(f'{run_dir} and {first} were tested on different images: they cannot be one ensemble')
+        if normalization(config) != normalization(expected):
+            raise UserError(f'{run_dir} and {first} normalize their images differently: they cannot be one ensemble')
         if len(symbol.list_outputs()) > 1:
             raise UserError(f'{run_dir} is an ensemble itself: name runs with one output')
 
@@ -46,6 +48,11 @@ def test_images(config: dict) -> str | None:
         return dataset and dataset['splits'][dataset.get('tested_on', 'test')]['content_sha256']
     except (KeyError, TypeError, AttributeError):
         raise UserError('config.json does not say on which images the run was tested: is it damaged?') from None
+
+
+def normalization(config: dict) -> tuple:
+    """Mean and std of a run's images; None for both where it says nothing, and the data set's count."""
+    return tuple(config.get('dataset', {}).get(name) for name in ('mean', 'std'))
 
 
 def member_names(configs: dict[str, dict]) -> list[str]:

@@ -19,7 +19,7 @@ from symbols import imagenet
 from symbols.analysis.paths import COUNTS, DATASETS, NETS, count_paths, moments, paths_of
 from symbols.analysis.summary import summarize
 from symbols.ensemble import COMPONENTS
-from symbols.gluoncv import Nets, is_one
+from symbols.gluoncv import Nets, check_alone, is_one
 from symbols.options import add_options
 
 HOW_COUNTED = """\
@@ -42,13 +42,16 @@ def print_summary(args: Namespace) -> None:
     if args.dataset == 'imagenet':
         if args.widen > 1:
             raise UserError('no network for ImageNet has --widen')
+        if is_one(args.net):
+            check_alone(args.net, **arguments)
+    paths = None if is_one(args.net) else paths_of(args.net, args.depth, args.dataset, **arguments)[1]
+    if args.dataset == 'imagenet':
         classes, shape = args.classes or 1000, imagenet.IMAGE_SHAPE
         symbol = imagenet.get_symbol(args.net, args.depth, classes)
     else:
         classes, shape = args.classes or 10, symbols.IMAGE_SHAPE
         symbol = symbols.get_symbol(args.net, args.depth, classes, args.widen, **arguments)
-    cost = summarize(symbol, shape)
-    paths = count_paths(symbol) if is_one(args.net) else paths_of(args.net, args.depth, args.dataset, **arguments)[1]
+    cost, paths = summarize(symbol, shape), paths or count_paths(symbol)
     depth = '' if args.depth is None else f' {args.depth}'
     wide = f', {args.widen} times wider' if args.widen > 1 else ''
     print(f'network        {args.net}{depth}{wide}, {classes} classes')

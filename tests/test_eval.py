@@ -150,7 +150,22 @@ def test_a_directory_of_seeds_gives_mean_and_population_deviation(runs):
     out, _ = call(runs.path('plain-8'))
     errors = [runs.error(list(runs.probabilities(PLAIN.format(seed), 3).values())) for seed in (1, 2)]
     assert abs(errors[0] - errors[1]) > 0.2
-    assert f'test error {np.mean(errors):.2f} ± {abs(errors[0] - errors[1]) / 2:.2f} % (2 runs; population' in out
+    assert f'mean error {np.mean(errors):.2f} ± {abs(errors[0] - errors[1]) / 2:.2f} % (2 runs; population' in out
+
+
+def test_a_runs_own_normalization_counts(runs, tmp_path):
+    """As for a network that came from PyTorch with other means."""
+    run = shutil.copytree(runs.path(PLAIN.format(1)), tmp_path / 'epochs3-seed1')
+    config = read_json(run)
+    config['dataset'] |= {'mean': [0.0] * 3, 'std': [255.0] * 3}
+    rewrite(run, 'config.json', config)
+    symbol, arguments, statistics = mx.model.load_checkpoint(str(run / 'checkpoint-0003' / 'model'), 3)
+    inputs = {'data': mx.nd.array(runs.images / 255), 'softmax_label': mx.nd.zeros(360)}
+    executor = symbol.bind(mx.cpu(), {**arguments, **inputs}, aux_states=statistics)
+    expected = runs.error([executor.forward(is_train=False)[0].asnumpy()])
+    out, _ = call(run, runs.path(PLAIN.format(1)))
+    ours, before = (error for error, _ in found(out))
+    assert close(ours, expected) and abs(ours - before) > 1
 
 
 def test_the_two_files_of_mxnet_are_enough(runs, tmp_path):
@@ -342,7 +357,7 @@ def test_tables_2_and_3_and_an_ensemble_without_some(runs):
         others = [p for name, p in members.items() if name != path]
         assert close(printed[path], [runs.error([members[path]]), runs.error(others)])
     assert close(printed['overall'], [runs.error(list(members.values()))])
-    without = dict(re.findall(r'^without (\S+): test error ([\d.]+) %$', out, re.M))
+    without = dict(re.findall(r'^without (\S+): error ([\d.]+) %$', out, re.M))
     assert float(without['RRR']) == printed['RRR'][1]
     assert close(
         float(without['LLL,RRR']), runs.error([p for name, p in members.items() if name not in ('LLL', 'RRR')])
@@ -436,6 +451,7 @@ def test_seeds_of_an_ensemble_have_a_mean_for_every_member(runs, tmp_path):
         (['--ensemble', '{fused}', '{deeper}'], 'has depth 14, {fused} has 8: they cannot be one ensemble'),
         (['--ensemble', '{fused}', '{elsewhere}'], 'has dataset cifar10, {fused} has digits'),
         (['--ensemble', '{fused}', '{other}'], 'were tested on different images'),
+        (['--ensemble', '{fused}', '{brighter}'], 'normalize their images differently'),
         (['--ensemble', '{fused}'], 'alone is no ensemble'),
         (['--ensemble', '{fused}', '{empty}'], 'has no weights'),
         (['--ensemble'], 'name either run directories'),
@@ -448,13 +464,17 @@ def test_what_cannot_be_evaluated_together_is_one_line(mistake, runs, tmp_path, 
         ('elsewhere', {'dataset': 'cifar10'}),
         ('empty', {}),
         ('other', {}),
+        ('brighter', {}),
     ):
         where[name] = str(tmp_path / name)
         shutil.copytree(where['fused'], where[name])
-        config = change_config(where[name], **change)
+        change_config(where[name], **change)
+        config = read_json(where[name])
         if name == 'other':
             config['dataset']['splits']['test']['content_sha256'] = '0' * 64
-            rewrite(where[name], 'config.json', config)
+        if name == 'brighter':
+            config['dataset']['mean'] = [100.0] * 3
+        rewrite(where[name], 'config.json', config)
     for checkpoint in ('checkpoint-0001', 'checkpoint-0002'):
         shutil.rmtree(os.path.join(where['empty'], checkpoint))
     assert expected.format(**where) in mistake(

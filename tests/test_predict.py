@@ -223,6 +223,9 @@ def test_names_on_standard_input_are_any_bytes():
     assert (done.returncode, done.stderr) == (1, b'skipped: caf\\udce9.png: No such file or directory\n')
 
 
-def test_no_names_are_a_mistake(mistake, monkeypatch):
+def test_no_names_are_a_mistake_and_an_earlier_table_stays(mistake, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, 'stdin', io.StringIO(''))
-    assert 'no image was named' in mistake(predict.main, 'predict.py', RUN, '-')
+    table = tmp_path / 'table.csv'
+    table.write_text('of before')
+    assert 'no image was named' in mistake(predict.main, 'predict.py', RUN, '-', '--csv', table)
+    assert table.read_text() == 'of before'

@@ -203,7 +203,7 @@ def test_a_run_on_other_images_is_one_line(small_cifar, tmp_path, random):
         (['--gpus', '0'], 'no CUDA'),
         (['--gpus', 'all'], 'numbers of the GPUs'),
         (['--gpus', '0', '--cpus', '2'], 'not allowed with'),
-        (['--cpus', '9'], 'a batch has 8 images, which cannot be split over 9 devices'),
+        (['--cpus', '9'], '--batch-size 8 leaves some of 9 devices without an image'),
         (
             ['--batch-size', '59', '--cpus', '2'],
             'the last batch of an epoch has 1 images, which cannot be split over 2 devices',

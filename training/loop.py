@@ -132,7 +132,7 @@ class Trainer:
         )
         self.replicas.check_batches(batches.images_per_epoch, args.batch_size)
         self.optimizer = NesterovSGD(self.replicas, args.momentum, args.weight_decay, loss_scale)
-        self._steps_here, self._warm = 0, 0.0
+        self._steps_here, self._warm, self._timed = 0, 0.0, 0
         self.directory = RunDirectory(run.directory, config) if self.collectives.rank == 0 else NoRunDirectory(config)
         self.log = self.directory.logger
 
@@ -320,7 +320,8 @@ class Trainer:
         self.collectives.barrier()  # a worker that is gone ends the job, and rank 0 may still be writing
         if isinstance(end, Diverged):
             return 1
-        self.log.info('stopped and saved; go on with: %s', self.directory.config['command'])
+        by = ' by the launcher' if self.collectives.num_workers > 1 else ''
+        self.log.info('stopped and saved; go on%s with: %s', by, self.run.config['command'])
         return 128 + end.number
 
     def _log_start(self):
@@ -399,9 +400,11 @@ class Trainer:
         """Say once how long the run will take; the first steps are slow, and are not counted."""
         self._steps_here += 1
         if self._steps_here == WARM_UP:
-            self._warm = time.monotonic()
-        elif self._steps_here == WARM_UP + TIMED:
-            speed = images * TIMED / (time.monotonic() - self._warm)
+            self._warm, self._timed = time.monotonic(), 0
+        elif self._steps_here <= WARM_UP + TIMED:
+            self._timed += images
+        if self._steps_here == WARM_UP + TIMED:
+            speed = self._timed / (time.monotonic() - self._warm)
             left = self.batches.images_per_epoch * (self.epochs - self.progress.epoch) - self.progress.tally.seen
             self.log.info(f'{duration(left / speed)} to go on this machine, at {speed:,.0f} images/s')
 

@@ -163,10 +163,14 @@ def _write_index(temporary: str, job: Job, journal: Journal) -> dict:
 
 
 def _mean_and_std(counts: np.ndarray) -> dict:
-    """Of the channels R, G, B, by the number of pixels of each level 0–255, (3, 256) int."""
+    """Of the channels R, G, B, by the number of pixels of each level 0–255, (3, 256) int.
+
+    A channel that is the same everywhere, as in fluorescence images, gets the deviation 1: it is divided by it.
+    """
     levels, pixels = np.arange(256), np.maximum(counts.sum(axis=1), 1)
     mean, square = counts @ levels / pixels, counts @ levels**2 / pixels
-    return {'mean': mean.round(3).tolist(), 'std': np.sqrt(square - mean**2).round(3).tolist()}
+    std = np.sqrt(np.maximum(square - mean**2, 0)).round(3)
+    return {'mean': mean.round(3).tolist(), 'std': np.where(std > 0, std, 1).tolist()}
 
 
 def _report_undecodable(prefix: str, names: list[str]) -> None:

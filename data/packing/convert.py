@@ -8,7 +8,7 @@ import warnings
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 # How an image is stored: Pillow's options.
 CODINGS: dict[str, dict[str, Any]] = {
@@ -19,6 +19,21 @@ CODINGS: dict[str, dict[str, Any]] = {
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP')  # one of ImageNet's official files, n02105855_2933.JPEG, is a PNG
 LARGEST = 1 << 28  # bytes of a file
 LONGEST = 65500  # pixels; libjpeg stores no longer side
+# What Exif's Orientation says is to be done.
+TURNS: dict[Any, Image.Transpose] = dict(
+    enumerate(
+        (
+            Image.Transpose.FLIP_LEFT_RIGHT,
+            Image.Transpose.ROTATE_180,
+            Image.Transpose.FLIP_TOP_BOTTOM,
+            Image.Transpose.TRANSPOSE,
+            Image.Transpose.ROTATE_270,
+            Image.Transpose.TRANSVERSE,
+            Image.Transpose.ROTATE_90,
+        ),
+        2,
+    )
+)
 # What Pillow raises for a damaged file.
 UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
@@ -50,16 +65,17 @@ class Original(NamedTuple):
     size: int | None = None
 
     def read(self) -> bytes:
-        """The image's bytes; none where it is no file but a pipe or the like, cannot be read, or is beyond LARGEST."""
+        """The image's bytes; none where it is no file but a pipe or a dangling link, or is beyond LARGEST.
+
+        Raises:
+            OSError: it cannot be read, which may pass.
+        """
         if self.offset is None:
             path = os.path.join(self.where, self.name)
-            try:
-                if not os.path.isfile(path) or os.path.getsize(path) > LARGEST:
-                    return b''
-                with open(path, 'rb') as file:
-                    return file.read()
-            except OSError:
+            if not os.path.isfile(path) or os.path.getsize(path) > LARGEST:
                 return b''
+            with open(path, 'rb') as file:
+                return file.read()
         if self.size is not None and self.size > LARGEST:
             return b''
         with open(self.where, 'rb') as file:
@@ -110,11 +126,16 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """As its Exif says; an image with damaged Exif stays as it is."""
+    """As its Exif says; an image with damaged Exif stays as it is.
+
+    Pillow's exif_transpose also writes the Exif anew, which fails for tags of other types than usual.
+    """
+    image.load()
     try:
-        return ImageOps.exif_transpose(image)
-    except UNDECODABLE:
+        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except (*UNDECODABLE, TypeError):
         return image
+    return image if turn is None else image.transpose(turn)
 
 
 def _square(image: Image.Image, size: tuple[int, int], side: int) -> Image.Image:

@@ -20,6 +20,14 @@ def test_images_are_found_at_any_depth_in_the_order_of_their_names(tmp_path):
     assert found(tmp_path) == [('a/10.webp', 'a', 5), ('a/2/y.jpeg', 'a', 5), ('b/x.PNG', 'b', 5)]
 
 
+def test_links_to_folders_are_followed_once(tmp_path):
+    write(str(tmp_path / 'elsewhere' / '1.png'), b'12345')
+    (tmp_path / 'train' / 'cat').mkdir(parents=True)
+    os.symlink(tmp_path / 'elsewhere', tmp_path / 'train' / 'cat' / 'more')
+    os.symlink(tmp_path / 'train' / 'cat', tmp_path / 'train' / 'cat' / 'circle')
+    assert found(tmp_path / 'train') == [('cat/more/1.png', 'cat', 5)]
+
+
 def test_two_spellings_of_an_accent_are_one_class(tmp_path):
     for form in ('NFC', 'NFD'):
         write(str(tmp_path / form / unicodedata.normalize(form, 'é') / '1.jpg'), b'')

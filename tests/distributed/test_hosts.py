@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from common.errors import UserError
+from distributed import launch
 from distributed.hosts import Host, read_hosts
 from tests.conftest import ROOT
 from tests.distributed.conftest import ALL_SUMS, SAVING, WAIT, marked, wait_for
@@ -83,7 +84,7 @@ def test_what_ssh_is_told(start, mark, tmp_path, monkeypatch):
         assert (environment['AWKWARD'], environment['PS_VERBOSE']) == (AWKWARD[3], '0')
         assert not {'NOT_PASSED', 'OMP_NUM_THREADS', 'PYTHONPATH'} & set(environment)
         assert [environment['DMLC_NUM_' + what] for what in ('WORKER', 'SERVER')] == ['3', '1']
-        assert environment['WORKERS_HERE'] == '2'
+        assert environment['WORKERS_HERE'] == {'0': '2', '1': '1', '2': '2'}[environment['DMLC_TASK_ID']]
     assert sorted(environment['DMLC_TASK_ID'] for _, _, environment in arrived) == ['0', '1', '2']
     told = [json.loads(line) for line in log.read_text().splitlines()]
     options = 'BatchMode=yes ServerAliveInterval=10 ServerAliveCountMax=3 ControlPath=none'.split()
@@ -92,6 +93,12 @@ def test_what_ssh_is_told(start, mark, tmp_path, monkeypatch):
     first, second = ['first'], ['-p', '2222', 'me@second']
     assert [place for place, _ in where] == [second] + [first] * 3
     assert all('DMLC_NODE_HOST=' + place[-1].split('@')[-1] in words for place, words in where)
+
+
+def test_a_machine_that_is_listed_twice_shares_its_cores():
+    machines, settings = ['node1', 'node1', 'node2'], {'DMLC_NUM_WORKER': '3'}
+    shares = [launch.workers_here(settings, machines, machine)['WORKERS_HERE'] for machine in ('node1', 'node2')]
+    assert shares == ['2', '1']
 
 
 @pytest.fixture

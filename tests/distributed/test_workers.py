@@ -81,7 +81,7 @@ def test_a_dead_worker_a_signal_and_a_damaged_checkpoint_leave_the_bits_of_one_p
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM and 'Traceback' not in err, err
-    assert 'resumed after' in out and 'stopped and saved; go on with: python train_cifar.py' in out
+    assert 'resumed after' in out and 'stopped and saved; go on by the launcher with: python train_cifar.py' in out
     assert marked(mark) == []
 
     one, two = only_run(tmp_path / 'one'), only_run(logs)
@@ -201,7 +201,10 @@ def test_a_signal_to_one_worker_stops_all_after_the_same_step_and_they_go_on(job
     folder, (first, second), out = job
     for found in (first, second):
         assert (found['stopped'], found['resumed'], found['again']) == (128 + signal.SIGTERM, 0, 0)
-    assert 'stopped and saved; go on with: python train_noise.py' in out and 'resumed after 1 epochs and 1 steps' in out
+    assert (
+        'stopped and saved; go on by the launcher with: python train_noise.py' in out
+        and 'resumed after 1 epochs and 1 steps' in out
+    )
     assert out.count(f'{only_run(folder / "two")} is done: test error') == 1  # rank 0 alone says so
     config = read_json(only_run(folder / 'two'))
     assert config['environment']['workers'] == 2 and len(config['resumed']) == 1

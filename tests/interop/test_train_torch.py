@@ -12,7 +12,7 @@ import eval
 import export
 from interop import names
 import symbols
-from tests.conftest import in_process, write_cifar
+from tests.conftest import ROOT, in_process, write_cifar
 from training.initializer import initial_replicas
 from training.optimizer import NesterovSGD
 from training.replicas import outputs
@@ -123,10 +123,18 @@ def test_training_makes_a_file_that_becomes_a_run_with_curves(tmp_path, random, 
         (['--net', 'vgg'], 'no network vgg'),
         (['--epochs', '0'], 'from 1'),
         (['--depth', '8'], 'data_batch_1.bin'),
+        (['--depth', '8', '--seed', '-1'], '--seed from 0'),
+        (['--depth', '8', '--lr', '-1'], '--lr is above 0'),
+        (['--depth', '8', '--widen', '0'], '--widen is a whole number from 1'),
+        (['--depth', '8', '--net', 'component'], 'train_cifar.py'),
+        (['--depth', '8', '--device', 'bogus'], '--device bogus: '),
+        (['--depth', '8', '--out', 'nowhere/a'], 'there is no folder nowhere'),
+        (['--depth', '8', '--out', 'README.md'], 'README.md is there already'),
     ],
 )
 def test_mistakes(words, message, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr('sys.argv', ['train_torch', *words, '--data-dir', str(tmp_path), '--out', 'a'])
+    monkeypatch.setattr('sys.argv', ['train_torch', '--data-dir', str(tmp_path), '--out', 'a', *words])
+    monkeypatch.chdir(ROOT)
     assert train_torch.main() == 2
     err = capsys.readouterr().err
     assert err.startswith('error: ') and err.count('\n') == 1 and message in err

@@ -94,7 +94,7 @@ def test_what_is_done_is_left_out(printed, logs):
 def test_the_committed_runs_are_done(printed, monkeypatch):
     monkeypatch.chdir(ROOT)
     lines, err = printed('table4', '--epochs', 8, '--seeds', '1,2', '--cpus', 1, '--only', 'cifar10/dfn-mr-14')
-    assert lines == [] and 'every run of table4 is done: python compare.py 4 --log-dir logs' in err
+    assert lines == [] and 'every run of table4 that --only names is done: python compare.py 4 --log-dir logs' in err
 
 
 def test_only_chooses_by_the_directory(printed, logs):

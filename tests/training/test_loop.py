@@ -345,16 +345,11 @@ def test_workers_with_other_images_are_refused(tmp_path, monkeypatch):
         fit(tmp_path)
 
 
-@pytest.mark.parametrize(
-    'words, expected',
-    [
-        (['--cpus', 9], 'a batch has 8 images, which cannot be split over 9 devices'),
-        (['--cpus', 7], 'the last batch of an epoch has 6 images, which cannot be split over 7 devices'),
-    ],
-)
-def test_a_batch_smaller_than_the_devices_makes_no_directory(tmp_path, words, expected):
-    with pytest.raises(UserError, match=expected):
-        fit(tmp_path / 'logs', *words)
+def test_a_last_batch_smaller_than_the_devices_makes_no_directory(tmp_path):
+    with pytest.raises(
+        UserError, match='the last batch of an epoch has 6 images, which cannot be split over 7 devices'
+    ):
+        fit(tmp_path / 'logs', '--cpus', 7)
     assert not (tmp_path / 'logs').exists()
 
 

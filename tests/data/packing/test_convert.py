@@ -155,6 +155,25 @@ def test_every_format_gives_pillows_pixels(random, format):
     np.testing.assert_array_equal(np.array(image), np.array(Image.open(io.BytesIO(content))))
 
 
+@pytest.mark.parametrize('orientation', range(10))
+def test_a_turn_needs_no_other_tag_to_be_sound(random, orientation):
+    """XResolution is a text here, which Pillow reads but cannot write again."""
+    entries = struct.pack('>HHIHH', 0x0112, 3, 1, orientation, 0) + struct.pack('>HHI4s', 0x011A, 2, 3, b'72')
+    content = picture(random, 40, 30, exif=b'Exif\0\0MM\0*\0\0\0\x08\0\x02' + entries + bytes(4))
+    pixels = np.array(Image.open(io.BytesIO(content)))
+    turned = {
+        2: pixels[:, ::-1],
+        3: pixels[::-1, ::-1],
+        4: pixels[::-1],
+        5: pixels.swapaxes(0, 1),
+        6: np.rot90(pixels, -1),
+        7: pixels[::-1, ::-1].swapaxes(0, 1),
+        8: np.rot90(pixels),
+    }
+    found = np.array(decode(content, Form(30, 'png', upright=True)))
+    np.testing.assert_array_equal(found, turned.get(orientation, pixels))
+
+
 def test_an_image_is_turned_only_where_it_is_asked_for(random):
     content = picture(random, 40, 30, exif=ORIENTATION)
     pixels = np.array(Image.open(io.BytesIO(content)))

@@ -17,7 +17,7 @@ import pytest
 from common.errors import UserError
 from common.mxnet import mx
 from data import packing, recordio
-from data.packing import Job, Original, pack, workers
+from data.packing import Job, Original, _mean_and_std, pack, workers
 from data.packing.convert import Form
 from data.packing.journal import Journal
 from tests.conftest import ROOT
@@ -287,3 +287,9 @@ def test_mean_and_deviation_are_those_of_the_images_that_can_be_decoded(job, pre
     np.testing.assert_allclose(about['mean'], pixels.mean(axis=0), atol=6e-4)
     np.testing.assert_allclose(about['std'], pixels.std(axis=0), atol=6e-4)
     assert about['undecodable'] == ['03.JPEG'] and about['source_sha256'] == 'x'
+
+
+def test_a_channel_that_is_the_same_everywhere_is_not_divided_by_zero():
+    counts = np.zeros((3, 256), int)
+    counts[0, 0], counts[1, [0, 255]], counts[2, 7] = 10, 5, 10
+    assert _mean_and_std(counts) == {'mean': [0.0, 127.5, 7.0], 'std': [1.0, 127.5, 1.0]}
