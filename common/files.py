@@ -25,6 +25,28 @@ def file_digest(path: str, algorithm: str) -> str:
     return digest.hexdigest()
 
 
+def walk(top: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As os.walk, but into links to folders elsewhere too, into each once. Nothing where there is no folder.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    if not os.path.isdir(top):
+        return
+    root, seen = os.path.realpath(top), set()
+    for parent, folders, files in os.walk(top, followlinks=True, onerror=_raise):
+        for link in [folder for folder in folders if os.path.islink(os.path.join(parent, folder))]:
+            place = os.path.realpath(os.path.join(parent, link))
+            if place in seen or os.path.commonpath([place, root]) in (place, root):  # it may lead in a circle
+                folders.remove(link)
+            seen.add(place)
+        yield parent, folders, files
+
+
+def _raise(error):
+    raise error
+
+
 def write_atomically(path: str, text: str) -> None:
     """Replace the contents of a file as a whole or not at all."""
     with (

@@ -2,13 +2,12 @@
 
 During the imports they end the process at once, without Python's traceback. While the command runs they are exceptions,
 so that files are tidied up. Training makes requests of them, which it meets between two steps. A signal that was
-ignored when the process started, as SIGHUP is under nohup, stays ignored.
+ignored when the process started, as SIGHUP is under nohup, stays ignored; but training always listens to SIGINT and
+SIGTERM.
 """
 
 import signal
 import sys
-
-NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def end_at_once() -> None:
@@ -22,7 +21,7 @@ def raise_exceptions() -> None:
 
 
 def _set(for_interrupt, for_others):
-    for number in NUMBERS:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, for_interrupt if number == signal.SIGINT else for_others)
 
@@ -35,14 +34,16 @@ class StopRequest:
     """A context in which SIGINT, SIGTERM and SIGHUP only set `signal`, None until then, to their number.
 
     `count` says how many came, but for SIGHUP, which a closing terminal sends twice. A second SIGINT interrupts at
-    once. A signal that is ignored stays so.
+    once. An ignored SIGHUP, as under nohup, stays ignored.
     """
 
     def __init__(self):
         self.signal, self.count = None, 0
 
     def __enter__(self) -> 'StopRequest':
-        numbers = [number for number in NUMBERS if signal.getsignal(number) != signal.SIG_IGN]
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
         self._before = {number: signal.signal(number, self._request) for number in numbers}
         return self
 
@@ -53,5 +54,4 @@ class StopRequest:
     def _request(self, number, _frame):
         self.signal = number
         self.count += number != signal.SIGHUP
-        if signal.SIGINT in self._before:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 import unicodedata
 
 from common.errors import UserError
+from common.files import walk
 from common.output import printable
 from data.packing.convert import Original
 
@@ -54,21 +55,11 @@ def list_images(where: str) -> list[Listed]:
 def find_names(where: str) -> Iterator[str]:
     """Yield the paths of the images anywhere below a folder, relative to it, in no particular order.
 
-    Links to folders are followed, each folder once, as they may lead in a circle.
-
     Raises:
         OSError: a folder cannot be read.
     """
-    seen = {os.path.realpath(where)}
-    for parent, folders, files in os.walk(where, onerror=_raise, followlinks=True):
-        real = {os.path.realpath(os.path.join(parent, folder)): folder for folder in folders}
-        folders[:] = [folder for path, folder in real.items() if path not in seen]
-        seen |= real.keys()
+    for parent, _, files in walk(where):
         yield from (os.path.relpath(os.path.join(parent, file), where) for file in files if IMAGE_NAME.fullmatch(file))
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def _by_folder(where: str) -> Iterator[Listed]:

@@ -19,6 +19,7 @@ import re
 
 from common import sums
 from common.errors import UserError
+from common.files import walk
 from common.sums import Damaged
 from symbols.options import ALL_NETS
 from training import checkpoint, options
@@ -200,11 +201,7 @@ def find_runs(paths: Iterable[str]) -> list[str]:
     """
     runs: list[str] = []
     for path in paths:
-        inside = [
-            os.path.normpath(folder)
-            for folder, _, files in sorted(os.walk(path, followlinks=True))
-            if is_run(folder, files)
-        ]
+        inside = [os.path.normpath(folder) for folder, _, files in sorted(walk(path)) if is_run(folder, files)]
         if not inside:
             raise UserError(f'there is no run in {path}')
         runs += [folder for folder in inside if folder not in runs]

@@ -149,6 +149,22 @@ def test_runs_are_found_below_a_path_once_and_seeds_are_grouped(tmp_path):
         run_directory.find_runs(['nowhere'])
 
 
+def test_runs_behind_links_are_found_once(tmp_path):
+    for name in ('big/plain-8/seed1', 'logs/plain-14/seed1'):
+        os.makedirs(tmp_path / name)
+        (tmp_path / name / 'config.json').write_text('{}')
+    os.symlink(tmp_path / 'big', tmp_path / 'logs' / 'more')
+    for link, place in (
+        ('logs/circle', 'logs'),
+        ('logs/latest', 'logs/plain-14'),
+        ('big/back', 'logs'),
+        ('big/up', 'big'),
+    ):
+        os.symlink(tmp_path / place, tmp_path / link)
+    found = run_directory.find_runs([str(tmp_path / 'logs')])
+    assert found == [str(tmp_path / 'logs' / name) for name in ('more/plain-8/seed1', 'plain-14/seed1')]
+
+
 @pytest.mark.parametrize('path_, expected', [('seed1', ''), ('epochs8-seed12', 'epochs8'), ('logs/a/seed1', 'logs/a/')])
 def test_a_path_without_its_seed(path_, expected):
     assert run_directory.without_seed(path_) == expected
