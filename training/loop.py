@@ -400,7 +400,7 @@ class Trainer:
         """Say once how long the run will take; the first steps are slow, and are not counted."""
         self._steps_here += 1
         if self._steps_here == WARM_UP:
-            self._warm, self._timed = time.monotonic(), 0
+            self._warm = time.monotonic()
         elif self._steps_here <= WARM_UP + TIMED:
             self._timed += images
         if self._steps_here == WARM_UP + TIMED:

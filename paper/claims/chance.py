@@ -35,9 +35,8 @@ def variance_of_mean(group: Group) -> tuple[float, float]:
         return 0, math.inf
     if len(group.values) > 1:
         return float(np.var(group.values, ddof=1)) / len(group.values), len(group.values) - 1
-    return (
-        variance_in_paper(group.subject, group.mean) if not group.differences else of_images(group.subject, group.mean)
-    )
+    of_one = of_images if group.differences else variance_in_paper
+    return of_one(group.subject, group.mean)
 
 
 def variance_in_paper(one: Subject, error: float) -> tuple[float, float]:

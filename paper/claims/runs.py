@@ -34,14 +34,14 @@ def errors(rest: str, log_dir: str) -> Finding:
 def _along(chain, signs, log_dir):
     """The places of a chain: each name beside the next one that has runs made alike."""
     for index, (one, sign) in enumerate(zip(chain, signs), 1):
-        yield _pair(one, sign, next((b for b in chain[index:] if alike([one, b], log_dir)), chain[index]), log_dir)
+        found = ((other, alike([one, other], log_dir)) for other in chain[index:])
+        yield _pair(one, sign, *next((pair for pair in found if pair[1]), (chain[index], [])))
 
 
-def _pair(a, sign, b, log_dir):
-    """A place: A's error is lower than B's (`<`), or close to it (`~`)."""
+def _pair(a, sign, b, groups):
+    """A place: A's error is lower than B's (`<`), or close to it (`~`); groups: their runs, made alike, if any."""
     papers = [printed_number(a), printed_number(b)]
     otherwise = f'{a.name} {papers[0]:.2f}, {b.name} {papers[1]:.2f}' if _disagree(a, sign, papers) else ''
-    groups = alike([a, b], log_dir)
     if not groups:
         return Place(otherwise=otherwise)
     difference = groups[0].mean - groups[1].mean
@@ -157,4 +157,4 @@ def _most(name, named, log_dir):
     raised = dict(zip(COMPONENTS, groups))
     most = max(named, key=lambda path: raised[path].mean)
     other = max(set(COMPONENTS) - set(named), key=lambda path: raised[path].mean)
-    return _pair(raised[other].subject, '<', raised[most].subject, log_dir)
+    return _pair(raised[other].subject, '<', raised[most].subject, [raised[other], raised[most]])
