@@ -212,11 +212,11 @@ def differences(config: dict, done: int, experiment: Experiment, epochs: int | N
 
 
 def title(options: dict) -> str:
-    """The name of a run's network, from its options: DFN-MR 32, 4× wide."""
+    """The name of a run's network, from its options: DFN-MR 32, 4× wide; Component 14 (RLR)."""
     large = options['dataset'] == 'imagenet' or options.get('size') == imagenet.IMAGE_SHAPE[-1]
     networks = imagenet if large else symbols
     wide = f', {options["widen"]}× wide' if options.get('widen', 1) > 1 else ''
-    return networks.title(options['net'], options['depth']) + wide
+    return networks.title(options['net'], options['depth'], **symbols.arguments_of(options)) + wide
 
 
 def network(experiment: Experiment) -> tuple[Callable, tuple]:
