@@ -9,6 +9,7 @@ from collections.abc import Callable
 import contextlib
 import errno
 import os
+import re
 import signal
 import sys
 import traceback
@@ -28,7 +29,12 @@ USERS_DISK = {
     errno.EEXIST,
     errno.ENAMETOOLONG,
     errno.EIO,
+    errno.ENOTEMPTY,  # these three: NFS, where another machine has a file open or has removed it
+    errno.EBUSY,
+    errno.ESTALE,
 }
+# What Python, numpy, OpenCV, MXNet, CUDA and PyTorch say of it.
+NO_MEMORY = re.compile(r'out of memory|allocate\b.*\bmemory|insufficient memory|bad_alloc|ALLOC_FAILED', re.IGNORECASE)
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -81,15 +87,18 @@ def _number(text, kind, fits, what):
     return value
 
 
-def leave(status: int | str | None) -> None:
+def leave(status: int | str | None, at_once: bool = False) -> None:
     """Exit with a status.
 
     A failed worker of a distributed job exits at once. At a normal exit, or as soon as its KVStore is deleted, MXNet
     would wait for the other workers, which wait for this one.
+
+    Args:
+        at_once: without what Python and MXNet do at their ends, for a process whose MXNet has failed.
     """
     if is_command():
         signals.end_at_once()  # the rest is Python's, which would print a traceback
-    if status and os.environ.get('DMLC_ROLE') == 'worker':
+    if at_once or (status and os.environ.get('DMLC_ROLE') == 'worker'):
         with contextlib.suppress(OSError):
             sys.stdout.flush()
             sys.stderr.flush()
@@ -122,6 +131,10 @@ def _run(main):
             leave(128 + signal.SIGPIPE)
         if getattr(error, 'errno', None) in USERS_DISK:
             _leave_with(_explain(error), 2)
+        if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
+            _leave_with(
+                'not enough memory: choose a smaller --batch-size or more devices, or free some', 2, at_once=True
+            )
         traceback.print_exc()
         leave(1)
 
@@ -131,7 +144,7 @@ def _explain(error):
     return where + error.strerror + (': make room, and start the command again' if error.errno in FULL else '')
 
 
-def _leave_with(message, status):
+def _leave_with(message, status, at_once=False):
     with contextlib.suppress(OSError):
         sys.stderr.write(f'{printable(f"error: {message}")}\n')  # in one piece: other workers may write too
-    leave(status)
+    leave(status, at_once)

@@ -128,6 +128,23 @@ def shell(main, command='exec {python}', **options):
     )
 
 
+@pytest.mark.parametrize(
+    'greedy',
+    [
+        'bytearray(1 << 40)',
+        'import numpy; numpy.ones(1 << 40)',
+        'import cv2, numpy; cv2.resize(numpy.zeros((1, 1)), (100000, 100000))',
+        'from common.mxnet import mx; mx.nd.zeros((45000, 45000)).asnumpy()',
+        'raise RuntimeError("Check failed: e == cudaSuccess: cudaMalloc retry failed: out of memory")',
+        'raise RuntimeError("cuDNN: Check failed: e == CUDNN_STATUS_SUCCESS (CUDNN_STATUS_ALLOC_FAILED)")',
+    ],
+)
+def test_too_little_memory_is_one_line(greedy):
+    done = shell(greedy, 'ulimit -v 8000000; exec {python}')  # KiB
+    line = 'error: not enough memory: choose a smaller --batch-size or more devices, or free some\n'
+    assert (done.returncode, done.stderr) == (2, line)
+
+
 def test_a_reader_of_a_pipe_may_leave():
     done = shell('[print(i) for i in range(10 ** 5)]', '{python} | head -1; exit ${{PIPESTATUS[0]}}')
     assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGPIPE, '0\n', '')
