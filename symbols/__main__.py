@@ -44,14 +44,13 @@ def print_summary(args: Namespace) -> None:
             raise UserError('no network for ImageNet has --widen')
         if is_one(args.net):
             check_alone(args.net, **arguments)
-    paths = None if is_one(args.net) else paths_of(args.net, args.depth, args.dataset, **arguments)[1]
-    if args.dataset == 'imagenet':
         classes, shape = args.classes or 1000, imagenet.IMAGE_SHAPE
         symbol = imagenet.get_symbol(args.net, args.depth, classes)
     else:
         classes, shape = args.classes or 10, symbols.IMAGE_SHAPE
         symbol = symbols.get_symbol(args.net, args.depth, classes, args.widen, **arguments)
-    cost, paths = summarize(symbol, shape), paths or count_paths(symbol)
+    paths = count_paths(symbol) if is_one(args.net) else paths_of(args.net, args.depth, args.dataset, **arguments)[1]
+    cost = summarize(symbol, shape)
     depth = '' if args.depth is None else f' {args.depth}'
     wide = f', {args.widen} times wider' if args.widen > 1 else ''
     print(f'network        {args.net}{depth}{wide}, {classes} classes')
