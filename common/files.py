@@ -73,6 +73,21 @@ def check_outputs(*paths: str) -> None:
         taken.add(os.path.realpath(path))
 
 
+def check_folder(path: str, option: str) -> None:
+    """Raise UserError where a folder can neither be written to nor made.
+
+    Args:
+        option: which names another one, for the message.
+    """
+    place = path
+    while not os.path.lexists(place):
+        place = os.path.dirname(place) or '.'
+    if not os.path.isdir(place):
+        raise UserError(f'{path} cannot be made: {place} is not a folder; choose another {option}')
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(f'{path} cannot be written: you may not write to {place}; choose another {option}')
+
+
 def _is_special(path):
     """Whether a path is a pipe or a device, or stands for an open file, as /dev/stdout does."""
     is_open = os.path.abspath(path).startswith(('/dev/std', '/dev/fd/', '/proc/'))

@@ -87,7 +87,11 @@ def prepare(
     for split in splits:
         digest = _digest(listed[split], names)
         if about[split].get('source_sha256') != digest:
-            about[split] = _pack(folder, layout, split, listed[split], names, digest, processes)
+            prefix = layout.prefix(folder, split)
+            if os.path.exists(prefix + '.rec'):
+                why = 'the images or their classes have' if about[split] else 'the files of the packed images were'
+                print(f'{why} changed: making {prefix}.rec again', flush=True)
+            about[split] = _pack(prefix, layout, split, listed[split], names, digest, processes)
     lost = [name for name, count in zip(names, about['train']['labels']) if not count] if 'train' in about else []
     if lost:
         raise UserError(f'none of the training images of {few(lost)} can be decoded: replace them')
@@ -176,10 +180,8 @@ def _digest(images: Iterable[Listed], names: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _pack(folder, layout, split, images, names, digest, processes):
-    prefix, index = layout.prefix(folder, split), {name: label for label, name in enumerate(names)}
-    if os.path.exists(prefix + '.rec'):
-        print(f'the images or their classes have changed: making {prefix}.rec again', flush=True)
+def _pack(prefix, layout, split, images, names, digest, processes):
+    index = {name: label for label, name in enumerate(names)}
     if split == 'train':
         images = [images[i] for i in np.random.RandomState(SHUFFLE_SEED).permutation(len(images))]
     labels = np.array([index[image.name] for image in images])

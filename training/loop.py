@@ -327,9 +327,8 @@ class Trainer:
     def _log_start(self):
         args, workers = self.run.args, self.collectives.num_workers
         of_each = f' of each of {workers} workers' if workers > 1 else ''
-        network = args.net if args.depth is None else f'{args.net} {args.depth}'
         self.log.info(
-            f'{network} on {self.dataset.name}: {self.directory.config["parameters"]:,} '
+            f'{self.run.network} on {self.dataset.name}: {self.directory.config["parameters"]:,} '
             f'parameters, {self.batches.images_per_epoch:,} images, {" ".join(map(str, self.run.contexts))}'
             f'{of_each}, into {self.run.directory}'
         )

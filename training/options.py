@@ -259,7 +259,7 @@ def is_possible(name: str, value: Any) -> bool:
             return type(value) in (int, float) and kind(str(value)) == value
         except (ValueError, argparse.ArgumentTypeError):
             return False
-    return kind is not None or isinstance(value, str)
+    return isinstance(value, str) or kind not in (None, os.path.normpath)
 
 
 def has_effect(name: str, options: dict) -> bool:

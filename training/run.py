@@ -15,10 +15,11 @@ import numpy as np
 
 from common import mxnet
 from common.errors import UserError
+from common.files import check_folder
 from common.mxnet import mx
 from distributed.collectives import Collectives
 from symbols.fused import fuse
-from training import checkpoint, devices, options, run_directory, transfer
+from training import checkpoint, devices, options, run_directory, symbol_file, transfer
 
 
 class Run(NamedTuple):
@@ -41,6 +42,11 @@ class Run(NamedTuple):
         return self.collectives.shard
 
     @property
+    def network(self) -> str:
+        """The network's name and depth. GluonCV's have their depth in the name."""
+        return self.args.net if self.args.depth is None else f'{self.args.net} {self.args.depth}'
+
+    @property
     def source(self) -> str | None:
         """What --init-from names, if this process has to read it: rank 0 does, where the run is not resumed."""
         if self.collectives.rank != 0 or checkpoint.find(self.directory):
@@ -55,15 +61,18 @@ class Run(NamedTuple):
             image_shape: (channels, height, width).
 
         Raises:
-            UserError: there is no such network, or not in the form that is trained; --init-from names another one; a
-                device would get no image.
+            UserError: there is no such network, or not in the form that is trained; its checkpoints could not be read
+                back; --init-from names another one; a device would get no image; --log-dir cannot be written to.
         """
+        if self.collectives.rank == 0:
+            check_folder(self.directory, '--log-dir')
         batch_size, devices = self.args.batch_size, self.shard.total
         if batch_size < devices:
             raise UserError(
                 f'--batch-size {batch_size} leaves some of {devices} devices without an image: choose {devices} or more'
             )
         symbol = network(dtype=self.args.dtype)
+        symbol_file.check_readable(self.network, symbol, image_shape)
         if self.args.mirror:
             fuse(symbol, mirror=True)
         if self.source:

@@ -257,6 +257,8 @@ def _without_epochs(name):
 def identity(config: dict) -> dict:
     """What has to be equal for a run to be resumed: options, kinds and number of devices, workers, training images."""
     same = options.fixed(config['options'])
+    if same.get('init_from'):
+        same['init_from'] = os.path.realpath(same['init_from'])  # however it was spelled
     same['devices'] = ','.join(device.partition('(')[0] for device in config['environment']['devices'])
     same['workers'] = config['environment'].get('workers', 1)
     if 'dataset' in config:

@@ -19,7 +19,7 @@ from symbols.analysis.graph import is_layer, nodes
 from symbols.analysis.summary import parameter_shapes, statistics_shapes
 
 MAX_SIZE = 32 << 20  # bytes
-MAX_NODES = 20_000  # the weight-shared ensemble of depth 194 has 2,896
+MAX_NODES = 100_000  # DFN-MR 1112 has 20,022
 MAX_INPUTS = 1000  # of a node
 MAX_OUTPUTS = 64
 MAX_NAME = 200
@@ -181,12 +181,26 @@ def load(path: str) -> mx.sym.Symbol:
         raise UserError(f'{path} cannot be read: {error}') from error
     except (ValueError, RecursionError) as error:
         raise UserError(f'{path} cannot be read: truncated, or not a symbol of MXNet') from error
+    return _build(path, graph)
+
+
+def check_readable(name: str, symbol: mx.sym.Symbol, image_shape: tuple) -> None:
+    """Raise UserError unless a network can be read back once it is written.
+
+    Args:
+        name: of the network, for the message.
+        image_shape: (channels, height, width).
+    """
+    check_cost(_build(name, json.loads(symbol.tojson(remove_amp_cast=False))), image_shape)
+
+
+def _build(where, graph):
     try:
         return mx.sym.load_json(json.dumps(_checked(graph), ensure_ascii=False))
     except NotAccepted as error:
-        raise UserError(f'{path} is not a network that is read here: {error}') from error
+        raise UserError(f'{where} is not a network that is read here: {error}') from error
     except mx.MXNetError as error:
-        raise UserError(f'{path} is not a network that is read here: MXNet refuses it') from error
+        raise UserError(f'{where} is not a network that is read here: MXNet refuses it') from error
 
 
 def _checked(graph: Any) -> dict:

@@ -97,7 +97,14 @@ def test_what_has_changed_is_made_again_and_nothing_else(folder, random, capsys)
     assert 'the images or their classes have changed: making' in capsys.readouterr().out
 
     write(os.path.join(folder, 'train', 'dog', '0.png'), picture(random, side=(50, 50)))
-    assert make(folder)['train']['content_sha256'] != first['train']['content_sha256']
+    third = make(folder)
+    assert third['train']['content_sha256'] != first['train']['content_sha256']
+
+    capsys.readouterr()
+    write(os.path.join(folder, 'images32-train.json'), b'{}')
+    assert make(folder) == third
+    said = capsys.readouterr().out
+    assert 'the files of the packed images were changed: making' in said and 'have changed' not in said
 
 
 def test_a_share_of_every_class_is_held_out(folder, random):

@@ -11,6 +11,7 @@ from common.mxnet import mx
 import symbols
 from tests.runs import only_run, read_json, rewrite
 from tests.training.noise import fit, open_noise
+from training import symbol_file
 
 
 def write_outcome(log_dir, outcome):
@@ -103,6 +104,25 @@ def test_a_network_is_refused_in_the_form_that_would_be_trained(tmp_path, net, d
     run.args.dtype, run.args.mirror = dtype, mirror
     with pytest.raises(UserError, match=message):
         run.check(functools.partial(symbols.get_symbol, net, depth), symbols.IMAGE_SHAPE)
+
+
+def test_a_network_that_could_not_be_read_back_is_refused(tmp_path, monkeypatch):
+    network = functools.partial(symbols.get_symbol, 'plain', 8)
+    open_noise(tmp_path).check(network, symbols.IMAGE_SHAPE)
+    monkeypatch.setattr(symbol_file, 'MAX_NODES', 50)
+    with pytest.raises(UserError, match='plain 8 is not a network that is read here: it needs a list of up to 50'):
+        open_noise(tmp_path).check(network, symbols.IMAGE_SHAPE)
+
+
+def test_a_log_dir_that_cannot_be_written_to_is_refused(tmp_path, monkeypatch):
+    network = functools.partial(symbols.get_symbol, 'plain', 8)
+    (tmp_path / 'file').touch()
+    with pytest.raises(UserError, match='cannot be made: .*/file is not a folder; choose another --log-dir'):
+        open_noise(tmp_path / 'file' / 'logs').check(network, symbols.IMAGE_SHAPE)
+    monkeypatch.setattr(os, 'access', lambda place, mode: place != str(tmp_path))  # root may write anywhere
+    with pytest.raises(UserError, match='you may not write to .*; choose another --log-dir'):
+        open_noise(tmp_path / 'new' / 'logs').check(network, symbols.IMAGE_SHAPE)
+    assert [path.name for path in tmp_path.iterdir()] == ['file']
 
 
 def test_more_devices_than_images_in_a_batch_are_refused(tmp_path):

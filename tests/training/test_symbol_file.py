@@ -60,6 +60,17 @@ def test_gluoncvs_networks_pass(tmp_path, name):
     symbol_file.check_cost(loaded, SHAPE if 'cifar' in name else imagenet.IMAGE_SHAPE)
 
 
+@pytest.mark.slow
+def test_the_largest_network_that_is_read_can_be_computed(tmp_path):
+    symbol = mx.sym.var('data')
+    for index in range(symbol_file.MAX_NODES - 1):
+        symbol = mx.sym.Activation(symbol, act_type='relu', name=f'relu{index}')
+    loaded = load(tmp_path, symbol.tojson(remove_amp_cast=False))
+    symbol_file.check_cost(loaded, (1, 2, 2))
+    executor = loaded.simple_bind(mx.cpu(), grad_req='null', data=(1, 1, 2, 2))
+    assert executor.forward(data=mx.nd.ones((1, 1, 2, 2)))[0].asnumpy().sum() == 4
+
+
 def node(graph, op, last=False):
     """A node of an operator: the first, or the last."""
     return [node for node in graph['nodes'] if node['op'] == op][-last]
