@@ -6,11 +6,13 @@ import errno
 import fcntl
 import hashlib
 import os
+from pathlib import Path
 import sys
 
 from common.errors import UserError
 
 BLOCK = 1 << 20  # bytes
+LOCK = '.lock'  # a file in a folder, as long as it is locked
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # what a full disk, a quota or a limit says
 NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}  # some NFS, Lustre and FUSE mounts
 NO_SYNC = {errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP, errno.ENOSYS}  # some FUSE and network mounts
@@ -138,21 +140,55 @@ def sync(handle: int) -> None:
             raise
 
 
-def lock(handle: int, path: str, otherwise: str) -> None:
-    """Lock an open file or folder for this process alone, until it is closed.
+def lock_folder(folder: str, otherwise: str) -> contextlib.ExitStack:
+    """Lock a folder for this process alone, until what is returned is closed.
 
-    On a file system without locks, one line says what is not protected.
+    The folder's own lock keeps out other processes of this machine. NFS does not tell other machines of it, but it does
+    tell them of the lock on a file, so a file in the folder is locked too.
 
     Args:
-        path: its name, for that line.
-        otherwise: what the user has to take care of then.
+        otherwise: what the user has to take care of where there are no locks.
+
+    Raises:
+        BlockingIOError: another process has it.
+        OSError: the folder cannot be opened.
+    """
+    with contextlib.ExitStack() as stack:
+        handle = os.open(folder, os.O_RDONLY)
+        stack.callback(os.close, handle)
+        if not lock(handle, folder, otherwise):
+            return stack.pop_all()
+        path = os.path.join(folder, LOCK)
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError:  # a folder that is read-only or full, or another user's file
+            return stack.pop_all()
+        stack.callback(os.close, handle)
+        lock(handle, folder, otherwise)
+        if not os.fstat(handle).st_nlink:
+            raise BlockingIOError(f'{path} was removed by the process that had it')
+        stack.callback(Path(path).unlink, missing_ok=True)
+        return stack.pop_all()
+
+
+def lock(handle: int, path: str, otherwise: str) -> bool:
+    """Lock an open file or folder for this process alone, until it is closed.
+
+    Args:
+        path: its name, for the message.
+        otherwise: what the user has to take care of where the file system has no locks.
+
+    Returns:
+        Whether it is locked. On a file system without locks it is not, and one line says so.
 
     Raises:
         BlockingIOError: another process has it.
     """
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
         print(f'note: the file system of {path} has no locks ({error.strerror}): {otherwise}', file=sys.stderr)
+        return False

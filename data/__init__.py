@@ -18,7 +18,7 @@ import time
 from typing import ClassVar, NamedTuple
 
 from common.errors import UserError
-from common.files import lock
+from common.files import lock_folder
 import common.mxnet  # noqa: F401  before anything of the environment: it says what to do where that is missing
 from common.sharding import Shard
 from data import cifar, digits, imagenet, own_images, recordio, records, svhn
@@ -307,25 +307,24 @@ def _one_at_a_time(folder: str) -> Iterator[None]:
         os.makedirs(folder, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise UserError(f'{folder} is not a folder: name another with --data-dir') from None
-    handle = os.open(folder, os.O_RDONLY)
     try:
-        _wait_for_lock(handle, folder)
-        yield
+        with _wait_for_lock(folder):
+            yield
     finally:
-        os.close(handle)
         if made:
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
 
 
-def _wait_for_lock(handle: int, folder: str) -> None:
+def _wait_for_lock(folder: str) -> contextlib.ExitStack:
     for attempt in itertools.count():
         try:
-            return lock(handle, folder, 'let one process alone prepare the images there')
+            return lock_folder(folder, 'let one process alone prepare the images there')
         except BlockingIOError:
             if attempt == 10:  # whoever only looks is done sooner
                 print(f'waiting for another process, which prepares or checks the images in {folder}', file=sys.stderr)
             time.sleep(0.2)
+    raise AssertionError
 
 
 def _announce(prefixes: dict[str, str], about: dict[str, dict]) -> None:

@@ -9,7 +9,7 @@ import weakref
 
 from common import sums
 from common.errors import UserError
-from common.files import lock, write_atomically
+from common.files import lock_folder, write_atomically
 from common.sums import Damaged
 from training import checkpoint, run_log
 from training.run_directory import COLUMNS, CONFIG, LOG, METRICS, check_same, files, number, read_config
@@ -57,12 +57,13 @@ class RunDirectory:
         return os.path.join(self.path, name)
 
     def _lock(self):
-        """One run at a time: a lock on the directory itself, which ends with this object."""
+        """One run at a time: a lock on the directory, which ends with this object."""
         try:
             os.makedirs(self.path, exist_ok=True)
+            locks = lock_folder(self.path, 'nothing keeps a second process from training there')
             self._handle = os.open(self.path, os.O_RDONLY)
-            weakref.finalize(self, os.close, self._handle)
-            lock(self._handle, self.path, 'nothing keeps a second process from training there')
+            locks.callback(os.close, self._handle)
+            weakref.finalize(self, locks.close)
         except BlockingIOError:
             raise UserError(f'another process is training in {self.path}') from None
         except OSError as error:

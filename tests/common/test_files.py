@@ -1,6 +1,7 @@
 """Digests and atomic writing."""
 
 import errno
+import fcntl
 import os
 import stat
 import subprocess
@@ -89,6 +90,32 @@ def test_any_other_failure_of_a_lock_is_raised(tmp_path, monkeypatch, capsys):
     with pytest.raises(OSError, match='Bad file descriptor'):
         files.lock(10**6, 'file', '')
     assert capsys.readouterr() == ('', '')
+
+
+@pytest.mark.parametrize('held', ['', files.LOCK])
+def test_a_folder_is_locked_for_this_machine_and_by_a_file_for_the_others(tmp_path, held):
+    (tmp_path / files.LOCK).touch()  # left behind by a process that was killed
+    other = os.open(tmp_path / held, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with pytest.raises(BlockingIOError):
+        files.lock_folder(str(tmp_path), '')
+    os.close(other)
+    with files.lock_folder(str(tmp_path), ''), pytest.raises(BlockingIOError):
+        files.lock_folder(str(tmp_path), '')
+    assert os.listdir(tmp_path) == []
+    files.lock_folder(str(tmp_path), '').close()
+
+
+def test_a_lock_that_was_removed_meanwhile_is_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, 'lock', lambda *_: not (tmp_path / files.LOCK).unlink(missing_ok=True))
+    with pytest.raises(BlockingIOError):
+        files.lock_folder(str(tmp_path), '')
+
+
+def test_a_folder_where_no_file_can_be_made_is_locked_all_the_same(tmp_path):
+    os.mkdir(tmp_path / files.LOCK)  # root may write to a read-only one
+    with files.lock_folder(str(tmp_path), ''), pytest.raises(BlockingIOError):
+        files.lock_folder(str(tmp_path), '')
 
 
 @pytest.mark.parametrize('number', [errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS])

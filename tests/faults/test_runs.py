@@ -104,8 +104,9 @@ def test_two_damaged_ones_are_skipped_and_none_intact_is_one_line(runs, tmp_path
         UserError, match=f'{newest} is damaged: .* no other checkpoint is intact: put one back'
     ) as error:
         fit(logs)
-    assert '\n' not in str(error.value) and sorted(os.listdir(run)) == before
-    del error
+    assert '\n' not in str(error.value)
+    del error  # and with it what holds the lock
+    assert sorted(os.listdir(run)) == before
 
 
 @pytest.mark.parametrize('name', ['config.json', 'metrics.csv'])

@@ -36,6 +36,7 @@ def test_a_run_that_has_ended_says_how_and_is_left_as_it_is(path):
     directory = RunDirectory(path, {**config(), 'command': 'python again.py'})
     assert directory.outcome['status'] == 'finished' and directory.outcome['test_error'] == 6.5
     assert directory.outcome['peak_memory_mib'] > 10 and run_directory.status(directory.config) == 'finished'
+    del directory  # which holds the lock
     assert before == {name: read(path, name) for name in os.listdir(path)}
 
 
