@@ -7,7 +7,8 @@
 
 Each class is a folder and has its name. Images are JPEG, PNG, WebP or BMP of any size. DATA_DIR may also hold Tiny
 ImageNet as it comes, or train.rec and val.rec as MXNet's im2rec.py writes them. The first start packs the images as
-RecordIO and measures their mean and standard deviation; a start after a change of the images does so again.
+RecordIO and measures their mean and standard deviation. A start after images came, went or changed their length does so
+again; after other changes delete the packed images*.rec.
 --size 32 trains the networks for CIFAR on the middle squares, resized to 32×32; --size 224 those for ImageNet.
 The run goes to LOG_DIR/DATASET/NET-DEPTH/seedSEED, where DATASET is the name of the folder; options off the default are
 part of the name. The same command again resumes it.
