@@ -11,6 +11,8 @@ from interop import gluon
 from interop.trained import Trained, image_shape
 from training.replicas import JointPredictor
 
+TOLERANCE = 0.1  # of a probability, more than networks in 16 bits round
+
 
 class Comparison(NamedTuple):
     """Images compared, those with the same prediction, and the largest difference of a probability."""
@@ -18,6 +20,11 @@ class Comparison(NamedTuple):
     images: int
     equal: int
     difference: float
+
+    @property
+    def passes(self) -> bool:
+        """Whether the networks are the same but for rounding."""
+        return self.equal == self.images and self.difference < TOLERANCE
 
     def __str__(self):
         return f'{self.equal:,} of {self.images:,} predictions are equal, largest difference {self.difference:.1e}'

@@ -16,7 +16,9 @@ same function of the same parameters, the scores to the last bit, in fewer passe
   kept: a quarter less memory.
 
 `fold` leaves out the halvings too, and multiplies the parameters themselves. It leaves BatchNorm and ReLU alone: in
-evaluation MXNet makes one operator of them and the convolution.
+evaluation MXNet makes one operator of them and the convolution. MXNet also lets a convolution add the other term of a
+sum, even where that term is computed from the convolution's own value, as in GluonCV's cifar_resnet20_v2. The scores
+are then wrong. `fold` keeps such convolutions and sums apart.
 
 Only training and evaluation on the CPU use these forms. Checkpoints hold the network as drawn.
 """
@@ -32,6 +34,7 @@ from symbols.analysis.graph import to_dict
 Array = TypeVar('Array')
 LARGEST = 2**16  # times as large as drawn: streams do not grow beyond
 SUMS = ('elemwise_add', '_plus')
+ADDING = ('Convolution', 'BatchNorm')  # what MXNet may let compute a sum that reads its value
 LINEAR = ('Pooling', 'mean', 'amp_cast', '_mul_scalar')  # f(s·x) = s·f(x), also for maxima; ReLU is another
 
 # MXNet computes an operator with this mark again in the backward pass, where something there reads its output. The
@@ -93,10 +96,10 @@ def _rewrite(network, readers, relus, mirrored, foldable):
         fused.append({'op': op, 'name': name, 'attrs': attributes, 'inputs': inputs})
         return len(fused) - 1
 
-    def scaled(index, factor):
-        """The value of a node times a factor. A cast stays behind the product."""
+    def scaled(index, factor, apart=False):
+        """The value of a node times a factor, in a node of its own if `apart`. A cast stays behind the product."""
         node = graph[index]
-        if factor == 1:
+        if factor == 1 and not apart:
             return place[index]
         if node['name'] in foldable and len(readers[index]) == 1:
             multiplied[node['name']] = factor
@@ -110,7 +113,10 @@ def _rewrite(network, readers, relus, mirrored, foldable):
             place[index] = place[node['inputs'][0][0]]
             continue
         factors = _factors(index, node, scales)
-        inputs = [[scaled(source, factor), *rest] for (source, *rest), factor in zip(node['inputs'], factors)]
+        inputs = []
+        for (source, *rest), factor in zip(node['inputs'], factors):
+            apart = node['op'] in SUMS and graph[source]['op'] in ADDING and len(readers[source]) > 1
+            inputs.append([scaled(source, factor, apart), *rest])
         place[index] = add(
             '_contrib_BatchNormWithReLU' if index in relus else node['op'],
             node['name'],

@@ -11,8 +11,9 @@ from symbols.analysis.summary import parameter_shapes, statistics_shapes, summar
 from symbols.fused import fuse
 from symbols.options import KEYWORDS
 from tests.common.test_mxnet import run_python
-from tests.reference import predict, train_pass
+from tests.reference import train_pass
 from training.initializer import initial_parameters
+from training.replicas import Predictor
 
 SHAPE = (3, 32, 32)
 SMALL = 'gluoncv:cifar_resnet20_v1', 'gluoncv:cifar_resnet20_v2', 'gluoncv:cifar_resnext29_32x4d'
@@ -37,7 +38,7 @@ def test_the_scores_are_those_of_the_block(net, random):
     symbol = symbols.get_symbol(net, None, 7)
     weights, statistics = weights_of(symbol, random)
     images = random.randn(2, *SHAPE).astype(np.float32)
-    (ours,) = predict(symbol, weights, statistics, images)
+    (ours,) = Predictor(symbol, [mx.cpu()], SHAPE, weights, statistics).predict(images)  # as eval.py does
     with mx.name.NameManager():
         block = library.model_zoo.get_model(net.removeprefix(gluoncv.PREFIX), classes=7)
     block.initialize()
