@@ -107,7 +107,10 @@ def parser() -> Parser:
 def find(paths: Sequence[str]) -> list[str]:
     """The run directories among `paths` and below them, and the checkpoints among them, in order."""
     there = [[os.path.normpath(path)] if checkpoint.is_one(path) else run_directory.find_runs([path]) for path in paths]
-    return list(dict.fromkeys(itertools.chain(*there)))
+    found: dict[str, str] = {}
+    for path in itertools.chain(*there):
+        found.setdefault(os.path.realpath(path), path)  # one may be named in two ways
+    return list(found.values())
 
 
 class Loaded(NamedTuple):

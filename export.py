@@ -16,13 +16,14 @@ import argparse
 from collections.abc import Callable
 import importlib
 import os
+import sys
 from typing import NamedTuple
 
 from common.errors import UserError
 from common.files import check_outputs
 import data
 from interop import trained
-from training import options
+from training import options, run_directory
 
 
 class Format(NamedTuple):
@@ -103,6 +104,8 @@ def main() -> int:
     if args.to[0][0] == 'run':
         module('run').to_run(args.source, args.to[0][1])
         print(args.to[0][1])
+        if not run_directory.NAME.fullmatch(os.path.basename(os.path.normpath(args.to[0][1]))):
+            print('note: compare.py shows runs whose name ends in seed1, seed2, …, and not this one', file=sys.stderr)
         return 0
     network = trained.read(args.source)
     for kind, target in args.to:

@@ -77,12 +77,14 @@ class ImageClassifier:
             batch_size: images at a time, over all devices; no result depends on it beyond rounding.
 
         Raises:
-            UserError: an image cannot be read. It is a ValueError.
+            UserError: an image cannot be read, or it is not in a list. It is a ValueError.
         """
         return self.predict_members(images, batch_size).mean(axis=0)
 
     def predict_members(self, images: Sequence[AnyImage], batch_size: int = 32) -> np.ndarray:
         """As predict, for each member: (members, n, classes)."""
+        if _is_one(images):
+            raise UserError('this is one image: give a list of images, even of one')
         parts = [np.zeros((len(self.members), 0, len(self.classes)), np.float32)]
         for start in range(0, len(images), batch_size):
             parts.append(self._probabilities([self._pixels(image) for image in images[start : start + batch_size]]))
@@ -138,6 +140,12 @@ class ImageClassifier:
             raise UserError(f'{name}this is no image that can be decoded ({KINDS})')
         pixels = np.asarray(fitted)
         return middle(pixels) if self._crops else pixels
+
+
+def _is_one(images: Sequence[AnyImage] | AnyImage) -> bool:
+    if isinstance(images, np.ndarray):
+        return images.ndim < 3 or (images.ndim == 3 and images.shape[2] == 3)
+    return isinstance(images, str | bytes | os.PathLike | Image.Image)
 
 
 def _form_of(facts: dict) -> Form:

@@ -80,8 +80,10 @@ def _symbol(path, facts):
             raise UserError(f'epoch {_epoch(facts)} of {facts["epochs"]} is none')
         if facts.get('metrics') and len(facts['metrics']) != _epoch(facts):
             raise UserError(f'epoch {_epoch(facts)} does not fit metrics of {len(facts["metrics"])} epochs')
-        if any(len(facts.get(name, ())) != 3 for name in ('mean', 'std') if 'mean' in facts or 'std' in facts):
-            raise UserError('mean and std have to be three numbers each, of R, G and B in 0–255')
+        if 'mean' in facts or 'std' in facts:
+            _check_normalization(facts.get('mean', ()), facts.get('std', ()))
+        if facts.get('classes') and len(facts['classes']) != facts['num_classes']:
+            raise UserError(f'{len(facts["classes"])} classes do not fit num_classes {facts["num_classes"]}')
         if given.pop('imagenet'):
             given.pop('widen', None)
             return imagenet.get_symbol(**given)
@@ -95,6 +97,12 @@ def _symbol(path, facts):
         ) from None
 
 
+def _check_normalization(mean, std):
+    numbers = all(type(value) in (int, float) and 0 <= value <= 255 for value in (*mean, *std))
+    if not (len(mean) == len(std) == 3 and numbers and min(std) > 0 and max(std) >= 1):
+        raise UserError('mean and std have to be three numbers each, of R, G and B in 0–255, not in 0–1')
+
+
 def _epoch(facts):
     """The epoch that the weights are from; unless it is known, the last that was measured, or else the last of all."""
     return facts.get('epoch', len(facts.get('metrics') or ()) or facts['epochs'])
@@ -103,9 +111,9 @@ def _epoch(facts):
 def to_run(source: str, target: str) -> None:
     """Make a run directory, which must not be there yet, of the network in a .safetensors file.
 
-    Its options are the paper's but for what the facts say. Its `framework` is pytorch, by which tables tell it from the
-    paper's runs; `imported` says which file it came from. Its metrics.csv has the facts' `metrics`, if there are any:
-    a dict for each epoch with columns of metrics.csv.
+    Its options are the paper's but for what the facts say. Its `framework` is pytorch unless it was trained here. By
+    this, tables tell it from the paper's runs; `imported` says which file it came from. Its metrics.csv has the facts'
+    `metrics`, if there are any: a dict for each epoch with columns of metrics.csv.
 
     Raises:
         UserError: it cannot be read, or its facts do not make a run that can be.
@@ -144,7 +152,7 @@ def _write_metrics(folder, facts):
 
 
 def _config(source, target, trained):
-    facts = trained.facts
+    facts = {'framework': 'pytorch', 'devices': 1, **trained.facts.get('trained', {}), **trained.facts}
     common = {name: options.default(name) for name, option in options.OPTIONS.items() if not option.special}
     recipe = {**common, 'data_dir': None, **recipes.of_dataset(facts['dataset'])}
     own = {name: value for name, value in facts.items() if name in options.OPTIONS}
@@ -155,8 +163,8 @@ def _config(source, target, trained):
     ended = {'status': 'finished', 'epochs': facts['epochs'], 'test_error': rows[-1].get('test_error'), 'fail': False}
     return {
         'command': shlex.join(['python', *sys.argv]),
-        'options': {**recipe, **own, 'framework': 'pytorch'},
-        'environment': {'devices': [f'pytorch({i})' for i in range(facts.get('devices', 1))], 'workers': 1},
+        'options': {**recipe, **own},
+        'environment': {'devices': [f'{facts["framework"]}({i})' for i in range(facts['devices'])], 'workers': 1},
         'outcome': ended if _epoch(facts) == facts['epochs'] else None,
         'parameters': count_parameters(trained.symbol, image_shape(facts)),
         'imported': {

@@ -21,7 +21,7 @@ from torch.nn.functional import batch_norm, cross_entropy, relu
 
 EPSILON = 2e-5  # of BatchNorm
 COMPONENTS = ('LLL', 'RLL', 'LRL', 'LLR', 'RRL', 'RLR', 'LRR', 'RRR')  # of N_f3, in the order of Tables 1 to 3
-OF_OTHER_WEIGHTS = ('epoch', 'metrics', 'weights_sha256')  # facts of a loaded file that training outdates
+OF_OTHER_WEIGHTS = ('epoch', 'metrics', 'trained', 'weights_sha256')  # facts of a loaded file that training outdates
 IMAGENET = {  # units in each of the four groups
     ('resnet', 50): (3, 4, 6, 3),
     ('resnet', 101): (3, 4, 23, 3),

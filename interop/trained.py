@@ -12,7 +12,7 @@ import data
 from data import augmentation
 import symbols
 from symbols import imagenet
-from training import checkpoint, run_directory, symbol_file
+from training import checkpoint, options, run_directory, symbol_file
 
 #: What says which of the user's own images are for testing.
 OWN_IMAGES = ('size', 'val_fraction', 'split_seed')
@@ -24,7 +24,7 @@ class Trained(NamedTuple):
     """A network, its weights and running statistics {name: float32 array}, and what is known of them.
 
     facts: {name: value as in JSON}: ARGUMENTS, the data set, its classes, mean and std of R, G, B in 0–255, the epoch,
-        and the SHA-256 of MXNet's file.
+        the SHA-256 of MXNet's file, and `trained`: the options that the run was trained with, and how many devices.
     config: of the run, where it is from one.
     """
 
@@ -78,6 +78,7 @@ def read(run_dir: str) -> Trained:
         **_data_set(config),
         'epoch': epoch,
         'epochs': own['epochs'],
+        'trained': {**options.fixed(own), 'devices': run_directory.count_devices(config)},
         'weights_sha256': file_digest(checkpoint.params_path(folder), 'sha256'),
     }
     return Trained(symbol, parameters, statistics, facts, config)

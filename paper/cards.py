@@ -47,14 +47,14 @@ def card(run_dir: str) -> str:
             title=results.title(options),
             dataset=name,
             license=license_,
-            seed=options['seed'],
+            seed=options['seed'] if 'seed' in _recorded(config) else None,
             parameters=config['parameters'],
             train_images=_records(splits, ['train', 'val'] if options.get('split') == 'full' else ['train']),
             test_images=_records(splits, [config['dataset'].get('tested_on', 'test')]),
             verified=all(split['verified'] for split in splits.values()),
             epochs=options['epochs'],
             options=options,
-            devices=' '.join(config['environment']['devices']),
+            recipe=_recipe(config),
             beside=_beside(config, len(rows)),
             error=_error(run_dir, config, rows),
             command=config['command'],
@@ -64,6 +64,30 @@ def card(run_dir: str) -> str:
             sha256=weights and file_digest(weights, 'sha256'),
         )
         + '\n'
+    )
+
+
+def _recorded(config):
+    """The options that are known of a run. One that was imported has the others' defaults in their places."""
+    if 'imported' not in config:
+        return {**config['options'], 'devices': None}
+    facts = config['imported']['facts']
+    return {**facts.get('trained', {}), **facts}
+
+
+def _recipe(config):
+    """Batches, devices, learning rate, momentum and weight decay; of an imported run, what was recorded of them."""
+    options, environment, recorded = config['options'], config['environment'], _recorded(config)
+    names = ('batch_size', 'lr', 'schedule', 'momentum', 'weight_decay')
+    if not all(name in recorded for name in (*names, 'devices')):
+        known = [f'{name} {options[name]}' for name in names if name in recorded]
+        return ', '.join([*known, 'the rest is not recorded'])
+    batch_size, lr, schedule, momentum, weight_decay = (options[name] for name in names)
+    workers = environment.get('workers', 1)
+    devices = ' '.join(environment['devices']) + (f' on each of {workers} workers' if workers > 1 else '')
+    return (
+        f'batches of {batch_size} over {devices}, learning rate {lr} by the schedule `{schedule}`, '
+        f'Nesterov momentum {momentum}, weight decay {weight_decay}'
     )
 
 

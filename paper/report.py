@@ -13,7 +13,7 @@ from typing import NamedTuple
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from common.files import write_atomically
+from common.files import walk, write_atomically
 import paper
 from paper import claims, pages
 from paper.experiments import FIGURES
@@ -38,7 +38,7 @@ def write(path: str, log_dir: str) -> str:
 
 def page(log_dir: str) -> str:
     """The page's HTML."""
-    has_runs = any('config.json' in files for _, _, files in os.walk(log_dir))
+    has_runs = any('config.json' in files for _, _, files in walk(log_dir))
     groups = group_runs(find_runs([log_dir])) if has_runs else {}
     entries = claims.ledger(log_dir)
     return pages.render(

@@ -12,7 +12,6 @@ import glob
 import json
 import math
 import os
-import re
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -23,7 +22,7 @@ from paper.experiments import DEPTH, TOGETHER, Experiment, Measurement
 import symbols
 from symbols import gluoncv, imagenet
 from symbols.analysis.summary import summarize
-from training import options
+from training import options, run_directory
 from training.loop import FAIL
 from training.options import CELL, NOTE, OPTIONS
 from training.run_directory import check_columns, count_devices, is_run, read_config, read_metrics, status
@@ -159,7 +158,7 @@ def _runs(measurement, log_dir):
     there = os.listdir(folder) if os.path.isdir(folder) else []
     for name in sorted(there, key=lambda name: (len(name), name)):  # the fewest options first
         place = os.path.join(folder, name)
-        if not re.fullmatch(r'(.+-)?seed\d+', name) or not is_run(place, os.listdir(place)):
+        if not run_directory.NAME.fullmatch(name) or not os.path.isdir(place) or not is_run(place, os.listdir(place)):
             continue
         config, rows = read_config(place), read_metrics(place)
         if rows and is_of(config['options'], measurement.experiment):

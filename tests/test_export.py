@@ -25,7 +25,7 @@ from tests.data.small_folders import write_folders
 from tests.interop.networks import untrained
 from tests.runs import only_run
 import train_images
-from training import checkpoint, run_directory
+from training import checkpoint, options, run_directory
 
 RUNS = {
     name: f'logs/cifar10/{name}/epochs8-seed1'
@@ -113,6 +113,11 @@ def test_networks_for_imagenet_predict_real_images_alike(net, depth, few_of_imag
     assert found[0][2] == 4
 
 
+@pytest.mark.parametrize('equal, difference, passes', [(9, 2e-6, False), (10, 2e-6, True), (10, 0.33, False)])
+def test_equal_predictions_with_other_probabilities_are_no_success(equal, difference, passes):
+    assert check.Comparison(10, equal, difference).passes == passes
+
+
 def test_the_check_sees_a_difference(few_images, tmp_path, monkeypatch):
     monkeypatch.setattr(check, 'block', lambda path, facts: lambda data: np.eye(10, dtype=np.float32)[[0] * len(data)])
     words = ['--to', 'gluon', tmp_path / 'a', '--check', '--data-dir', few_images, '--no-verify']
@@ -139,6 +144,46 @@ def test_weights_come_back_from_pytorch_bit_for_bit(name, tmp_path):
     assert symbol.list_arguments() == again.list_arguments() and symbol.list_outputs() == again.list_outputs()
     config = run_directory.read_config(str(run))
     assert config['options']['framework'] == 'pytorch' and config['imported']['file'] == 'b.safetensors'
+
+
+def test_what_is_known_of_a_run_comes_back_and_nothing_is_invented(tmp_path):
+    needs('torch', 'safetensors')
+    from interop import torch_networks
+
+    file, untouched, changed = tmp_path / 'a.safetensors', tmp_path / 'a-seed2', tmp_path / 'b'
+    source = 'logs/cifar10/dfn-mr-14/epochs8-seed2'
+    in_process(export.main, 'export.py', source, '--to', 'torch', file, check=0)
+    _, _, err = in_process(export.main, 'export.py', file, '--to', 'run', untouched, check=0)
+    assert not err
+    before, after = (run_directory.read_config(str(run))['options'] for run in (source, untouched))
+    assert options.fixed(before).items() <= options.fixed(after).items()
+    card = cards.card(str(untouched))
+    assert 'CIFAR-10, seed 2' in card and 'batches of 64 over mxnet(0), learning rate 0.1 by' in card
+    assert '| made with | MXNet, imported from a.safetensors' in card
+    torch_networks.save(torch_networks.load(file), file, epochs=20, lr=0.01)  # trained further
+    _, _, err = in_process(export.main, 'export.py', file, '--to', 'run', changed, check=0)
+    assert 'compare.py shows runs whose name ends in seed1' in err
+    card = cards.card(str(changed))
+    assert '14 on CIFAR-10\n' in card and '| 20 epochs, lr 0.01, the rest is not recorded |' in card
+    assert '| made with | PyTorch, imported' in card
+
+
+@pytest.mark.parametrize(
+    'wrong, line',
+    [
+        (dict(classes=['cat', 'dog']), '2 classes do not fit num_classes 10'),
+        (dict(mean=[0.49, 0.48, 0.45], std=[0.25, 0.24, 0.26]), 'not in 0–1'),
+        (dict(std=[0, 60, 60]), 'three numbers each'),
+        (dict(mean=['a', 'b', 'c']), 'three numbers each'),
+    ],
+)
+def test_facts_that_no_command_could_use_are_refused(wrong, line, tmp_path, mistake):
+    needs('torch', 'safetensors')
+    from interop import torch_networks
+
+    facts = dict(dataset='cifar10', epochs=4, mean=[120, 120, 120], std=[60, 60, 60])
+    torch_networks.save(torch_networks.build('dfn-mr', 8), tmp_path / 'a', **{**facts, **wrong})
+    assert line in mistake(export.main, 'export.py', tmp_path / 'a', '--to', 'run', tmp_path / 'run')
 
 
 def test_eval_judges_a_run_from_pytorch(few_images, tmp_path):

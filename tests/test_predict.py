@@ -111,6 +111,10 @@ def test_an_image_is_a_file_its_bytes_an_array_or_pillows(photos):
     image = Image.open(path)
     found = classifier.predict([path, str(path), path.read_bytes(), image, np.array(image)], batch_size=2)
     assert found.shape == (5, 10) and classifier.predict([]).shape == (0, 10)
+    for one in (path, str(path), path.read_bytes(), image, np.array(image)):
+        with pytest.raises(UserError, match='give a list of images'):
+            classifier.predict(one)
+    assert classifier.predict(np.array(image)[None]).shape == (1, 10)
     np.testing.assert_allclose(found, np.stack([found[0]] * 5), atol=1e-6)
     gray = np.array(image.convert('L'))
     np.testing.assert_allclose(classifier.predict([gray]), classifier.predict([np.stack([gray] * 3, -1)]), atol=1e-6)

@@ -27,6 +27,7 @@ from training import checkpoint, options
 # The columns of metrics.csv, and those that an ensemble has for each of its members.
 EACH, WITHOUT = 'test_error_{}', 'test_error_without_{}'
 CONFIG, METRICS, LOG = 'config.json', 'metrics.csv', 'train.log'
+NAME = re.compile(r'(.+-)?seed\d+')  # of a run's folder; a copy such as seed1-backup is left out of the tables
 ENDS = ('finished', 'not finite')
 NUMBER = re.compile(r'[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|[+-]?inf', re.ASCII | re.IGNORECASE)
 COLUMNS = 'epoch lr train_loss train_error test_loss test_error images_per_second seconds'.split()

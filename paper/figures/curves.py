@@ -6,6 +6,7 @@ equally long, each is a curve of its own.
 
 import itertools
 import os
+import sys
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -18,7 +19,7 @@ from paper.experiments import CURVES, ERROR, Experiment, Measurement
 from paper.figures import COLORS
 from paper.figures.captions import describe
 import symbols
-from training.run_directory import check_columns, find_runs, group_runs, read_config, read_metrics, without_seed
+from training.run_directory import check_columns, find_runs, group_runs, read_config, read_metrics, status, without_seed
 
 PANELS = (('train_loss', 'training loss'), ('test_error', 'test error (%)'))
 Rows = list[dict[str, float]]  # of metrics.csv
@@ -30,13 +31,17 @@ def group(paths: list[str]) -> list[tuple[str, list[Rows]]]:
     Raises:
         UserError: no run has finished an epoch, or one is damaged.
     """
-    groups = []
+    groups, left_out = [], []
     for run_dirs in group_runs(find_runs(paths)).values():
-        runs = [rows for rows in map(_read, run_dirs) if rows]
+        read = {run_dir: _read(run_dir) for run_dir in run_dirs}
+        runs = [rows for rows in read.values() if rows]
+        left_out += [run_dir for run_dir, rows in read.items() if not rows]
         if runs:
-            groups.append((_title(run_dirs[0]), runs))
+            groups.append((_title(run_dirs[0], max(map(len, runs))), runs))
     if not groups:
         raise UserError(f'no run in {" ".join(paths)} has finished an epoch yet')
+    for run_dir in left_out:
+        print(f'note: {run_dir} has no metrics of an epoch, and is left out', file=sys.stderr)
     return groups
 
 
@@ -46,11 +51,13 @@ def _read(run_dir):
     return rows
 
 
-def _title(run_dir):
-    """Network, data set, and options off the default: `DFN-MR 14 on cifar10 (epochs8)`."""
-    options = read_config(run_dir)['options']
+def _title(run_dir, done):
+    """Network, data set, options off the default, and epochs if not all are done: `DFN-MR 14 on cifar10 (epochs8)`."""
+    config = read_config(run_dir)
+    options = config['options']
     labels = printable(without_seed(os.path.basename(os.path.abspath(run_dir))))
-    return f'{results.title(options)} on {options["dataset"]}' + (f' ({labels})' if labels else '')
+    under_way = '' if status(config) else f', {done} of {options["epochs"]} epochs'
+    return f'{results.title(options)} on {options["dataset"]}' + (f' ({labels})' if labels else '') + under_way
 
 
 def draw(groups: list[tuple[str, list[Rows]]]) -> Figure:

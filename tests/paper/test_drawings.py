@@ -73,6 +73,15 @@ def test_a_curve_is_the_mean_of_its_seeds_and_none_is_lost(seeds, tmp_path):
         np.testing.assert_allclose(two.get_ydata(), expected[column][1][:2])
 
 
+def test_a_curve_says_how_far_an_unfinished_run_is_and_what_is_left_out(seeds, capsys):
+    for name in ('epochs3-seed1', 'epochs3-seed2'):
+        begun(seeds / name)
+    os.remove(seeds / 'epochs3-seed2' / 'metrics.csv')
+    ((title, _),) = curves.group([str(seeds)])
+    assert title == 'Plain 8 on digits (epochs3), 3 of 3 epochs'
+    assert capsys.readouterr().err == f'note: {seeds}/epochs3-seed2 has no metrics of an epoch, and is left out\n'
+
+
 def test_runs_without_an_epoch_have_no_curve(mistake, seeds, tmp_path):
     os.remove(seeds / 'epochs3-seed2' / 'metrics.csv')
     assert 'metrics.csv is damaged' in mistake(plot.main, 'plot.py', 'curves', seeds, '--out', tmp_path / 'c')

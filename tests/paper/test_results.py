@@ -8,7 +8,7 @@ import re
 import pytest
 
 import paper
-from paper import experiments, recipes, results
+from paper import experiments, recipes, report, results
 from paper.experiments import TOGETHER, Experiment, Measurement
 from tests.conftest import ROOT
 from training import options
@@ -37,6 +37,16 @@ def test_runs_are_grouped_by_what_differs_from_the_paper(logs):
         ('--dtype float16', '--loss-scale 64.0'): (1, [4.0]),
     }
     assert next(iter(found)) == ()
+
+
+def test_links_are_followed_where_they_lead_somewhere(logs, tmp_path):
+    place = tmp_path / 'linked' / 'cifar10'
+    place.mkdir(parents=True)
+    os.symlink(os.path.join(logs, 'cifar10', 'dfn-mr-14'), place / 'dfn-mr-14')
+    os.symlink('nowhere', os.path.join(logs, 'cifar10', 'dfn-mr-14', 'seed3000'))
+    (first, *_) = results.find(DFN_MR, str(tmp_path / 'linked'))
+    assert first.last == [6.4, 6.6, 6.5]
+    assert 'beside 0 runs' not in report.page(str(tmp_path / 'linked'))
 
 
 def test_another_schedule_can_be_asked_for(logs):
