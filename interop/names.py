@@ -6,6 +6,11 @@ RL_block3_left_bn_moving_mean               block3.left.bn.RL_running_mean
 
 import re
 
+# The networks that torch_networks builds; here, because what writes for PyTorch does without it.
+NETWORKS = {
+    *('plain', 'resnet', 'dfn-il', 'dfn-il-noid', 'dfn-mr', 'dfn-f3', 'dfn-f6'),
+    *('component', 'ensemble', 'tandem', 'dfn1', 'dfn2'),
+}
 # How the last parts of a name are called: (MXNet, PyTorch).
 KINDS = {
     'conv_weight': 'conv.weight',

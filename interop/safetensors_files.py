@@ -37,6 +37,8 @@ def write(trained: Trained, path: str) -> None:
     Raises:
         UserError: torch_networks has no such network.
     """
+    if trained.facts['net'] not in names.NETWORKS:
+        raise UserError(f'interop/torch_networks.py has no {trained.facts["net"]}: add it there and to names.NETWORKS')
     try:
         arrays = {names.to_torch(name): np.ascontiguousarray(value) for name, value in trained.arrays.items()}
     except ValueError as error:
@@ -156,8 +158,12 @@ def _config(source, target, trained):
     common = {name: options.default(name) for name, option in options.OPTIONS.items() if not option.special}
     recipe = {**common, 'data_dir': None, **recipes.of_dataset(facts['dataset'])}
     own = {name: value for name, value in facts.items() if name in options.OPTIONS}
+    verified = facts.get('verified', True)
     # The images were not recorded.
-    splits = {'train': {'content_sha256': '', 'verified': True}, 'test': {'content_sha256': None, 'verified': True}}
+    splits = {
+        'train': {'content_sha256': '', 'verified': verified},
+        'test': {'content_sha256': None, 'verified': verified},
+    }
     traits = {name: facts[name] for name in ('classes', 'mean', 'std') if name in facts}
     rows = facts.get('metrics') or [{}]
     ended = {'status': 'finished', 'epochs': facts['epochs'], 'test_error': rows[-1].get('test_error'), 'fail': False}

@@ -33,6 +33,8 @@ from training.schedule import by_fractions as learning_rate
 MEAN, STD = (125.307, 122.950, 113.865), (62.993, 62.089, 66.705)  # R, G, B, 0–255
 PAD = 4  # pixels, black
 Pair = tuple[Tensor, Tensor]  # images and labels
+RECORD, CLASSES = 3073, 10  # bytes of an image with its label
+IMAGES = (50_000, 10_000)  # of CIFAR-10, for training and testing
 TRAINING, TEST = [f'data_batch_{number}.bin' for number in range(1, 6)], ['test_batch.bin']
 
 
@@ -54,8 +56,17 @@ def parser() -> argparse.ArgumentParser:
 
 
 def read(folder: str, names: list[str], device: str) -> Pair:
-    """Images (n, 3, 32, 32) uint8 and labels (n,) of the binary version's files, on a device."""
-    records = np.concatenate([np.fromfile(os.path.join(folder, name), np.uint8) for name in names]).reshape(-1, 3073)
+    """Images (n, 3, 32, 32) uint8 and labels (n,) of the binary version's files, on a device.
+
+    Raises:
+        ValueError, OSError: a file is not one of them.
+    """
+    files = []
+    for path in (os.path.join(folder, name) for name in names):
+        files.append(np.fromfile(path, np.uint8))
+        if not len(files[-1]) or len(files[-1]) % RECORD or files[-1][::RECORD].max() >= CLASSES:
+            raise ValueError(f'{path} is not a file of the binary version of CIFAR-10')
+    records = np.concatenate(files).reshape(-1, RECORD)
     images = torch.from_numpy(records[:, 1:].reshape(-1, 3, 32, 32).copy())
     return images.to(device), torch.from_numpy(records[:, 0].astype(np.int64)).to(device)
 
@@ -146,7 +157,9 @@ def prepare(args: argparse.Namespace) -> tuple:
         raise ValueError(f'--device {args.device}: {str(error).splitlines()[0]}') from None
     net.facts |= dict(dataset='cifar10', mean=MEAN, std=STD, batch_size=args.batch_size, lr=args.lr, seed=args.seed)
     net.facts |= dict(epochs=args.epochs, devices=args.shares)
-    return net, *(read(args.data_dir, names, args.device) for names in (TRAINING, TEST))
+    training, test = (read(args.data_dir, names, args.device) for names in (TRAINING, TEST))
+    net.facts['verified'] = (len(training[1]), len(test[1])) == IMAGES
+    return net, training, test
 
 
 def train(args: argparse.Namespace, net: torch_networks.Network, training: Pair, test: Pair) -> None:
@@ -175,7 +188,11 @@ def main() -> int:
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
-    train(args, *prepared)
+    try:
+        train(args, *prepared)
+    except KeyboardInterrupt:
+        print('error: interrupted', file=sys.stderr)
+        return 130
     return 0
 
 

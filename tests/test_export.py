@@ -168,6 +168,17 @@ def test_what_is_known_of_a_run_comes_back_and_nothing_is_invented(tmp_path):
     assert '| made with | PyTorch, imported' in card
 
 
+def test_a_network_of_ones_own_is_not_written_for_pytorch_before_it_is_there(tmp_path):
+    needs('safetensors')
+    from interop import safetensors_files
+
+    network = untrained('resnet', 8)
+    network.facts['net'] = 'resnet-sum'
+    with pytest.raises(UserError, match='torch_networks.py has no resnet-sum: add it there'):
+        safetensors_files.write(network, str(tmp_path / 'a'))
+    assert not os.listdir(tmp_path)
+
+
 @pytest.mark.parametrize(
     'wrong, line',
     [

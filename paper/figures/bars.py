@@ -79,7 +79,7 @@ def _draw_bar(axis, x, width, errors, color):
         return
     axis.bar(x, mean, width * 0.92, color=color, yerr=deviation, capsize=2)
     text = f'{mean:.2f}, {failed} fail' if failed else f'{mean:.2f}'
-    axis.text(x, mean, text, ha='center', va='bottom', fontsize=6.5)
+    axis.text(x, mean + (deviation or 0), text, ha='center', va='bottom', fontsize=6.5)
 
 
 def _label(axis, title, depths):

@@ -31,3 +31,12 @@ def test_other_names_are_refused(name):
         names.to_torch(name)
     with pytest.raises(ValueError):
         names.to_mxnet(name.replace('_', '.'))
+
+
+def test_the_networks_are_those_that_pytorch_builds():
+    torch_networks = pytest.importorskip('interop.torch_networks')
+    assert names.NETWORKS == {*symbols.NETWORKS, *(net for net, _ in imagenet.NETWORKS)}
+    for net in names.NETWORKS:
+        given = {'path': 'RLR'} if net == 'component' else {}
+        is_imagenet = net in ('dfn1', 'dfn2')
+        assert torch_networks.build(net, 50 if is_imagenet else 8, imagenet=is_imagenet, **given).facts['net'] == net

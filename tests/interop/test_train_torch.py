@@ -111,9 +111,20 @@ def test_training_makes_a_file_that_becomes_a_run_with_curves(tmp_path, random, 
     in_process(export.main, 'export.py', file, '--to', 'run', run, check=0)
     config, rows = read_config(str(run)), read_metrics(str(run))
     assert [row['epoch'] for row in rows] == [1, 2] and rows[1]['lr'] == pytest.approx(by_fractions(2, 2, 0.1))
+    assert not config['dataset']['splits']['train']['verified']  # 60 images are not CIFAR-10's
     assert config['options']['batch_size'] == 20 and len(config['environment']['devices']) == 2
     _, out, _ = in_process(eval.main, 'eval.py', run, '--data-dir', folder, '--no-verify', check=0)
     assert f'test error {rows[1]["test_error"]:.2f} %' in out
+
+
+@pytest.mark.parametrize('content', [b'', bytes(3072), bytes([10] + [0] * 3072)])
+def test_files_that_are_not_cifar_10s_are_named(content, tmp_path, random, monkeypatch, capsys):
+    folder = os.path.join(write_cifar(tmp_path, random, train=60, test=20), 'cifar-10-batches-bin')
+    (tmp_path / os.path.relpath(folder, tmp_path) / 'data_batch_2.bin').write_bytes(content)
+    words = ['--net', 'dfn-mr', '--depth', '8', '--data-dir', folder, '--out', str(tmp_path / 'a')]
+    monkeypatch.setattr('sys.argv', ['train_torch', *words])
+    assert train_torch.main() == 2
+    assert 'data_batch_2.bin is not a file of the binary version of CIFAR-10' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
