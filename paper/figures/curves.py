@@ -152,7 +152,10 @@ def draw_papers(number: int, log_dir: str, epochs: int | None = None) -> tuple[F
 
     missing = [f'{_name(experiment)} on {experiment.dataset}' for experiment in found if not found[experiment]]
     dashes = ' Dashed: training.' if any(len(columns) > 1 for _, columns in wanted.axes) else ''
-    caption = f'{wanted.title[0].upper()}{wanted.title[1:]}.{dashes} {describe(filter(None, found.values()))}'
+    papers = wanted.panels[0][1][0].epochs
+    schedule = '' if epochs in (None, papers) else f' Schedules of {epochs} epochs (the paper: {papers}).'
+    title = f'{wanted.title[0].upper()}{wanted.title[1:]}.'
+    caption = f'{title}{dashes}{schedule} {describe(filter(None, found.values()))}'
     return figure, missing, caption
 
 
@@ -185,8 +188,10 @@ def _draw_axis(axis, columns, experiments):
 
 
 def _legend(experiment, found):
-    error = f'{results.text(found.last)} %' if found else 'no run'
-    return f'{_name(experiment)}: {error}'
+    if not found:
+        return f'{_name(experiment)}: no run'
+    stopped = ''.join(f', {difference}' for difference in found.differences if difference.kind == 'unfinished')
+    return f'{_name(experiment)}: {results.text(found.last)} %{stopped}'
 
 
 def _name(experiment):

@@ -158,6 +158,18 @@ def test_figure_1_has_a_column_for_each_component(tmp_path):
 # Bars
 
 
+def test_figure_12_says_how_far_a_run_is_and_whose_schedule_it_has(tmp_path):
+    write_run(tmp_path, ['--net', 'dfn-mr', '--depth', 14], [30.0, 20.0], status=None)
+    write_run(tmp_path, ['--net', 'resnet', '--depth', 26, '--epochs', 2], [40.0, 30.0])
+    for epochs, label, told in (
+        (None, 'DFN-MR 14: 20.00 (1) %, stopped after 2 of 400 epochs', False),
+        (2, 'ResNet 26: 30.00 (1) %', True),
+    ):
+        figure, _, caption = curves.draw_papers(12, str(tmp_path), epochs)
+        assert label in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        assert ('Schedules of 2 epochs (the paper: 400).' in caption) == told
+
+
 def test_a_bar_is_the_mean_of_the_finished_runs_of_its_own_configuration(tmp_path):
     def write(depth, *words, **options):
         write_run(tmp_path, ['--net', 'ensemble', '--depth', depth, *words], **options)
