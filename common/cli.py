@@ -131,12 +131,18 @@ def _run(main):
             leave(128 + signal.SIGPIPE)
         if getattr(error, 'errno', None) in USERS_DISK:
             _leave_with(_explain(error), 2)
-        if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
-            _leave_with(
-                'not enough memory: choose a smaller --batch-size or more devices, or free some', 2, at_once=True
-            )
+        if _is_lack_of_memory(error):
+            _leave_with('not enough memory: free some, or train with a smaller --batch-size or more devices', 2, True)
         traceback.print_exc()
         leave(1)
+
+
+def _is_lack_of_memory(error):
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or (
+        not isinstance(error, ImportError) and NO_MEMORY.search(str(error)) is not None
+    )
 
 
 def _explain(error):

@@ -6,14 +6,14 @@ import errno
 import fcntl
 import hashlib
 import os
-from pathlib import Path
 import sys
 
 from common.errors import UserError
 
 BLOCK = 1 << 20  # bytes
-LOCK = '.lock'  # a file in a folder, as long as it is locked
+LOCK = '.deep-fusion.lock'  # a file in a folder, as long as it is locked
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # what a full disk, a quota or a limit says
+NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}  # what a path that leads to nothing says
 NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}  # some NFS, Lustre and FUSE mounts
 NO_SYNC = {errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP, errno.ENOSYS}  # some FUSE and network mounts
 
@@ -37,10 +37,12 @@ def walk(top: str) -> Iterator[tuple[str, list[str], list[str]]]:
         return
     root, seen = os.path.realpath(top), set()
     for parent, folders, files in os.walk(top, followlinks=True, onerror=_raise):
-        for link in [folder for folder in folders if os.path.islink(os.path.join(parent, folder))]:
-            place = os.path.realpath(os.path.join(parent, link))
-            if place in seen or os.path.commonpath([place, root]) in (place, root):  # it may lead in a circle
-                folders.remove(link)
+        for folder in list(folders):
+            path = os.path.join(parent, folder)
+            place = os.path.realpath(path)
+            inside = os.path.commonpath([place, root]) in (place, root)  # a link there may lead in a circle
+            if place in seen or (os.path.islink(path) and inside):
+                folders.remove(folder)
             seen.add(place)
         yield parent, folders, files
 
@@ -164,11 +166,22 @@ def lock_folder(folder: str, otherwise: str) -> contextlib.ExitStack:
         except OSError:  # a folder that is read-only or full, or another user's file
             return stack.pop_all()
         stack.callback(os.close, handle)
-        lock(handle, folder, otherwise)
-        if not os.fstat(handle).st_nlink:
+        try:
+            lock(handle, folder, otherwise)
+            is_there = os.fstat(handle).st_nlink > 0
+        except OSError as error:
+            if error.errno != errno.ESTALE:  # what NFS says of a file that another machine removed
+                raise
+            is_there = False
+        if not is_there:
             raise BlockingIOError(f'{path} was removed by the process that had it')
-        stack.callback(Path(path).unlink, missing_ok=True)
+        stack.callback(_remove, path)
         return stack.pop_all()
+
+
+def _remove(path):
+    with contextlib.suppress(OSError):  # it may be another user's, in a folder with the sticky bit
+        os.remove(path)
 
 
 def lock(handle: int, path: str, otherwise: str) -> bool:

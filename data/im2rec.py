@@ -36,7 +36,7 @@ def list_records(rec: str, train_list: str) -> list[Listed]:
     paths = {number: path for number, _, path in _lines(rec.removesuffix('.rec') + '.lst')}
     names = _class_names(train_list)
     return [
-        Listed(Record(paths.get(number, f'record {number}'), rec, offset), names.get(label, f'{label:g}'), size)
+        Listed(Record(paths.get(number, f'record {number}'), rec, offset), names.get(label, f'{label:.0f}'), size)
         for offset, size, label, number in _scan(rec)
     ]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 import unicodedata
 
 from common.errors import UserError
-from common.files import walk
+from common.files import NOWHERE, walk
 from common.output import printable
 from data.packing.convert import Original
 
@@ -55,16 +55,19 @@ def list_images(where: str) -> list[Listed]:
 def find_names(where: str) -> Iterator[str]:
     """Yield the paths of the images anywhere below a folder, relative to it, in no particular order.
 
+    Hidden folders, such as .thumbnails, hold copies, and are left out.
+
     Raises:
         OSError: a folder cannot be read.
     """
-    for parent, _, files in walk(where):
+    for parent, folders, files in walk(where):
+        folders[:] = [folder for folder in folders if not folder.startswith('.')]
         yield from (os.path.relpath(os.path.join(parent, file), where) for file in files if IMAGE_NAME.fullmatch(file))
 
 
 def _by_folder(where: str) -> Iterator[Listed]:
     """The images below each folder of `where`, whose name is their class."""
-    folders = sorted(entry.name for entry in os.scandir(where) if entry.is_dir() and not entry.name.startswith('.'))
+    folders = sorted(entry.name for entry in os.scandir(where) if _is_class(entry))
     if not folders:
         raise UserError(f'{where} has no folders: put the images of each class into a folder of its own, with its name')
     for name in folders:
@@ -74,10 +77,20 @@ def _by_folder(where: str) -> Iterator[Listed]:
         yield from (_file(where, path, name) for path in found)
 
 
+def _is_class(entry: os.DirEntry) -> bool:
+    if entry.name.startswith('.'):
+        return False
+    if entry.is_symlink() and not os.path.exists(entry.path):
+        raise UserError(f'{entry.path} is a link to nowhere: mend or remove it')
+    return entry.is_dir()
+
+
 def _file(where: str, path: str, name: str) -> Listed:
     try:
         size = os.path.getsize(os.path.join(where, path))
-    except OSError:
+    except OSError as error:
+        if error.errno not in NOWHERE:
+            raise
         size = 0  # a dangling link, which is named as undecodable
     return Listed(Original(path, '', where), class_name(name), size)
 

@@ -38,6 +38,7 @@ from training.replicas import Replicas, mean_statistics
 
 NAME = re.compile(r'checkpoint-(\d{4,})(?:-(\d{5,}))?')
 KEEP = 2  # the newest ones, beside the best
+MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)  # damage; other OSErrors may pass
 FORMAT = 2  # of progress.json; 1, which has no such entry, goes without SHA256SUMS
 SYMBOL, MOMENTUM, PROGRESS = 'model-symbol.json', 'momentum.params', 'progress.json'
 UNFINISHED = '.unfinished-checkpoint'  # on its way in or out
@@ -198,7 +199,7 @@ def read_progress(folder: str, others: Iterable[str] = ()) -> dict:
         wrong, progress = _read(folder, others)
     except Damaged:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
+    except (*MISSING, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         wrong = f'{PROGRESS} is missing or cannot be read'
     if wrong:
         raise Damaged(f'{folder} is damaged: {wrong}')

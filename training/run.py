@@ -64,7 +64,7 @@ class Run(NamedTuple):
             UserError: there is no such network, or not in the form that is trained; its checkpoints could not be read
                 back; --init-from names another one; a device would get no image; --log-dir cannot be written to.
         """
-        if self.collectives.rank == 0:
+        if self.collectives.rank == 0 and not run_directory.find_outcome(self.directory, self.config):
             check_folder(self.directory, '--log-dir')
         batch_size, devices = self.args.batch_size, self.shard.total
         if batch_size < devices:

@@ -17,6 +17,7 @@ from common.errors import UserError
 from common.mxnet import mx
 from symbols.analysis.graph import is_layer, nodes
 from symbols.analysis.summary import parameter_shapes, statistics_shapes
+from training.arrays_file import MAX_SIZE as MAX_ARRAYS
 
 MAX_SIZE = 32 << 20  # bytes
 MAX_NODES = 100_000  # DFN-MR 1112 has 20,022
@@ -192,6 +193,9 @@ def check_readable(name: str, symbol: mx.sym.Symbol, image_shape: tuple) -> None
         image_shape: (channels, height, width).
     """
     check_cost(_build(name, json.loads(symbol.tojson(remove_amp_cast=False))), image_shape)
+    size = 4 * sum(map(math.prod, parameter_shapes(symbol, image_shape).values()))
+    if size > MAX_ARRAYS:
+        raise UserError(f'{name} has {size / 2**30:.1f} GiB of weights: no more than {MAX_ARRAYS >> 30} are read here')
 
 
 def _build(where, graph):

@@ -2,6 +2,7 @@
 
 import io
 import os
+import stat
 import struct
 from typing import Any, NamedTuple
 import warnings
@@ -9,6 +10,8 @@ import warnings
 import cv2
 import numpy as np
 from PIL import ExifTags, Image
+
+from common.files import NOWHERE
 
 # How an image is stored: Pillow's options.
 CODINGS: dict[str, dict[str, Any]] = {
@@ -67,7 +70,13 @@ class Original(NamedTuple):
         """
         if self.offset is None:
             path = os.path.join(self.where, self.name)
-            if not os.path.isfile(path) or os.path.getsize(path) > LARGEST:
+            try:
+                found = os.stat(path)
+            except OSError as error:
+                if error.errno not in NOWHERE:
+                    raise
+                return b''
+            if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
                 return b''
             with open(path, 'rb') as file:
                 return file.read()

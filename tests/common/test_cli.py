@@ -110,7 +110,10 @@ def test_a_mistake_of_the_user_is_one_line(capsys, error, status, line):
     assert capsys.readouterr().err == line
 
 
-@pytest.mark.parametrize('error', [ValueError('ours'), OSError(errno.EBADF, 'ours')])
+@pytest.mark.parametrize(
+    'error',
+    [ValueError('ours'), OSError(errno.EBADF, 'ours'), ImportError('ours: cannot allocate memory in static TLS block')],
+)
 def test_a_mistake_of_ours_keeps_its_traceback(capsys, error):
     assert end(raising(error)) == 1
     assert 'Traceback' in (err := capsys.readouterr().err) and 'ours' in err
@@ -141,7 +144,7 @@ def shell(main, command='exec {python}', **options):
 )
 def test_too_little_memory_is_one_line(greedy):
     done = shell(greedy, 'ulimit -v 8000000; exec {python}')  # KiB
-    line = 'error: not enough memory: choose a smaller --batch-size or more devices, or free some\n'
+    line = 'error: not enough memory: free some, or train with a smaller --batch-size or more devices\n'
     assert (done.returncode, done.stderr) == (2, line)
 
 

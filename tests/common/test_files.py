@@ -112,6 +112,36 @@ def test_a_lock_that_was_removed_meanwhile_is_none(tmp_path, monkeypatch):
         files.lock_folder(str(tmp_path), '')
 
 
+def test_a_lock_that_cannot_be_removed_stays(tmp_path, monkeypatch):
+    def fail(path):
+        raise PermissionError(errno.EPERM, 'Operation not permitted', path)
+
+    monkeypatch.setattr(files.os, 'remove', fail)
+    files.lock_folder(str(tmp_path), '').close()
+    files.lock_folder(str(tmp_path), '').close()
+    assert os.listdir(tmp_path) == [files.LOCK]
+
+
+def test_a_file_that_another_machine_removed_is_tried_again(tmp_path, monkeypatch):
+    def lock(handle, *_):
+        if os.path.isfile(f'/proc/self/fd/{handle}'):
+            raise OSError(errno.ESTALE, 'Stale file handle')
+        return True
+
+    monkeypatch.setattr(files, 'lock', lock)
+    with pytest.raises(BlockingIOError):
+        files.lock_folder(str(tmp_path), '')
+
+
+def test_a_folder_that_two_links_lead_to_is_entered_once(tmp_path):
+    for folder in ('top', 'x/y'):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / 'x' / 'y' / 'file').touch()
+    os.symlink(tmp_path / 'x', tmp_path / 'top' / 'l1')
+    os.symlink(tmp_path / 'x' / 'y', tmp_path / 'top' / 'l2')
+    assert sum(names == ['file'] for _, _, names in files.walk(str(tmp_path / 'top'))) == 1
+
+
 def test_a_folder_where_no_file_can_be_made_is_locked_all_the_same(tmp_path):
     os.mkdir(tmp_path / files.LOCK)  # root may write to a read-only one
     with files.lock_folder(str(tmp_path), ''), pytest.raises(BlockingIOError):

@@ -1,5 +1,6 @@
 """The user's own images: what becomes of folders, which images are held out, what is noticed, and mistakes."""
 
+import errno
 import io
 import os
 import shutil
@@ -105,6 +106,35 @@ def test_what_has_changed_is_made_again_and_nothing_else(folder, random, capsys)
     assert make(folder) == third
     said = capsys.readouterr().out
     assert 'the files of the packed images were changed: making' in said and 'have changed' not in said
+
+
+def test_hidden_folders_are_left_out_and_a_class_behind_a_dead_link_is_refused(folder, random):
+    write_folders(folder, random, classes=PAIR)
+    write(os.path.join(folder, 'val', 'cat', '.thumbnails', '0.png'), picture(random))
+    about = make(folder)
+    assert about['val']['records'] == sum(about['val']['labels']) == 4
+    for link, target in (('bird', '/nowhere/bird'), ('loop', 'loop')):
+        os.symlink(target, os.path.join(folder, 'val', link))
+        with pytest.raises(UserError, match=f'val/{link} is a link to nowhere: mend or remove it'):
+            make(folder)
+        os.remove(os.path.join(folder, 'val', link))
+
+
+@pytest.mark.parametrize('number', [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_a_file_that_cannot_be_looked_at_is_not_left_out(folder, random, monkeypatch, number):
+    """It may be there again the next time."""
+    write_folders(folder, random, classes=PAIR)
+    original = os.stat
+
+    def fail(path, *args, **more):
+        if str(path).endswith('dog/1.png'):
+            raise OSError(number, os.strerror(number), path)
+        return original(path, *args, **more)
+
+    monkeypatch.setattr(os, 'stat', fail)
+    with pytest.raises(OSError) as raised:
+        make(folder)
+    assert raised.value.errno == number
 
 
 def test_a_share_of_every_class_is_held_out(folder, random):

@@ -1,5 +1,6 @@
 """Damage to every file of a run: noticed in one line, healed to the same bits, or without an effect; never silent."""
 
+import errno
 import logging
 import os
 from random import Random
@@ -8,6 +9,7 @@ import signal
 
 import pytest
 
+from common import sums
 from common.errors import UserError
 import eval as evaluation
 from tests.faults.damages import DAMAGES
@@ -107,6 +109,20 @@ def test_two_damaged_ones_are_skipped_and_none_intact_is_one_line(runs, tmp_path
     assert '\n' not in str(error.value)
     del error  # and with it what holds the lock
     assert sorted(os.listdir(run)) == before
+
+
+def test_a_disk_that_fails_for_a_moment_is_no_damage(runs, tmp_path, monkeypatch):
+    logs = tmp_path / 'logs'
+    shutil.copytree(runs.stopped[0], logs)
+    before = checkpoints(only_run(logs))
+
+    def fail(path, algorithm):
+        raise OSError(errno.EIO, 'Input/output error', path)
+
+    monkeypatch.setattr(sums, 'file_digest', fail)
+    with pytest.raises(OSError, match='Input/output error'):
+        fit(logs)
+    assert checkpoints(only_run(logs)) == before
 
 
 @pytest.mark.parametrize('name', ['config.json', 'metrics.csv'])

@@ -109,6 +109,9 @@ def test_a_network_is_refused_in_the_form_that_would_be_trained(tmp_path, net, d
 def test_a_network_that_could_not_be_read_back_is_refused(tmp_path, monkeypatch):
     network = functools.partial(symbols.get_symbol, 'plain', 8)
     open_noise(tmp_path).check(network, symbols.IMAGE_SHAPE)
+    monkeypatch.setattr(symbol_file, 'MAX_ARRAYS', 10**5)
+    with pytest.raises(UserError, match='plain 8 has 0.0 GiB of weights: no more than 0 are read here'):
+        open_noise(tmp_path).check(network, symbols.IMAGE_SHAPE)
     monkeypatch.setattr(symbol_file, 'MAX_NODES', 50)
     with pytest.raises(UserError, match='plain 8 is not a network that is read here: it needs a list of up to 50'):
         open_noise(tmp_path).check(network, symbols.IMAGE_SHAPE)
