@@ -43,7 +43,8 @@ def walk(top: str) -> Iterator[tuple[str, list[str], list[str]]]:
             inside = os.path.commonpath([place, root]) in (place, root)  # a link there may lead in a circle
             if place in seen or (os.path.islink(path) and inside):
                 folders.remove(folder)
-            seen.add(place)
+            else:
+                seen.add(place)
         yield parent, folders, files
 
 

@@ -36,7 +36,7 @@ class Ended(NamedTuple):
             return HANG
         if self.status < 0:
             return CRASH
-        if 'Traceback' in self.err or self.status == 1:
+        if 'Traceback' in self.err or 'not enough memory' in self.err or self.status == 1:  # of so much, none is needed
             return TRACEBACK
         if self.status == 2:
             errors = [line for line in self.err.splitlines() if not line.startswith(('warning: ', 'note: '))]
