@@ -89,6 +89,11 @@ def check_folder(path: str, option: str) -> None:
         place = os.path.dirname(place) or '.'
     if not os.path.isdir(place):
         raise UserError(f'{path} cannot be made: {place} is not a folder; choose another {option}')
+    longest = max(path.split(os.sep), key=lambda name: len(os.fsencode(name)))
+    if len(os.fsencode(longest)) > os.pathconf(place, 'PC_NAME_MAX'):
+        raise UserError(
+            f'{path} cannot be made: the name {longest} is too long; an --init-from is part of it, if given'
+        )
     if not os.access(place, os.W_OK | os.X_OK):
         raise UserError(f'{path} cannot be written: you may not write to {place}; choose another {option}')
 

@@ -192,9 +192,9 @@ def load_imagenet(
 ) -> ImageRecords:
     """ImageNet from `folder`, packed first where it is not; see data/imagenet.py."""
     folder = folder or default_folder('imagenet')
-    with _one_at_a_time(folder):
+    with _one_at_a_time(folder):  # until the files are open
         about = imagenet.prepare(folder, verify, splits=splits)
-    return ImageRecords({split: os.path.join(folder, 'imagenet-' + split) for split in about}, about)
+        return ImageRecords({split: os.path.join(folder, 'imagenet-' + split) for split in about}, about)
 
 
 def load_images(
@@ -217,18 +217,17 @@ def load_images(
     """
     if not os.path.isdir(folder):
         raise UserError(f'there is no folder {folder}')
-    with _one_at_a_time(folder):
+    with _one_at_a_time(folder):  # until all is read: another command may pack the folder for other classes
         about = own_images.prepare(folder, layout, splits, classes)
-    if not traits:
-        traits = Traits(tuple(about['train']['mean']), tuple(about['train']['std']), mirror)
-    prefixes = {split: layout.prefix(folder, split) for split in about}
-    names = tuple(next(iter(about.values()))['classes'])
-    if layout.size == IMAGE_SHAPE[-1]:
-        return ImageRecords(prefixes, about, name, traits, len(names) > TOP5_FROM)
-    source = Source(None, names, traits.mean, traits.std, mirror=traits.mirror)
-    return Dataset(
-        name, source, {split: records.read(prefixes[split]) for split in about}, about, 'val', len(names) > TOP5_FROM
-    )
+        if not traits:
+            traits = Traits(tuple(about['train']['mean']), tuple(about['train']['std']), mirror)
+        prefixes = {split: layout.prefix(folder, split) for split in about}
+        names = tuple(next(iter(about.values()))['classes'])
+        if layout.size == IMAGE_SHAPE[-1]:
+            return ImageRecords(prefixes, about, name, traits, len(names) > TOP5_FROM)
+        source = Source(None, names, traits.mean, traits.std, mirror=traits.mirror)
+        splits_read = {split: records.read(prefixes[split]) for split in about}
+        return Dataset(name, source, splits_read, about, 'val', len(names) > TOP5_FROM)
 
 
 def load_for_evaluation(

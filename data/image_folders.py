@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 import os
 import re
+import stat
 from typing import NamedTuple, Protocol
 import unicodedata
 
@@ -80,9 +81,12 @@ def _by_folder(where: str) -> Iterator[Listed]:
 def _is_class(entry: os.DirEntry) -> bool:
     if entry.name.startswith('.'):
         return False
-    if entry.is_symlink() and not os.path.exists(entry.path):
-        raise UserError(f'{entry.path} is a link to nowhere: mend or remove it')
-    return entry.is_dir()
+    try:
+        return stat.S_ISDIR(os.stat(entry.path).st_mode)
+    except OSError as error:
+        if error.errno not in NOWHERE:
+            raise
+        raise UserError(f'{entry.path} is a link to nowhere: mend or remove it') from None
 
 
 def _file(where: str, path: str, name: str) -> Listed:

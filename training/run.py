@@ -72,7 +72,7 @@ class Run(NamedTuple):
                 f'--batch-size {batch_size} leaves some of {devices} devices without an image: choose {devices} or more'
             )
         symbol = network(dtype=self.args.dtype)
-        symbol_file.check_readable(self.network, symbol, image_shape)
+        symbol_file.check_readable(self.network, symbol, image_shape, devices)
         if self.args.mirror:
             fuse(symbol, mirror=True)
         if self.source:

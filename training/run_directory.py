@@ -256,14 +256,17 @@ def _without_epochs(name):
 
 
 def identity(config: dict) -> dict:
-    """What has to be equal for a run to be resumed: options, kinds and number of devices, workers, training images."""
+    """What has to be equal for a run to be resumed: options, kinds and number of devices, workers, images."""
     same = options.fixed(config['options'])
     if same.get('init_from'):
         same['init_from'] = os.path.realpath(same['init_from'])  # however it was spelled
     same['devices'] = ','.join(device.partition('(')[0] for device in config['environment']['devices'])
     same['workers'] = config['environment'].get('workers', 1)
     if 'dataset' in config:
-        same['data'] = config['dataset']['splits']['train']['content_sha256'][:12]
+        splits = config['dataset']['splits']
+        same['data'] = splits['train']['content_sha256'][:12]
+        tested_on = config['dataset'].get('tested_on', 'test' if 'test' in splits else 'val')
+        same['tested on'] = (splits.get(tested_on, {}).get('content_sha256') or '')[:12]  # unknown of an imported run
     if 'init_from' in config:
         same['init'] = config['init_from']['weights_sha256'][:12]
     return same

@@ -26,6 +26,7 @@ MAX_OUTPUTS = 64
 MAX_NAME = 200
 MAX_VALUES = 1 << 24  # of the largest array, for one image
 MAX_MULTIPLY_ADDS = 1 << 39  # for one image; ResNet-101 has 2^33
+NAME_BYTES = 1000  # of an array in a file, beside its values, at most
 BATCH = 7  # images, for the shapes: no size of a network happens to be it
 
 Fits = Callable[[str], bool]
@@ -185,15 +186,18 @@ def load(path: str) -> mx.sym.Symbol:
     return _build(path, graph)
 
 
-def check_readable(name: str, symbol: mx.sym.Symbol, image_shape: tuple) -> None:
+def check_readable(name: str, symbol: mx.sym.Symbol, image_shape: tuple, devices: int) -> None:
     """Raise UserError unless a network can be read back once it is written.
 
     Args:
         name: of the network, for the message.
         image_shape: (channels, height, width).
+        devices: of all workers; a checkpoint has the running statistics of each.
     """
     check_cost(_build(name, json.loads(symbol.tojson(remove_amp_cast=False))), image_shape)
-    size = 4 * sum(map(math.prod, parameter_shapes(symbol, image_shape).values()))
+    parameters, statistics = parameter_shapes(symbol, image_shape), statistics_shapes(symbol, image_shape)
+    shapes = [*parameters.values(), *devices * [*statistics.values()]]
+    size = sum(4 * math.prod(shape) + NAME_BYTES for shape in shapes)
     if size > MAX_ARRAYS:
         raise UserError(f'{name} has {size / 2**30:.1f} GiB of weights: no more than {MAX_ARRAYS >> 30} are read here')
 

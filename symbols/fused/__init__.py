@@ -35,6 +35,7 @@ Array = TypeVar('Array')
 LARGEST = 2**16  # times as large as drawn: streams do not grow beyond
 SUMS = ('elemwise_add', '_plus')
 ADDING = ('Convolution', 'BatchNorm')  # what MXNet may let compute a sum that reads its value
+KEEPING = (*SUMS, '_mul_scalar', 'amp_cast', 'Activation', 'BatchNorm')  # the layout of their gradients
 LINEAR = ('Pooling', 'mean', 'amp_cast', '_mul_scalar')  # f(s·x) = s·f(x), also for maxima; ReLU is another
 
 # MXNet computes an operator with this mark again in the backward pass, where something there reads its output. The
@@ -115,7 +116,11 @@ def _rewrite(network, readers, relus, mirrored, foldable):
         factors = _factors(index, node, scales)
         inputs = []
         for (source, *rest), factor in zip(node['inputs'], factors):
-            apart = node['op'] in SUMS and graph[source]['op'] in ADDING and len(readers[source]) > 1
+            root = source
+            while root in halvings:
+                root = graph[root]['inputs'][0][0]
+            shared = root != source or len(readers[source]) > 1
+            apart = node['op'] in SUMS and graph[root]['op'] in ADDING and shared
             inputs.append([scaled(source, factor, apart), *rest])
         place[index] = add(
             '_contrib_BatchNormWithReLU' if index in relus else node['op'],
@@ -154,10 +159,24 @@ def _relus_of_batch_norms(graph, readers):
     for index, node in enumerate(graph):
         if node['op'] == 'BatchNorm' and len(readers[index]) == 1 and _is_relu(graph[readers[index][0]]):
             relu = readers[index][0]
-            neighbors = [node['inputs'][0][0], *readers[relu]]
-            if not any(_has_own_layout(graph[neighbor]) for neighbor in neighbors):
+            if not _has_own_layout(graph[node['inputs'][0][0]]) and not _leads_to_own_layout(relu, graph, readers):
                 found[index] = relu
     return found
+
+
+def _leads_to_own_layout(index, graph, readers):
+    """Whether a node's gradient comes in such a layout, from a reader or through readers that keep layouts."""
+    ahead, seen = list(readers[index]), set()
+    while ahead:
+        reader = ahead.pop()
+        if reader < 0 or reader in seen:
+            continue
+        seen.add(reader)
+        if _has_own_layout(graph[reader]):
+            return True
+        if graph[reader]['op'] in KEEPING:
+            ahead += readers[reader]
+    return False
 
 
 def _has_own_layout(node):

@@ -10,6 +10,7 @@ from PIL import Image
 import pytest
 
 from common.errors import UserError
+from common.files import lock_folder
 import data
 from data.augmentation import Traits
 from data.own_images import Layout, prepare
@@ -135,6 +136,22 @@ def test_a_file_that_cannot_be_looked_at_is_not_left_out(folder, random, monkeyp
     with pytest.raises(OSError) as raised:
         make(folder)
     assert raised.value.errno == number
+
+
+def test_what_is_read_is_what_was_packed(folder, random, monkeypatch):
+    """Another command that packs the folder for other classes waits until all is read."""
+    write_folders(folder, random, classes=PAIR)
+    original = data.records.read
+
+    def read(*prefixes):
+        with pytest.raises(BlockingIOError):
+            lock_folder(folder, '')
+        return original(*prefixes)
+
+    monkeypatch.setattr(data.records, 'read', read)
+    dataset = data.load_images('pets', folder, Layout(32))
+    assert set(dataset.splits) == {'train', 'val'}
+    lock_folder(folder, '').close()
 
 
 def test_a_share_of_every_class_is_held_out(folder, random):

@@ -22,7 +22,7 @@ CONFIG = {
         'dtype': 'float32',
     },
     'environment': {'devices': ['cpu(0)'], 'workers': 1, 'threads': 1, 'mxnet': '1.9.1'},
-    'dataset': {'splits': {'train': {'content_sha256': 64 * '0'}}},
+    'dataset': {'splits': {'train': {'content_sha256': 64 * '0'}, 'test': {'content_sha256': 64 * '0'}}},
 }
 ROW = {
     'epoch': 1,

@@ -122,6 +122,8 @@ def test_a_log_dir_that_cannot_be_written_to_is_refused(tmp_path, monkeypatch):
     (tmp_path / 'file').touch()
     with pytest.raises(UserError, match='cannot be made: .*/file is not a folder; choose another --log-dir'):
         open_noise(tmp_path / 'file' / 'logs').check(network, symbols.IMAGE_SHAPE)
+    with pytest.raises(UserError, match='the name x+ is too long'):
+        open_noise(tmp_path / ('x' * 256)).check(network, symbols.IMAGE_SHAPE)
     monkeypatch.setattr(os, 'access', lambda place, mode: place != str(tmp_path))  # root may write anywhere
     with pytest.raises(UserError, match='you may not write to .*; choose another --log-dir'):
         open_noise(tmp_path / 'new' / 'logs').check(network, symbols.IMAGE_SHAPE)

@@ -55,7 +55,14 @@ def test_another_number_of_threads_is_worth_a_warning(path, capsys):
         (dict(environment={'devices': ['cpu(0)', 'cpu(1)']}), r'\(devices cpu instead of cpu,cpu\)'),
         (dict(environment={'devices': ['gpu(0)']}), r'\(devices cpu instead of gpu\)'),
         (dict(environment={'workers': 2}), r'\(workers 1 instead of 2\)'),
-        (dict(dataset={'splits': {'train': {'content_sha256': 64 * '1'}}}), r'\(data 0{12} instead of 1{12}\)'),
+        (
+            dict(dataset={'splits': {'train': {'content_sha256': 64 * '1'}, 'test': {'content_sha256': 64 * '0'}}}),
+            r'\(data 0{12} instead of 1{12}\)',
+        ),
+        (
+            dict(dataset={'splits': {'train': {'content_sha256': 64 * '0'}, 'test': {'content_sha256': 64 * '1'}}}),
+            r'\(tested on 0{12} instead of 1{12}\)',
+        ),
     ],
 )
 def test_another_run_is_refused_and_nothing_changes(path, change, message):

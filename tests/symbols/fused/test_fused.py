@@ -111,6 +111,7 @@ def random_network(random):
             relu(x),
             x + y,
             0.5 * (x + y),
+            0.5 * x,
         ]
         values.append(units[random.randint(len(units))])
     pooled = mx.sym.Pooling(values[-1], kernel=(1, 1), global_pool=True, pool_type='avg')
@@ -126,6 +127,23 @@ def test_a_sum_is_right_whatever_is_computed_from_its_terms(seed):
     data = random.randn(4, *SMALL).astype(np.float32)
     found = Predictor(symbol, [mx.cpu()], SMALL, weights, statistics).predict(data)
     np.testing.assert_allclose(found, predict(symbol, weights, statistics, data), atol=1e-5)
+
+
+@pytest.mark.parametrize('channels', [4, 12, 16])
+@pytest.mark.parametrize(
+    'behind', [lambda x: x + x, lambda x: 0.5 * x, lambda x: mx.sym.BatchNorm(x, fix_gamma=False, name='behind')]
+)
+def test_gradients_are_right_where_a_sum_or_a_factor_is_between_relu_and_pooling(channels, behind):
+    x = mx.sym.Convolution(mx.sym.Variable('data'), num_filter=channels, kernel=(3, 3), pad=(1, 1), name='conv')
+    x = behind(relu(mx.sym.BatchNorm(x, fix_gamma=False, eps=2e-5, name='bn')))
+    x = mx.sym.Pooling(x, kernel=(1, 1), global_pool=True, pool_type='avg')
+    drawn = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(x, num_hidden=10, name='fc'), name='softmax')
+    random = np.random.RandomState(0)
+    weights, statistics = random_arrays(drawn, SMALL, random)
+    data, labels = random.randn(4, *SMALL).astype(np.float32), random.randint(0, 10, 4)
+    expected, found = (train_pass(symbol, weights, data, labels, statistics) for symbol in (drawn, fuse(drawn)))
+    for name in weights:
+        np.testing.assert_allclose(found.gradients[name], expected.gradients[name], rtol=1e-3, atol=1e-6, err_msg=name)
 
 
 class Stranger:
