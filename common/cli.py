@@ -132,7 +132,8 @@ def _run(main):
         if getattr(error, 'errno', None) in USERS_DISK:
             _leave_with(_explain(error), 2)
         if _is_lack_of_memory(error):
-            _leave_with('not enough memory: free some, or train with a smaller --batch-size or more devices', 2, True)
+            advice = 'free some, or train with a smaller --batch-size or more devices'
+            _leave_with(f'not enough memory: {advice}', 2, at_once=True)
         traceback.print_exc()
         leave(1)
 
@@ -140,9 +141,9 @@ def _run(main):
 def _is_lack_of_memory(error):
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    return isinstance(error, MemoryError) or (
-        not isinstance(error, ImportError) and NO_MEMORY.search(str(error)) is not None
-    )
+    if isinstance(error, ImportError):  # "cannot allocate memory in static TLS block" is another fault
+        return False
+    return isinstance(error, MemoryError) or NO_MEMORY.search(str(error)) is not None
 
 
 def _explain(error):

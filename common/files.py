@@ -27,6 +27,20 @@ def file_digest(path: str, algorithm: str) -> str:
     return digest.hexdigest()
 
 
+def stat_of(path: str) -> os.stat_result | None:
+    """What a path leads to; None where it leads nowhere.
+
+    Raises:
+        OSError: it cannot be looked at, which may pass.
+    """
+    try:
+        return os.stat(path)
+    except OSError as error:
+        if error.errno not in NOWHERE:
+            raise
+        return None
+
+
 def walk(top: str) -> Iterator[tuple[str, list[str], list[str]]]:
     """As os.walk, but into links to folders elsewhere too, into each once. Nothing where there is no folder.
 
@@ -172,15 +186,15 @@ def lock_folder(folder: str, otherwise: str) -> contextlib.ExitStack:
         except OSError:  # a folder that is read-only or full, or another user's file
             return stack.pop_all()
         stack.callback(os.close, handle)
+        removed = BlockingIOError(f'{path} was removed by the process that had it')
         try:
             lock(handle, folder, otherwise)
-            is_there = os.fstat(handle).st_nlink > 0
+            if os.fstat(handle).st_nlink == 0:
+                raise removed
         except OSError as error:
-            if error.errno != errno.ESTALE:  # what NFS says of a file that another machine removed
-                raise
-            is_there = False
-        if not is_there:
-            raise BlockingIOError(f'{path} was removed by the process that had it')
+            if error.errno == errno.ESTALE:  # what NFS says of a file that another machine removed
+                raise removed from None
+            raise
         stack.callback(_remove, path)
         return stack.pop_all()
 

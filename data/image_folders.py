@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import unicodedata
 
 from common.errors import UserError
-from common.files import NOWHERE, walk
+from common.files import stat_of, walk
 from common.output import printable
 from data.packing.convert import Original
 
@@ -81,21 +81,15 @@ def _by_folder(where: str) -> Iterator[Listed]:
 def _is_class(entry: os.DirEntry) -> bool:
     if entry.name.startswith('.'):
         return False
-    try:
-        return stat.S_ISDIR(os.stat(entry.path).st_mode)
-    except OSError as error:
-        if error.errno not in NOWHERE:
-            raise
-        raise UserError(f'{entry.path} is a link to nowhere: mend or remove it') from None
+    found = stat_of(entry.path)
+    if found is None:
+        raise UserError(f'{entry.path} is a link to nowhere: mend or remove it')
+    return stat.S_ISDIR(found.st_mode)
 
 
 def _file(where: str, path: str, name: str) -> Listed:
-    try:
-        size = os.path.getsize(os.path.join(where, path))
-    except OSError as error:
-        if error.errno not in NOWHERE:
-            raise
-        size = 0  # a dangling link, which is named as undecodable
+    found = stat_of(os.path.join(where, path))
+    size = found.st_size if found else 0  # a dangling link, which is named as undecodable
     return Listed(Original(path, '', where), class_name(name), size)
 
 

@@ -8,7 +8,7 @@ from common.files import file_digest, write_atomically
 from paper import pages, results
 from paper.commands import TARGETS, shown_by
 from training import checkpoint
-from training.run_directory import find_runs, read_config, read_metrics, status, without_seed
+from training.run_directory import find_runs, read_config, read_metrics, status, test_split, without_seed
 
 NAME = 'README.md'
 # The names of the data sets, and what their authors say of their use.
@@ -50,7 +50,7 @@ def card(run_dir: str) -> str:
             seed=options['seed'] if 'seed' in _recorded(config) else None,
             parameters=config['parameters'],
             train_images=_records(splits, ['train', 'val'] if options.get('split') == 'full' else ['train']),
-            test_images=_records(splits, [config['dataset'].get('tested_on', 'test')]),
+            test_images=_records(splits, [test_split(config)]),
             verified=all(split['verified'] for split in splits.values()),
             epochs=options['epochs'],
             options=options,

@@ -14,7 +14,7 @@ from common import sums
 from common.errors import UserError
 from common.files import write_atomically
 from symbols.ensemble import COMPONENTS
-from training.run_directory import count_devices, status
+from training.run_directory import count_devices, status, test_split
 
 PREFIX = 'together'
 
@@ -43,9 +43,8 @@ def check(runs: Mapping[str, tuple]) -> None:
 
 def test_images(config: dict) -> str | None:
     """The SHA-256 of the images that a run was tested on; None where it does not say."""
-    dataset = config.get('dataset')
     try:
-        return dataset and dataset['splits'][dataset.get('tested_on', 'test')]['content_sha256']
+        return config['dataset']['splits'][test_split(config)]['content_sha256'] if 'dataset' in config else None
     except (KeyError, TypeError, AttributeError):
         raise UserError('config.json does not say on which images the run was tested: is it damaged?') from None
 

@@ -181,6 +181,12 @@ def count_devices(config: dict) -> int:
     return len(config['environment']['devices']) * config['environment'].get('workers', 1)
 
 
+def test_split(config: dict) -> str:
+    """The split that a run is tested on. Early versions did not record it."""
+    dataset = config['dataset']
+    return dataset.get('tested_on', 'test' if 'test' in dataset['splits'] else 'val')
+
+
 def is_run(folder: str, files: Iterable[str]) -> bool:
     """Whether a folder with these files is a run directory.
 
@@ -265,8 +271,8 @@ def identity(config: dict) -> dict:
     if 'dataset' in config:
         splits = config['dataset']['splits']
         same['data'] = splits['train']['content_sha256'][:12]
-        tested_on = config['dataset'].get('tested_on', 'test' if 'test' in splits else 'val')
-        same['tested on'] = (splits.get(tested_on, {}).get('content_sha256') or '')[:12]  # unknown of an imported run
+        tested = splits.get(test_split(config), {})
+        same['tested on'] = (tested.get('content_sha256') or '')[:12]  # unknown of an imported run
     if 'init_from' in config:
         same['init'] = config['init_from']['weights_sha256'][:12]
     return same

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
-from common.files import NOWHERE
+from common.files import stat_of
 
 # How an image is stored: Pillow's options.
 CODINGS: dict[str, dict[str, Any]] = {
@@ -70,13 +70,8 @@ class Original(NamedTuple):
         """
         if self.offset is None:
             path = os.path.join(self.where, self.name)
-            try:
-                found = os.stat(path)
-            except OSError as error:
-                if error.errno not in NOWHERE:
-                    raise
-                return b''
-            if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
+            found = stat_of(path)
+            if not found or not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
                 return b''
             with open(path, 'rb') as file:
                 return file.read()

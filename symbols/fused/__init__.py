@@ -113,15 +113,10 @@ def _rewrite(network, readers, relus, mirrored, foldable):
         if index in left_out:
             place[index] = place[node['inputs'][0][0]]
             continue
-        factors = _factors(index, node, scales)
-        inputs = []
-        for (source, *rest), factor in zip(node['inputs'], factors):
-            root = source
-            while root in halvings:
-                root = graph[root]['inputs'][0][0]
-            shared = root != source or len(readers[source]) > 1
-            apart = node['op'] in SUMS and graph[root]['op'] in ADDING and shared
-            inputs.append([scaled(source, factor, apart), *rest])
+        inputs = [
+            [scaled(source, factor, node['op'] in SUMS and _may_add(source, graph, readers, halvings)), *rest]
+            for (source, *rest), factor in zip(node['inputs'], _factors(index, node, scales))
+        ]
         place[index] = add(
             '_contrib_BatchNormWithReLU' if index in relus else node['op'],
             node['name'],
@@ -238,6 +233,14 @@ def _factors(index, node, scales):
     if node['op'] in SUMS or _is_linear(node):
         return [scales[index] / scales[source] for source in sources]
     return [1 / scales[source] for source in sources]
+
+
+def _may_add(index, graph, readers, halvings):
+    """Whether MXNet may let a term of a sum, without its halvings, add another that is computed from it."""
+    term = index
+    while term in halvings:
+        term = graph[term]['inputs'][0][0]
+    return graph[term]['op'] in ADDING and (term != index or len(readers[term]) > 1)
 
 
 def _last_of_branches(graph, readers, relus):

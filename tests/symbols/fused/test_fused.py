@@ -120,7 +120,7 @@ def random_network(random):
 
 @pytest.mark.parametrize('seed', range(60))
 def test_a_sum_is_right_whatever_is_computed_from_its_terms(seed):
-    """Without a mend, MXNet evaluates a tenth of these wrongly, and refuses a third."""
+    """Without a mend, MXNet evaluates 9 of the 60 wrongly, and refuses another 9."""
     random = np.random.RandomState(seed)
     symbol = random_network(random)
     weights, statistics = random_arrays(symbol, SMALL, random)
