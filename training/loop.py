@@ -94,7 +94,7 @@ class Trainer:
             network: (dtype, loss_scale) → the symbol as drawn.
             dataset: from data.load, data.load_imagenet or data.load_images.
             batches: `epoch(epoch, step)` yields ([(data, labels) for each device here], images in the whole batch);
-                `images_per_epoch` is the number of training images.
+                `images_per_epoch` and `steps` are the numbers of images and batches in an epoch.
         """
         args = run.args
         self.run, self.dataset, self.batches = run, dataset, batches
@@ -197,17 +197,17 @@ class Trainer:
                     )
                 self._show(bar, images)
                 if batch is not None and (asked or due):  # the end of an epoch has a checkpoint of its own
+                    self._check_finite()
                     self._save()
                     saved = time.monotonic()
+                    begun = saved - progress.seconds
                     if asked:
                         raise Stopped(stop.signal or signal.SIGTERM)
 
     def _end_epoch(self, stop):
         """Evaluate, write the row of metrics.csv, and save."""
         self.replicas.merge_statistics()
-        broken = self.collectives.broadcast_object(self.replicas.find_not_finite())
-        if broken:  # a ReLU may keep it from the loss
-            raise Diverged(f'{broken} is not finite after epoch {self.progress.epoch + 1}: try a smaller --lr')
+        self._check_finite()
         row = self._evaluate() if self.collectives.rank == 0 else None
         if not self.collectives.broadcast_object(row is not None and math.isfinite(row['test_loss'])):
             raise Diverged(f'the test loss is not finite after epoch {self.progress.epoch + 1}: try a smaller --lr')
@@ -218,6 +218,12 @@ class Trainer:
         self.directory.write_metrics(self.progress.rows)
         if self.collectives.all_reduce_numbers([bool(stop.signal)])[0]:
             raise Stopped(stop.signal or signal.SIGTERM)
+
+    def _check_finite(self):
+        """Before a checkpoint, which could not be read back otherwise. A ReLU may keep it from the loss."""
+        broken = self.collectives.broadcast_object(self.replicas.find_not_finite())
+        if broken:
+            raise Diverged(f'{broken} is not finite in epoch {self.progress.epoch + 1}: try a smaller --lr')
 
     def _evaluate(self):
         begun, split = time.monotonic(), self.dataset.test_split
@@ -261,7 +267,7 @@ class Trainer:
     def _difference(self, saved):
         """What a checkpoint's progress.json says that cannot be of this run; None if there is nothing."""
         epoch, step, args = saved['epoch'], saved['step'], self.run.args
-        if epoch > self.epochs or step >= self._steps_per_epoch or saved['tally']['seen'] != step * args.batch_size:
+        if epoch > self.epochs or step >= self.batches.steps or saved['tally']['seen'] != step * args.batch_size:
             return f'it says epoch {epoch}, step {step} and {saved["tally"]["seen"]} images'
         if not math.isclose(saved['rate'], self.learning_rate(epoch + (step > 0)), rel_tol=1e-9):
             return (
@@ -272,19 +278,15 @@ class Trainer:
     def _set_aside(self, folder, wrong, epoch, step):
         """Rename a damaged checkpoint, and say what is lost: the steps from (epoch, step) to it."""
         ahead, behind = checkpoint.position(folder)
-        lost = (ahead - epoch) * self._steps_per_epoch + behind - step
+        lost = (ahead - epoch) * self.batches.steps + behind - step
         self.log.warning(
             '%s; kept as %s. The run goes on from the checkpoint before it: %d steps (%d whole epochs) are lost and '
             'trained again',
             wrong,
             checkpoint.set_aside(folder),
             lost,
-            lost // self._steps_per_epoch,
+            lost // self.batches.steps,
         )
-
-    @property
-    def _steps_per_epoch(self):
-        return -(-self.batches.images_per_epoch // self.run.args.batch_size)
 
     def _save(self):
         self.directory.check_there()
@@ -342,9 +344,9 @@ class Trainer:
 
         init = self.directory.config.get('init_from')
         if init:
-            anew = f'; {", ".join(init["renewed"])} anew' if init['renewed'] else ''
-            frozen = ', frozen but for FC' if args.freeze else ''
-            self.log.info(f'begun with {init["taken"]} arrays of {init["checkpoint"]}, {args.init_from}{frozen}{anew}')
+            anew = f'; {", ".join(init["renewed"])} begin anew' if init['renewed'] else ''
+            frozen = '; all but FC is frozen' if args.freeze else ''
+            self.log.info(f'{init["taken"]} arrays are from {init["checkpoint"]} of {args.init_from}{anew}{frozen}')
 
         if THREADS_NOTE:
             self.log.info(THREADS_NOTE)
@@ -400,7 +402,7 @@ class Trainer:
         self._steps_here += 1
         if self._steps_here == WARM_UP:
             self._warm = time.monotonic()
-        elif self._steps_here <= WARM_UP + TIMED:
+        elif self._steps_here > WARM_UP:
             self._timed += images
         if self._steps_here == WARM_UP + TIMED:
             speed = self._timed / (time.monotonic() - self._warm)
@@ -425,7 +427,7 @@ def duration(seconds: float) -> str:
 
 
 def _without_long_lists(about):
-    """Side files without lists such as ImageNet's 1,000 classes, which config.json can do without."""
+    """Side files without lists such as ImageNet's 1,000 classes, which config.json has once already."""
     return {
         split: {name: value for name, value in of_split.items() if not (isinstance(value, list) and len(value) > 100)}
         for split, of_split in about.items()

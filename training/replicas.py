@@ -197,12 +197,16 @@ class Replicas:
             replica.set_statistics(mean)
 
     def find_not_finite(self) -> str | None:
-        """The name of a parameter or running statistic of the first device that is not finite; None where all are."""
-        mx.nd.waitall()
-        first = self.replicas[0]
-        for name, value in {**first.parameters, **first.statistics}.items():
-            if not np.isfinite(value.asnumpy()).all():
-                return name
+        """The name of a parameter, or of a running statistic of any device, that is not finite; None where all are.
+
+        Every worker has to call this.
+        """
+        statistics = self.statistics()
+        parameters = {name: value.asnumpy() for name, value in self.replicas[0].parameters.items()}
+        for arrays in (parameters, *statistics):
+            for name, value in arrays.items():
+                if not np.isfinite(value).all():
+                    return name
         return None
 
     def predictor(self) -> 'Predictor':

@@ -230,7 +230,7 @@ def test_two_workers_with_two_devices_each_are_four_devices(job, tmp_path, name)
 
 @pytest.mark.parametrize(
     'name, text',
-    [('diverged', 'the training loss is not finite at epoch 1'), ('broken', ' is not finite after epoch')],
+    [('diverged', 'the training loss is not finite at epoch 1'), ('broken', ' is not finite in epoch')],
 )  # the second is what rank 0 finds between epochs
 def test_a_loss_that_is_not_finite_ends_all_workers(job, name, text):
     folder, found, out = job

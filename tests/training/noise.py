@@ -48,6 +48,11 @@ class Noise:
         self.before, self.has_top5 = before, has_top5
         self.images_per_epoch = TRAIN
 
+    @property
+    def steps(self):
+        """Batches in an epoch."""
+        return -(-TRAIN // self.run.args.batch_size)
+
     def open(self, run):
         """Itself as the training batches of a run."""
         self.run = run
@@ -57,7 +62,7 @@ class Noise:
         """The batches of an epoch from a step on, as the loop takes them: parts for each device here, and their sum."""
         data, labels = self.train
         order, size = order_of(self.run.args.seed, epoch), self.run.args.batch_size
-        for step in range(start, -(-len(labels) // size)):
+        for step in range(start, self.steps):
             self.before(epoch, step)
             own = order[step * size : (step + 1) * size]
             yield (

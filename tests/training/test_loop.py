@@ -10,6 +10,7 @@ import sys
 import termios
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,7 +26,8 @@ from tests.runs import COLUMNS, checkpoints, end, only_run, read_bytes, read_csv
 from tests.training import noise
 from tests.training.noise import Noise, at, fit, kill
 from training import loop
-from training.initializer import initial_parameters
+from training.initializer import initial_parameters, initial_replicas
+from training.optimizer import NesterovSGD
 from training.replicas import Replicas
 
 
@@ -267,9 +269,37 @@ def test_a_weight_that_is_not_finite_ends_the_run_though_a_relu_hides_it(tmp_pat
 
     monkeypatch.setattr(Replicas, 'merge_statistics', break_a_weight)
     assert fit(tmp_path, '--epochs', 2) == 1
-    assert 'C_bn_gamma is not finite after epoch 1: try a smaller --lr' in capsys.readouterr().out
+    assert 'C_bn_gamma is not finite in epoch 1: try a smaller --lr' in capsys.readouterr().out
     run = only_run(tmp_path)
     assert read_json(run)['outcome']['status'] == 'not finite' and checkpoints(run) == []
+
+
+def test_no_checkpoint_is_saved_within_an_epoch_of_weights_that_are_not_finite(tmp_path, capsys, monkeypatch):
+    """It could not be read back, and would take the place of the sound ones."""
+    step = NesterovSGD.step
+
+    def break_a_weight(optimizer, *args):
+        step(optimizer, *args)
+        if len(taken) == 3:
+            optimizer.replicas.replicas[0].parameters['C_bn_gamma'][0] = np.nan
+        taken.append(args)
+
+    taken = []
+    monkeypatch.setattr(NesterovSGD, 'step', break_a_weight)
+    assert fit(tmp_path, '--epochs', 1, '--batch-size', 4, '--checkpoint-minutes', '1e-9') == 1
+    assert 'C_bn_gamma is not finite in epoch 1: try a smaller --lr' in capsys.readouterr().out
+    assert checkpoints(only_run(tmp_path)) == ['checkpoint-0000-00002', 'checkpoint-0000-00003']
+
+
+@pytest.mark.parametrize('device', [0, 1])
+def test_the_statistics_of_every_device_are_looked_at(device):
+    symbol = symbols.get_symbol('plain', 8)
+    replicas = initial_replicas(
+        lambda **_: symbol, [mx.cpu(0), mx.cpu(1)], noise.IMAGE_SHAPE, 1, Collectives('local', 2)
+    )
+    assert replicas.find_not_finite() is None
+    replicas.replicas[device].statistics['C_bn_moving_var'][0] = np.inf
+    assert replicas.find_not_finite() == 'C_bn_moving_var'
 
 
 def test_a_finished_run_says_so_and_changes_nothing(tmp_path, capsys, monkeypatch):
@@ -399,9 +429,16 @@ def test_a_duration_in_words(seconds, expected):
 
 
 def test_a_run_tells_once_how_long_it_will_take(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, 'WARM_UP', 1)
-    monkeypatch.setattr(loop, 'TIMED', 4)
-    fit(tmp_path, '--epochs', 3)
+    """By the steps after the first ones; here the clock goes on by a second with each batch."""
+    monkeypatch.setattr(loop, 'WARM_UP', 2)
+    monkeypatch.setattr(loop, 'TIMED', 3)
+    clock = SimpleNamespace(monotonic=lambda: clock.time, time=0.0)
+    monkeypatch.setattr(loop, 'time', clock)
+
+    def tick(epoch, step):
+        clock.time += 1
+
+    fit(tmp_path, '--epochs', 3, noise=Noise(tick))
     with open(os.path.join(only_run(tmp_path), 'train.log')) as file:
         lines = [line for line in file if 'to go on this machine' in line]
-    assert len(lines) == 1 and re.search(r'less than a minute to go on this machine, at [\d,]+ images/s', lines[0])
+    assert len(lines) == 1 and 'less than a minute to go on this machine, at 7 images/s' in lines[0]  # 22 in 3 s
