@@ -13,6 +13,7 @@ from common.errors import UserError
 BLOCK = 1 << 20  # bytes
 LOCK = '.deep-fusion.lock'  # a file in a folder, as long as it is locked
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # what a full disk, a quota or a limit says
+MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)  # no file; other OSErrors may pass
 NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}  # what a path that leads to nothing says
 NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}  # some NFS, Lustre and FUSE mounts
 NO_SYNC = {errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP, errno.ENOSYS}  # some FUSE and network mounts
@@ -44,6 +45,8 @@ def stat_of(path: str) -> os.stat_result | None:
 def walk(top: str) -> Iterator[tuple[str, list[str], list[str]]]:
     """As os.walk, but into links to folders elsewhere too, into each once. Nothing where there is no folder.
 
+    A folder that is removed meanwhile, such as an old checkpoint of a run that is training, has nothing in it.
+
     Raises:
         OSError: a folder cannot be read.
     """
@@ -63,7 +66,8 @@ def walk(top: str) -> Iterator[tuple[str, list[str], list[str]]]:
 
 
 def _raise(error):
-    raise error
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def write_atomically(path: str, text: str) -> None:

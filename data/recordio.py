@@ -29,7 +29,7 @@ import zlib
 import numpy as np
 
 from common.errors import UserError
-from common.files import file_digest, sync, write_atomically
+from common.files import MISSING, file_digest, sync, write_atomically
 from common.mxnet import mx
 from common.sums import digest_of
 
@@ -47,7 +47,8 @@ EARLIER_KEYS = set(
     'format records labels verified content_sha256 idx_sha256 rec_sha256 rec_bytes classes shorter_side coding '
     'undecodable'.split()
 )
-DAMAGES = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError)  # of a side file or an index
+# Of a side file or an index. Errors of the disk may pass, and let nothing be made again.
+DAMAGES = (*MISSING, ValueError, KeyError, TypeError, AttributeError, OverflowError)
 
 
 def read_about(prefix: str) -> dict:
@@ -70,7 +71,11 @@ def write_about(prefix: str, about: dict) -> None:
 
 
 def check(prefix: str) -> dict | None:
-    """The dict in PREFIX.json if the files belong together, None if they must be made again. See also has_checksums."""
+    """The dict in PREFIX.json if the files belong together, None if they must be made again. See also has_checksums.
+
+    Raises:
+        OSError: they cannot be read, which may pass.
+    """
     try:
         about = read_about(prefix)
         fits = (
@@ -79,8 +84,6 @@ def check(prefix: str) -> dict | None:
             and about['idx_sha256'] == file_digest(prefix + '.idx', 'sha256')
             and _index_fits(prefix, about)
         )
-    except PermissionError:
-        raise
     except DAMAGES:
         return None
     return about if fits else None
@@ -130,7 +133,7 @@ def has_checksums(prefix: str, about: dict) -> bool:
     """Whether PREFIX.crc is there and belongs to the other files."""
     try:
         return about.get('crc_sha256') == file_digest(prefix + '.crc', 'sha256')
-    except (FileNotFoundError, NotADirectoryError):
+    except MISSING:
         return False
 
 

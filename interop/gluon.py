@@ -32,7 +32,7 @@ def write(trained: Trained, prefix: str) -> None:
     """Write the three files; the symbol comes last, so that no other files are read with it."""
     symbol, weights, facts = names(prefix)
     with replacing(weights) as temporary:
-        mx.nd.save(temporary, trained.mxnet_arrays)
+        arrays_file.save(temporary, trained.mxnet_arrays)
     write_atomically(facts, json.dumps(trained.facts, indent=1) + '\n')
     write_atomically(symbol, scores(trained.symbol).tojson())
 

@@ -18,7 +18,6 @@ from safetensors.numpy import save
 from common import sums
 from common.errors import UserError
 from common.files import file_digest, fsync, replacing, write_atomically
-from common.mxnet import mx
 import data
 from interop import names
 from interop.trained import ARGUMENTS, Trained, image_shape
@@ -26,7 +25,8 @@ from paper import recipes
 import symbols
 from symbols import imagenet
 from symbols.analysis.summary import count_parameters
-from training import checkpoint, options, run_directory, symbol_file
+from training import arrays_file, checkpoint, options, run_directory, symbol_file
+from training.loop import FAIL
 
 NOT_WEIGHTS = '.num_batches_tracked'  # in PyTorch's state_dict alone
 
@@ -79,9 +79,12 @@ def _symbol(path, facts):
         if 'size' not in facts and facts['dataset'] not in data.NAMES:
             raise UserError(f'there is no data set {facts["dataset"]}: choose one of {", ".join(data.NAMES)}')
         if not 0 <= _epoch(facts) <= facts['epochs']:
-            raise UserError(f'epoch {_epoch(facts)} of {facts["epochs"]} is none')
+            raise UserError(f'there is no epoch {_epoch(facts)} in a run of {facts["epochs"]}')
         if facts.get('metrics') and len(facts['metrics']) != _epoch(facts):
             raise UserError(f'epoch {_epoch(facts)} does not fit metrics of {len(facts["metrics"])} epochs')
+        missing = [name for name in ('classes', 'mean', 'std') if 'size' in facts and name not in facts]
+        if missing:  # nothing else tells them of images of one's own
+            raise UserError(f'it has no {", ".join(missing)}: give them to save() of interop/torch_networks.py')
         if 'mean' in facts or 'std' in facts:
             _check_normalization(facts.get('mean', ()), facts.get('std', ()))
         if facts.get('classes') and len(facts['classes']) != facts['num_classes']:
@@ -118,7 +121,7 @@ def to_run(source: str, target: str) -> None:
     `metrics`, if there are any: a dict for each epoch with columns of metrics.csv.
 
     Raises:
-        UserError: it cannot be read, or its facts do not make a run that can be.
+        UserError: it cannot be read, or its facts do not describe a valid run.
     """
     trained, temporary = read(source), f'{os.path.normpath(target)}.tmp'
     epoch = _epoch(trained.facts)
@@ -126,9 +129,9 @@ def to_run(source: str, target: str) -> None:
     folder = os.path.join(temporary, checkpoint.folder_name(epoch, 0))
     try:
         os.makedirs(folder)
-        trained.symbol.save(os.path.join(folder, 'model-symbol.json'))
+        symbol_file.save(os.path.join(folder, checkpoint.SYMBOL), trained.symbol)
         weights = checkpoint.params_path(folder)
-        mx.nd.save(weights, trained.mxnet_arrays)
+        arrays_file.save(weights, trained.mxnet_arrays)
         fsync(weights)
         _write_metrics(temporary, trained.facts)
         write_atomically(
@@ -159,14 +162,16 @@ def _config(source, target, trained):
     recipe = {**common, 'data_dir': None, **recipes.of_dataset(facts['dataset'])}
     own = {name: value for name, value in facts.items() if name in options.OPTIONS}
     verified = facts.get('verified', True)
+    tested_on = 'val' if 'size' in facts or facts['dataset'] == 'imagenet' else 'test'
     # The images were not recorded.
     splits = {
         'train': {'content_sha256': '', 'verified': verified},
-        'test': {'content_sha256': None, 'verified': verified},
+        tested_on: {'content_sha256': None, 'verified': verified},
     }
     traits = {name: facts[name] for name in ('classes', 'mean', 'std') if name in facts}
-    rows = facts.get('metrics') or [{}]
-    ended = {'status': 'finished', 'epochs': facts['epochs'], 'test_error': rows[-1].get('test_error'), 'fail': False}
+    error = (facts.get('metrics') or [{}])[-1].get('test_error')
+    fail = error is not None and error > FAIL
+    ended = {'status': 'finished', 'epochs': facts['epochs'], 'test_error': error, 'fail': fail}
     return {
         'command': shlex.join(['python', *sys.argv]),
         'options': {**recipe, **own},
@@ -178,5 +183,5 @@ def _config(source, target, trained):
             'sha256': file_digest(source, 'sha256'),
             'facts': {name: value for name, value in facts.items() if name != 'metrics'},
         },
-        'dataset': {'name': facts['dataset'], 'splits': splits, 'tested_on': 'test', **traits},
+        'dataset': {'name': facts['dataset'], 'splits': splits, 'tested_on': tested_on, **traits},
     }

@@ -23,7 +23,7 @@ from symbols import imagenet
 from tests.conftest import in_process, official_folder
 from tests.data.small_folders import write_folders
 from tests.interop.networks import untrained
-from tests.runs import only_run
+from tests.runs import only_run, read_json
 import train_images
 from training import checkpoint, options, run_directory
 
@@ -372,6 +372,33 @@ def test_files_that_are_no_network(kind, mistake, tmp_path):
     damaged(kind, file)
     mistake(export.main, 'export.py', file, '--to', 'run', tmp_path / 'run')
     assert [path.name for path in tmp_path.iterdir()] == ['a.safetensors']
+
+
+@pytest.mark.parametrize('target', ['run', 'gluon'])
+@pytest.mark.parametrize('missing', [1, 1000])  # bytes of the weights; MXNet notices neither
+def test_no_truncated_weights_are_left_by_a_full_disk(target, missing, full_disk, mistake, tmp_path):
+    needs('safetensors')
+    file, weights = tmp_path / 'a.safetensors', os.path.join(RUN, 'checkpoint-0008', 'model-0008.params')
+    in_process(export.main, 'export.py', RUN, '--to', 'torch', file, check=0)
+    source, out = file if target == 'run' else RUN, tmp_path / 'out'
+    out.mkdir()
+    with full_disk(os.path.getsize(weights) - missing):
+        assert 'is the disk full?' in mistake(export.main, 'export.py', source, '--to', target, out / 'it')
+    assert os.listdir(out) == []
+
+
+def test_what_an_imported_run_of_ones_own_images_has_to_say(mistake, tmp_path):
+    needs('torch', 'safetensors')
+    from interop import torch_networks
+
+    file, net = str(tmp_path / 'a.safetensors'), torch_networks.build('plain', 8, num_classes=2)
+    facts = dict(dataset='pets', size=32, epochs=1, metrics=[{'epoch': 1, 'test_error': 50.5}])
+    torch_networks.save(net, file, **facts)
+    assert 'has no classes, mean, std' in mistake(export.main, 'export.py', file, '--to', 'run', tmp_path / 'run')
+    torch_networks.save(net, file, **facts, classes=['cat', 'dog'], mean=[120] * 3, std=[60] * 3)
+    in_process(export.main, 'export.py', file, '--to', 'run', tmp_path / 'run', check=0)
+    config = read_json(tmp_path / 'run')
+    assert config['dataset']['tested_on'] == 'val' and config['outcome']['fail'] is True
 
 
 def test_weights_that_do_not_belong_to_the_symbol(mistake, tmp_path):

@@ -8,6 +8,7 @@ each behind its length. An array is its mark, its storage (0: dense), its shape 
 that it was on (two numbers), its type (0: float32) and the values.
 """
 
+from collections.abc import Mapping
 import math
 import os
 import struct
@@ -23,6 +24,10 @@ MAX_SIZE = 4 << 30  # bytes; the largest network here, ResNet-101, takes 180 MB
 MAX_AXES = 8
 MAX_NAME = 1000  # bytes
 TYPES = {1: 'float64', 2: 'float16', 3: 'uint8', 4: 'int32', 5: 'int8', 6: 'int64', 7: 'bool', 12: 'bfloat16'}
+
+
+class NotSaved(UserError):
+    """A file could not be written whole."""
 
 
 class _Reader:
@@ -43,6 +48,19 @@ class _Reader:
 
     def numbers(self, format_):
         return struct.unpack(f'<{format_}', self.take(struct.calcsize(f'<{format_}')))
+
+
+def save(path: str, arrays: Mapping[str, mx.nd.NDArray]) -> None:
+    """Write named arrays, and read the file back: MXNet does not report a disk that is full when it closes the file.
+
+    Raises:
+        NotSaved: the file is not what was to be written.
+    """
+    try:
+        mx.nd.save(path, {name: value.as_in_context(mx.cpu()) for name, value in arrays.items()})
+        mx.nd.load(path)
+    except mx.MXNetError as error:
+        raise NotSaved(f'{path} cannot be written: is the disk full?') from error
 
 
 def load(path: str) -> dict[str, mx.nd.NDArray]:

@@ -29,7 +29,7 @@ import numpy as np
 
 from common import sums
 from common.errors import UserError
-from common.files import fsync
+from common.files import MISSING, fsync
 from common.mxnet import mx
 from common.sums import Damaged
 from training import arrays_file, symbol_file
@@ -38,7 +38,6 @@ from training.replicas import Replicas, mean_statistics
 
 NAME = re.compile(r'checkpoint-(\d{4,})(?:-(\d{5,}))?')
 KEEP = 2  # the newest ones, beside the best
-MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)  # damage; other OSErrors may pass
 FORMAT = 2  # of progress.json; 1, which has no such entry, goes without SHA256SUMS
 SYMBOL, MOMENTUM, PROGRESS = 'model-symbol.json', 'momentum.params', 'progress.json'
 UNFINISHED = '.unfinished-checkpoint'  # on its way in or out
@@ -93,7 +92,7 @@ def save(run_dir: str, symbol: mx.sym.Symbol, replicas: Replicas, optimizer: Nes
             _write(temporary, symbol, replicas.replicas[0].parameters, statistics, optimizer, progress)
             os.rename(temporary, target)
             fsync(run_dir)
-        except (OSError, mx.MXNetError) as error:
+        except (OSError, arrays_file.NotSaved) as error:
             shutil.rmtree(temporary, ignore_errors=True)  # it would take what little room there is
             why = error.strerror if isinstance(error, OSError) else 'is the disk full?'
             raise UserError(f'{target} cannot be written ({why}): the last checkpoint is as it was') from error
@@ -102,17 +101,15 @@ def save(run_dir: str, symbol: mx.sym.Symbol, replicas: Replicas, optimizer: Nes
 
 def _write(folder, symbol, parameters, statistics, optimizer, progress):
     prefix, state = os.path.join(folder, 'model'), optimizer.state_dict()
-    # Symbol.save would not notice a full disk, and MXNet's removal of amp_cast, of which there is none, loses memory.
-    with open(os.path.join(folder, SYMBOL), 'w', encoding='utf-8') as file:
-        file.write(symbol.tojson(remove_amp_cast=False))
-    _save_arrays(
+    symbol_file.save(os.path.join(folder, SYMBOL), symbol)
+    arrays_file.save(
         f'{prefix}-{progress["epoch"]:04}.params',
         {
             **{f'arg:{name}': value for name, value in parameters.items()},
             **{f'aux:{name}': mx.nd.array(value) for name, value in mean_statistics(statistics).items()},
         },
     )
-    _save_arrays(
+    arrays_file.save(
         os.path.join(folder, MOMENTUM),
         {
             **{f'momentum:{name}': value for name, value in state['buffers'].items()},
@@ -129,12 +126,6 @@ def _write(folder, symbol, parameters, statistics, optimizer, progress):
     sums.write(folder, os.listdir(folder))
     for file in os.listdir(folder):
         fsync(os.path.join(folder, file))
-
-
-def _save_arrays(path, arrays):
-    """mx.nd.save, and read the file back: MXNet does not report a disk that is full when it closes the file."""
-    mx.nd.save(path, {name: value.as_in_context(mx.cpu()) for name, value in arrays.items()})
-    mx.nd.load(path)
 
 
 def _prune(run_dir, rows):

@@ -142,6 +142,18 @@ def test_a_folder_that_two_links_lead_to_is_entered_once(tmp_path):
     assert sum(names == ['file'] for _, _, names in files.walk(str(tmp_path / 'top'))) == 1
 
 
+def test_a_folder_that_is_removed_meanwhile_is_passed_over(tmp_path):
+    """As a run that is training removes its old checkpoints."""
+    for name in 'abc':
+        (tmp_path / 'top' / name).mkdir(parents=True)
+    seen = []
+    for parent, folders, _ in files.walk(str(tmp_path / 'top')):
+        seen.append(os.path.basename(parent))
+        if folders:
+            os.rmdir(tmp_path / 'top' / 'b')
+    assert sorted(seen) == ['a', 'c', 'top']
+
+
 def test_a_folder_where_no_file_can_be_made_is_locked_all_the_same(tmp_path):
     os.mkdir(tmp_path / files.LOCK)  # root may write to a read-only one
     with files.lock_folder(str(tmp_path), ''), pytest.raises(BlockingIOError):

@@ -1,5 +1,6 @@
 """The three files of a split: which belong together, how they are finished, and what a full disk does."""
 
+import errno
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from common.errors import UserError
 from common.files import file_digest
 from common.mxnet import mx
 from data import recordio
+from data.packing.checksums import checked
 from tests.data.small_imagenet import cut, edit, write
 
 
@@ -44,6 +46,23 @@ def write_records(temporary):
     with recordio.writer(temporary + '.rec', temporary + '.idx', 'no room') as record:
         for i in range(3):
             record.write_idx(i, b'%d' % i * 24 * (i + 1))
+
+
+@pytest.mark.parametrize('name', ['file_digest', 'read_about', 'read_index'])
+def test_an_error_of_the_disk_may_pass_and_is_no_damage(prefix, name, monkeypatch):
+    """Or hours of packing would be lost, and an archive that was deleted would be fetched again."""
+
+    def fail(path, *_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    about = recordio.check(prefix)
+    monkeypatch.setattr(recordio, name, fail)
+    for read in (lambda: recordio.check(prefix), lambda: checked(prefix, 512)):
+        with pytest.raises(OSError, match='Input/output error'):
+            read()
+    if name == 'read_index':
+        with pytest.raises(OSError, match='Input/output error'):
+            recordio.Records(prefix, about)
 
 
 def test_finished_files_have_their_names_alone(prefix, tmp_path):
