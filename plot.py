@@ -43,7 +43,10 @@ def draw_network(args):
         raise UserError('dfn1 and dfn2 are networks for ImageNet alone: add --dataset imagenet')
     else:
         named = [
-            (symbols.title(net, depth, **arguments), symbols.get_symbol(net, depth, **arguments))
+            (
+                symbols.title(net, depth, **arguments),
+                symbols.get_symbol(net, depth, DATASETS[args.dataset], **arguments),
+            )
             for net, depth, arguments in networks
         ]
     blocks = args.dataset == 'imagenet'  # a bottleneck is one box

@@ -3,7 +3,7 @@
     python train_images.py --data-dir pets --depth 14 --epochs 20     # pets/train/<class>/*, pets/val/<class>/*
     python train_images.py --data-dir pets --val-fraction 0.2         # pets/train/<class>/* alone: a fifth is held out
     python train_images.py --data-dir pets --size 224 --gpus 0        # ImageNet's networks
-    python train_images.py --data-dir letters --no-flip               # whose mirror images are no letters
+    python train_images.py --data-dir letters --no-flip               # a mirrored letter is not a letter
 
 Each class is a folder and has its name. Images are JPEG, PNG, WebP or BMP of any size. DATA_DIR may also hold Tiny
 ImageNet as it comes, or train.rec and val.rec as MXNet's im2rec.py writes them. The first start packs the images as
@@ -36,7 +36,6 @@ OPTIONS = ('dataset', 'size', 'val_fraction', 'split_seed', 'no_flip', 'pad_valu
 # No paper has a recipe for these images. Nothing is official: every start looks whether they have changed.
 RECIPE = dict(net='dfn-mr', epochs=100, batch_size=64, schedule='fractions', no_verify=True)
 DEPTHS = {32: 56, 224: 44}
-ONLY_WITH = {32: ('widen', 'path', 'components', 'pad_value'), 224: ('augmentation',)}
 
 
 def parser() -> Parser:
@@ -71,10 +70,9 @@ def complete(args: argparse.Namespace) -> None:
         raise UserError(f'{args.dataset!r} cannot name your images in the logs: choose another name with --dataset')
     if not is_one(args.net) and args.depth is None:
         args.depth = DEPTHS[args.size]
-    for size, names in ONLY_WITH.items():
-        for name in names:
-            if size != args.size and getattr(args, name) != options.default(name):
-                raise UserError(f'--{name.replace("_", "-")} is for --size {size}')
+    args.val_fraction = args.val_fraction or None  # 0 holds out nothing
+    if args.split_seed and not args.val_fraction:
+        raise UserError('--split-seed is for --val-fraction: leave it out')
 
 
 def network_of(args: argparse.Namespace) -> functools.partial:

@@ -12,7 +12,7 @@ if is_command():
     signals.end_at_once()
     open_streams()
 
-logging.getLogger('matplotlib').setLevel(logging.ERROR)  # of caches that cannot be written it says much
+logging.getLogger('matplotlib').setLevel(logging.ERROR)  # it warns at length about caches it cannot write
 
 if importlib.util.find_spec('mxnet') is None:
     fail_at_import(f'this Python ({sys.executable}) has no MXNet: run `make .venv`, then `. .venv/bin/activate`')

@@ -135,7 +135,7 @@ def to_run(source: str, target: str) -> None:
         fsync(weights)
         _write_metrics(temporary, trained.facts)
         write_atomically(
-            os.path.join(temporary, 'config.json'), json.dumps(_config(source, target, trained), indent=1) + '\n'
+            os.path.join(temporary, run_directory.CONFIG), json.dumps(_config(source, target, trained), indent=1) + '\n'
         )
         sums.write(temporary, run_directory.files(temporary))
         run_directory.read_metrics(temporary)  # which reads config.json too

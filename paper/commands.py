@@ -11,7 +11,7 @@ import paper
 from paper import ensembles, experiments, recipes, results
 from symbols import gluoncv
 from symbols.ensemble import COMPONENTS
-from training.run_directory import count_devices, read_config, status
+from training.run_directory import count_devices, is_there, read_config, status
 
 TARGETS = [f'table{number}' for number in paper.TABLES] + [f'figure{number}' for number in experiments.FIGURES]
 
@@ -115,8 +115,7 @@ def to_evaluate(after: Sequence[Command]) -> list[Command]:
 
 
 def _status(place):
-    there = os.path.exists(os.path.join(place, 'config.json'))
-    return status(read_config(place)) if there else None
+    return status(read_config(place)) if is_there(place) else None
 
 
 def other_devices(commands: Sequence[Command], args: argparse.Namespace) -> list[str]:

@@ -20,7 +20,7 @@ from paper.experiments import FIGURES
 from paper.figures import curves, numbered
 from paper.formats import as_html
 from paper.tables import NOTHING, table
-from training.run_directory import find_runs, group_runs, read_config, read_metrics, without_seed
+from training.run_directory import CONFIG, find_runs, group_runs, read_config, read_metrics, without_seed
 
 OUTCOME = ('status', 'epochs', 'test_error', 'best_test_error', 'peak_memory_mib')  # what is shown of a run's
 
@@ -38,7 +38,7 @@ def write(path: str, log_dir: str) -> str:
 
 def page(log_dir: str) -> str:
     """The page's HTML."""
-    has_runs = any('config.json' in files for _, _, files in walk(log_dir))
+    has_runs = any(CONFIG in files for _, _, files in walk(log_dir))
     groups = group_runs(find_runs([log_dir])) if has_runs else {}
     entries = claims.ledger(log_dir)
     return pages.render(
@@ -89,7 +89,7 @@ def _group(run_dirs):
 
 def _run(run_dir):
     config = read_config(run_dir)
-    with open(os.path.join(run_dir, 'config.json'), encoding='utf-8') as file:
+    with open(os.path.join(run_dir, CONFIG), encoding='utf-8') as file:
         text = file.read().rstrip()
     outcome = config['outcome'] or {'status': 'not finished', 'epochs': len(read_metrics(run_dir))}
     return {

@@ -6,6 +6,7 @@
 compare.py, plot.py, reproduce.py, the report and the claims find the runs of a cell, bar or curve by this module.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 import functools
 import glob
@@ -70,7 +71,7 @@ def own_images(log_dir: str) -> list[str]:
     """The names of the user's own data sets that have runs in a log directory."""
     names = []
     for name in sorted(os.listdir(log_dir)):
-        found = glob.glob(os.path.join(glob.escape(os.path.join(log_dir, name)), '*', '*', 'config.json'))
+        found = glob.glob(os.path.join(glob.escape(os.path.join(log_dir, name)), '*', '*', run_directory.CONFIG))
         if found and 'size' in read_config(os.path.dirname(found[0]))['options']:
             names.append(name)
     return names
@@ -108,7 +109,7 @@ def arguments(experiment: Experiment, seed: int = 1, epochs: int | None = None) 
 
 def directory(experiment: Experiment, **changes) -> str:
     """The run directory of the experiment with these options; those that are not given are the paper's."""
-    return options.run_directory({**options_of(experiment), **changes}, defaults_of(experiment))
+    return options.directory_of({**options_of(experiment), **changes}, defaults_of(experiment))
 
 
 def find(measurement: Measurement, log_dir: str, epochs: int | None = None) -> list[Found]:
@@ -126,13 +127,13 @@ def find(measurement: Measurement, log_dir: str, epochs: int | None = None) -> l
     experiment = measurement.experiment
     read = _together if measurement.measure == TOGETHER else _runs
     groups: dict[tuple, list] = {}
-    seeds = set()
+    seen: Counter = Counter()
     for place, config, done, last, best in read(measurement, log_dir):
         how = differences(config, done, experiment, epochs)
         seed = config['options'].get('seed')
-        if (how, seed) in seeds:
-            how += (Difference('seed', f'seed {seed} once more'),)
-        seeds.add((how, seed))
+        copies, seen[how, seed] = seen[how, seed], seen[how, seed] + 1
+        if copies:  # a group has each seed once
+            how += (Difference('seed', f'seed {seed} once more' + (f' ({copies})' if copies > 1 else '')),)
         groups.setdefault(how, []).append((place, last, best))
     return [
         Found(

@@ -38,16 +38,16 @@ def number(count: int, exact: bool = False) -> str:
 
 def print_summary(args: Namespace) -> None:
     """Print parameters, multiply-adds, depth and ensemble size."""
-    arguments = symbols.arguments_of(vars(args))
+    arguments, classes = symbols.arguments_of(vars(args)), args.classes or DATASETS[args.dataset]
     if args.dataset == 'imagenet':
         if args.widen > 1:
             raise UserError('no network for ImageNet has --widen')
         if is_one(args.net):
             check_alone(args.net, **arguments)
-        classes, shape = args.classes or 1000, imagenet.IMAGE_SHAPE
+        shape = imagenet.IMAGE_SHAPE
         symbol = imagenet.get_symbol(args.net, args.depth, classes)
     else:
-        classes, shape = args.classes or 10, symbols.IMAGE_SHAPE
+        shape = symbols.IMAGE_SHAPE
         symbol = symbols.get_symbol(args.net, args.depth, classes, args.widen, **arguments)
     paths = count_paths(symbol) if is_one(args.net) else paths_of(args.net, args.depth, args.dataset, **arguments)[1]
     cost = summarize(symbol, shape)
@@ -108,7 +108,7 @@ def parser() -> Parser:
     add_options(command, 'depth')
     command.add_argument('--dataset', choices=DATASETS, default='cifar10', help='whose networks')
     add_options(command, 'widen', *symbols.ARGUMENTS)
-    command.add_argument('--classes', type=positive_int, help='number of classes (default: 10, for ImageNet 1,000)')
+    command.add_argument('--classes', type=positive_int, help="number of classes (default: the data set's)")
     command.set_defaults(print=print_summary)
     command = commands.add_parser(
         'paths',

@@ -138,7 +138,7 @@ def write_run(log_dir, words, errors, status='finished', devices=2, script=train
         columns: more of metrics.csv, {name: values}.
     """
     args = options.read(script.parser(), [*map(str, words), '--log-dir', str(log_dir)])
-    place = options.run_directory(vars(args), vars(script.parser().parse_args([])))
+    place = options.directory_of(vars(args), vars(script.parser().parse_args([])))
     os.makedirs(place)
     with open(os.path.join(place, 'config.json'), 'w') as file:
         json.dump(

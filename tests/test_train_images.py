@@ -110,6 +110,12 @@ def test_a_run_is_evaluated_on_another_folder(folder, tmp_path):
     assert '3 images' in out and 'these are not the test images' in err
 
 
+def test_a_share_of_nothing_is_no_share(folder, tmp_path):
+    """It would have been another run of the same numbers."""
+    in_process(train_images.main, *words(folder, tmp_path / 'logs', '--val-fraction', '0'), check=0)
+    assert read_json(only_run(tmp_path / 'logs'))['options']['val_fraction'] is None
+
+
 @pytest.mark.parametrize(
     'options, expected',
     [
@@ -126,6 +132,10 @@ def test_a_run_is_evaluated_on_another_folder(folder, tmp_path):
         (['--net', 'dfn1'], "unknown network 'dfn1'"),
         (['--size', '224', '--net', 'dfn-mr', '--widen', '2'], '--widen is for --size 32'),
         (['--augmentation', 'code-2016'], '--augmentation is for --size 224'),
+        (['--size', '224', '--pad-value', 'mean'], '--pad-value is for --size 32'),
+        (['--split-seed', '5'], '--split-seed is for --val-fraction'),
+        (['--split-seed', '5', '--val-fraction', '0'], '--split-seed is for --val-fraction'),
+        (['--loss-scale', '8'], '--loss-scale is for --dtype float16: leave it out'),
     ],
 )
 def test_a_mistake_is_one_line(mistake, folder, tmp_path, options, expected):

@@ -38,7 +38,7 @@ class Option(NamedTuple):
     before: its value in runs made before the option existed.
     in_tables: what another value than the paper's means there: CELL, the run belongs to another cell; NOTE, the run
         stands apart with a note; None, nothing.
-    only_with: (option, value) without which the option has no effect.
+    only_with: (option, value) without which the option has no effect, in scripts that have the other one.
     special: whether only the scripts that name it have it.
     """
 
@@ -59,7 +59,7 @@ class Option(NamedTuple):
 OPTIONS = {option.name: option for option in (
     Option('net', 'network', KEYWORDS['net'], in_tables=CELL),
     Option('depth', 'network', KEYWORDS['depth'], in_tables=CELL),
-    Option('widen', 'network', KEYWORDS['widen'], in_tables=CELL, special=True),
+    Option('widen', 'network', KEYWORDS['widen'], in_tables=CELL, only_with=('size', 32), special=True),
     Option('dataset', 'data', dict(help='what to train on'), in_tables=CELL, special=True),
     Option('size', 'data', dict(
         type=int, default=32,
@@ -72,11 +72,11 @@ OPTIONS = {option.name: option for option in (
     Option('split_seed', 'data', dict(type=seed, default=0, help='seed of the draw of --val-fraction'),
            label='splitseed', in_tables=NOTE, special=True),
     Option('no_flip', 'data', dict(
-        action='store_true', help='mirror no image: for letters, digits, signs and the like'),
+        action='store_true', help='do not mirror the training images: for letters, digits, signs and the like'),
         label='noflip', show=lambda _: '', in_tables=NOTE, special=True),
-    Option('path', 'network', KEYWORDS['path'], label='path', in_tables=CELL, special=True),
+    Option('path', 'network', KEYWORDS['path'], label='path', in_tables=CELL, only_with=('size', 32), special=True),
     Option('components', 'network', KEYWORDS['components'], label='components', show=components_label, in_tables=CELL,
-           special=True),
+           only_with=('size', 32), special=True),
     Option('schedule', 'training', dict(
         choices=list(SCHEDULES),
         help='when the learning rate drops. fractions: by 10 after 1/2, 3/4 and 7/8 of the epochs (section 6.2); main: '
@@ -85,20 +85,20 @@ OPTIONS = {option.name: option for option in (
     Option('pad_value', 'data', dict(
         choices=['zero', 'mean'], default='zero',
         help="padding before the random crop: black (the paper) or the mean (the authors' code)"),
-        label='pad', in_tables=NOTE, special=True),
+        label='pad', in_tables=NOTE, only_with=('size', 32), special=True),
     Option('split', 'data', dict(
         choices=['paper', 'full'], default='paper',
         help="what to train on: all but the images held out (the paper), or all (the authors' code)"),
         label='split', in_tables=NOTE, special=True),
     Option('augmentation', 'data', dict(
         default='paper', help="of the training images: as in ResNet's paper (the paper), or as in the authors' code"),
-        label='', in_tables=NOTE, special=True),
+        label='', in_tables=NOTE, only_with=('size', 224), special=True),
     Option('data_dir', 'data', {}, resumable=True),
     Option('no_verify', 'data', dict(action='store_true', help='use files that are not the official ones'),
            resumable=True, special=True),
     Option('init_from', 'training', dict(
         type=os.path.normpath, metavar='RUN',
-        help='begin with the weights of another run, or of one of its checkpoints; FC anew where the classes differ'),
+        help='begin with the weights of a run, or of one of its checkpoints; FC is drawn anew if the classes differ'),
         label='init', show=lambda path: _source_label(path), in_tables=NOTE),
     Option('freeze', 'training', dict(
         action='store_true', help='with --init-from: train FC alone; BatchNorm then works as in evaluation'),
@@ -172,7 +172,7 @@ def add_options(parser: argparse.ArgumentParser, names: Collection[str], **chang
         one_of = group.add_mutually_exclusive_group() if title == 'devices' else group
         for option in options:
             (one_of if option.name in EXCLUSIVE else group).add_argument(
-                f'--{option.name.replace("_", "-")}', **{**option.keywords, **changes.get(option.name, {})}
+                _flag(option.name), **{**option.keywords, **changes.get(option.name, {})}
             )
 
 
@@ -215,12 +215,20 @@ def _source_label(path: str) -> str:
 def check(args: argparse.Namespace) -> None:
     """Raise UserError for options that do not go together, or not with this machine."""
     devices.check_dtype(args.dtype, args.gpus is not None, f'--dtype {args.dtype}')
+    for name, value in vars(args).items():
+        if name in OPTIONS and value != default(name) and not has_effect(name, vars(args)):
+            other, needed = OPTIONS[name].only_with or ('', '')
+            raise UserError(f'{_flag(name)} is for {_flag(other)} {needed}: leave it out')
     if args.freeze and not args.init_from:
         raise UserError('--freeze trains FC alone: name the weights of all other layers with --init-from')
     if args.freeze and args.mirror:
         raise UserError('--mirror saves memory of a backward pass that --freeze does not have: leave it out')
     if args.mirror and args.gpus is not None:
         raise UserError('--mirror is for the CPU: on GPUs BatchNorm would count each batch twice in its statistics')
+
+
+def _flag(name):
+    return f'--{name.replace("_", "-")}'
 
 
 def complete(options: dict) -> dict:
@@ -265,10 +273,10 @@ def is_possible(name: str, value: Any) -> bool:
 def has_effect(name: str, options: dict) -> bool:
     """Whether an option matters, given the others."""
     only_with = OPTIONS[name].only_with
-    return only_with is None or options.get(only_with[0]) == only_with[1]
+    return only_with is None or complete(options).get(only_with[0], only_with[1]) == only_with[1]
 
 
-def run_directory(options: dict, defaults: dict) -> str:
+def directory_of(options: dict, defaults: dict) -> str:
     """LOG_DIR/DATASET/NET-DEPTH[-wWIDEN]/[OPTIONS-]seedSEED, or LOG_DIR/DATASET/gluoncv-NAME/…
 
     Args:

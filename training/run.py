@@ -66,13 +66,13 @@ class Run(NamedTuple):
         """
         if self.collectives.rank == 0 and not run_directory.find_outcome(self.directory, self.config):
             check_folder(self.directory, '--log-dir')
-        batch_size, devices = self.args.batch_size, self.shard.total
-        if batch_size < devices:
+        batch_size, total = self.args.batch_size, self.shard.total
+        if batch_size < total:
             raise UserError(
-                f'--batch-size {batch_size} leaves some of {devices} devices without an image: choose {devices} or more'
+                f'--batch-size {batch_size} leaves some of {total} devices without an image: choose {total} or more'
             )
         symbol = network(dtype=self.args.dtype)
-        symbol_file.check_readable(self.network, symbol, image_shape, devices)
+        symbol_file.check_readable(self.network, symbol, image_shape, total)
         if self.args.mirror:
             fuse(symbol, mirror=True)
         if self.source:
@@ -108,7 +108,7 @@ def open_run(parser: Parser, complete: Callable[[argparse.Namespace], None] = la
     complete(args)
     options.check(args)
     contexts = devices.contexts(args.gpus, args.cpus)
-    directory = options.run_directory(vars(args), vars(parser.parse_args([])))
+    directory = options.directory_of(vars(args), vars(parser.parse_args([])))
     args.kv_store = args.kv_store or ('device' if args.gpus and len(contexts) > 1 else 'local')
     _keep_threads(directory)
     collectives = Collectives(args.kv_store, len(contexts))
@@ -125,7 +125,7 @@ def open_run(parser: Parser, complete: Callable[[argparse.Namespace], None] = la
 
 def _keep_threads(directory):
     """Go on with the number of threads that a run began with, unless the user chose another: its bits depend on it."""
-    if mxnet.THREADS_GIVEN or 'DMLC_ROLE' in os.environ or not os.path.exists(os.path.join(directory, 'config.json')):
+    if mxnet.THREADS_GIVEN or 'DMLC_ROLE' in os.environ or not run_directory.is_there(directory):
         return
     config = run_directory.read_config(directory)
     began = config['environment'].get('threads')

@@ -2,9 +2,9 @@
 
 config.json holds everything that is needed to do the run again, and its outcome. Its last entry, `sha256`, is the
 digest of the others (common/sums.py). metrics.csv has a row for each epoch. It is written anew from the rows in the
-checkpoint, so the two always agree. train.log holds what the terminal showed, in the line format of MXNet's own
-training scripts, which count epochs from 0. When the run has ended, SHA256SUMS has the digests of all these files and
-of the checkpoints' files.
+checkpoint; a run that was killed in between has the last row in the checkpoint alone. train.log holds what the terminal
+showed, in the line format of MXNet's own training scripts, which count epochs from 0. When the run has ended,
+SHA256SUMS has the digests of all these files and of the checkpoints' files.
 
 Whoever reads a run checks it: against SHA256SUMS, or as long as the run has not ended against its newest checkpoint.
 Runs of earlier versions have neither digest; of them is checked what config.json and metrics.csv say of one another.
@@ -31,6 +31,11 @@ NAME = re.compile(r'(.+-)?seed\d+')  # of a run's folder; a copy such as seed1-b
 ENDS = ('finished', 'not finite')
 NUMBER = re.compile(r'[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|[+-]?inf', re.ASCII | re.IGNORECASE)
 COLUMNS = 'epoch lr train_loss train_error test_loss test_error images_per_second seconds'.split()
+
+
+def is_there(directory: str) -> bool:
+    """Whether a run has begun in a directory."""
+    return os.path.exists(os.path.join(directory, CONFIG))
 
 
 def read_config(run_dir: str) -> dict:
@@ -168,7 +173,7 @@ def check_columns(run_dir: str, rows: list[dict], columns: Iterable[str]) -> Non
     """Raise UserError where the rows of a run's metrics.csv lack one of the columns."""
     for column in columns:
         if any(column not in row for row in rows):
-            raise UserError(f'{os.path.join(run_dir, "metrics.csv")} has no column {column}: is the run damaged?')
+            raise UserError(f'{os.path.join(run_dir, METRICS)} has no column {column}: is the run damaged?')
 
 
 def status(config: dict) -> str | None:
@@ -234,7 +239,7 @@ def find_outcome(directory: str, config: dict) -> dict | None:
     Raises:
         UserError: the directory holds another run than `config` describes.
     """
-    if not os.path.exists(os.path.join(directory, CONFIG)):
+    if not is_there(directory):
         return None
     old = read_config(directory)
     check_same(directory, old, config)

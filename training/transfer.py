@@ -95,7 +95,7 @@ def _same_classes(folder, classes):
     """Whether a checkpoint's run has these classes; true where it does not say which it has."""
     run_dir = os.path.dirname(os.path.abspath(folder))
     known = None
-    if os.path.exists(os.path.join(run_dir, 'config.json')):
+    if run_directory.is_there(run_dir):
         known = data.classes_of(run_directory.read_config(run_dir))
     return known is None or tuple(known) == tuple(classes)
 

@@ -33,7 +33,7 @@ COUNTS = {
     'distinct': 'different sequences of layers',
 }
 NETS = sorted({*symbols.NETWORKS, *imagenet.NAMES})
-DATASETS = ('cifar10', 'cifar100', 'svhn', 'imagenet')  # the first three have the same networks
+DATASETS = {'cifar10': 10, 'cifar100': 100, 'svhn': 10, 'imagenet': 1000}  # and their classes
 
 
 class Paths(NamedTuple):

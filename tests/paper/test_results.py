@@ -11,6 +11,7 @@ import paper
 from paper import experiments, recipes, report, results
 from paper.experiments import TOGETHER, Experiment, Measurement
 from tests.conftest import ROOT
+from tests.paper.conftest import write_dfn_mr
 from training import options
 from training.run_directory import read_config, read_metrics
 
@@ -37,6 +38,16 @@ def test_runs_are_grouped_by_what_differs_from_the_paper(logs):
         ('--dtype float16', '--loss-scale 64.0'): (1, [4.0]),
     }
     assert next(iter(found)) == ()
+
+
+def test_a_group_has_each_seed_once(tmp_path):
+    """Earlier versions took a --loss-scale without effect, and named another directory by it."""
+    for number, scale in enumerate((4, 8, 16, 32)):
+        write_dfn_mr(tmp_path, '--loss-scale', scale, errors=[6.0 + number])
+    found = [(group.differences, group.last) for group in results.find(DFN_MR, str(tmp_path))]
+    assert found == [((), [6.0])] + [
+        (('seed 1 once more' + more,), [7.0 + i]) for i, more in enumerate(['', ' (2)', ' (3)'])
+    ]
 
 
 def test_links_are_followed_where_they_lead_somewhere(logs, tmp_path):
@@ -96,7 +107,7 @@ def test_every_experiment_is_a_command_line_of_its_script():
         args = options.read(parser, results.arguments(experiment))
         assert (args.dataset, args.net, args.depth, getattr(args, 'widen', 1)) == experiment[:4]
         assert args.epochs == experiment.epochs and args.seed == 1
-        place = options.run_directory(vars(args), vars(parser.parse_args([])))
+        place = options.directory_of(vars(args), vars(parser.parse_args([])))
         assert results.directory(experiment) == place
         directories.add(place)
     # CIFAR-10: N_f3's components, itself and its ensembles with 8 and 7, N_f6, plain, ResNet, DFN-IL, DFN-MR and its

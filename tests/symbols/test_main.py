@@ -42,6 +42,12 @@ def test_summary_of_a_network_for_imagenet(out):
     assert 'dfn-mr 44, 1000 classes' in text and '43,338,024' in text and '224×224' in text
 
 
+def test_summary_for_a_data_set_of_other_classes(out):
+    """Each of 90 more classes has 64 weights and a bias in FC."""
+    text = out('summary', '--net', 'dfn-mr', '--depth', 56, '--dataset', 'cifar100')
+    assert 'dfn-mr 56, 100 classes' in text and f'{1710426 + 90 * 65:,}' in text
+
+
 def test_summary_of_a_wide_network_with_other_classes(out):
     text = out('summary', '--net', 'dfn-mr', '--depth', 32, '--widen', 4, '--classes', 100)
     assert 'dfn-mr 32, 4 times wider, 100 classes' in text and '14,874,532' in text

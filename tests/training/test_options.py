@@ -120,6 +120,9 @@ def test_what_has_to_stay_the_same_leaves_out_what_a_resumed_run_may_change():
         ('loss_scale', {'dtype': 'float16'}, True),
         ('loss_scale', {'dtype': 'bfloat16'}, False),
         ('loss_scale', {}, False),
+        ('widen', {}, True),  # train_cifar.py has no --size
+        ('widen', {'size': 32}, True),
+        ('widen', {'size': 224}, False),
         ('lr', {}, True),
         ('dtype', {'dtype': 'float32'}, True),
     ],
@@ -144,7 +147,7 @@ def test_texts_of_a_command_line(name, text, expected):
 
 def directory_of(script, *words):
     parser = script.parser()
-    return options.run_directory(vars(parser.parse_args(words)), vars(parser.parse_args([])))
+    return options.directory_of(vars(parser.parse_args(words)), vars(parser.parse_args([])))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +189,7 @@ def test_a_committed_run_has_the_name_of_its_options(run_dir):
     with open(os.path.join(ROOT, run_dir, 'config.json')) as file:
         own = options.complete(json.load(file)['options'])
     defaults = {**{name: options.default(name) for name in OPTIONS}, **recipes.of_dataset(own['dataset'])}
-    found = options.run_directory({**own, 'log_dir': 'logs'}, defaults)
+    found = options.directory_of({**own, 'log_dir': 'logs'}, defaults)
     assert run_dir in (
         found,
         found.replace(os.path.join('logs', own['dataset']), os.path.join('logs', 'samples', own['dataset'])),
