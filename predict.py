@@ -1,4 +1,4 @@
-"""Say what is on images: the most probable classes of a trained network, with their probabilities.
+"""Classify images by a trained network: the most probable classes and their probabilities.
 
     python predict.py logs/cifar10/dfn-mr-14/epochs8-seed1 cat.jpg holiday/       # files, and folders at any depth
     python predict.py logs/cifar10/dfn-mr-14/epochs8-seed1 holiday --top 1 --csv holiday.csv --grid holiday.png

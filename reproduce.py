@@ -11,7 +11,7 @@ Without --gpus or --cpus the commands have the paper's number of GPUs. Each run 
 same command resumes what was interrupted. compare.py and plot.py show what there is.
 """
 
-from common.cli import Parser, positive_int, run
+from common.cli import Parser, positive_int, run, seed
 
 import argparse
 from collections.abc import Sequence
@@ -79,7 +79,7 @@ def parser() -> Parser:
 
 def seeds(text: str) -> list[int]:
     """argparse type: `1,2` → [1, 2]."""
-    return [positive_int(word) for word in text.split(',')]
+    return [seed(word) for word in text.split(',')]
 
 
 SLURM = """\

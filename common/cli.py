@@ -33,7 +33,7 @@ USERS_DISK = {
     errno.EBUSY,
     errno.ESTALE,
 }
-# What Python, numpy, OpenCV, MXNet, CUDA and PyTorch say of it.
+# How Python, numpy, OpenCV, MXNet, CUDA and PyTorch report a lack of memory.
 NO_MEMORY = re.compile(r'out of memory|allocate\b.*\bmemory|insufficient memory|bad_alloc|ALLOC_FAILED', re.IGNORECASE)
 
 
@@ -132,7 +132,7 @@ def _run(main):
         if getattr(error, 'errno', None) in USERS_DISK:
             _leave_with(_explain(error), 2)
         if _is_lack_of_memory(error):
-            advice = 'free some, or train with a smaller --batch-size or more devices'
+            advice = 'free some, or use a smaller --batch-size or more devices if the command has them'
             _leave_with(f'not enough memory: {advice}', 2, at_once=True)
         traceback.print_exc()
         leave(1)

@@ -110,7 +110,8 @@ def check_folder(path: str, option: str) -> None:
     longest = max(path.split(os.sep), key=lambda name: len(os.fsencode(name)))
     if len(os.fsencode(longest)) > os.pathconf(place, 'PC_NAME_MAX'):
         raise UserError(
-            f'{path} cannot be made: the name {longest} is too long; an --init-from is part of it, if given'
+            f'{path} cannot be made: the name {longest} is too long'
+            + ('; --init-from is a part of it: name weights with a shorter path' if 'init_' in longest else '')
         )
     if not os.access(place, os.W_OK | os.X_OK):
         raise UserError(f'{path} cannot be written: you may not write to {place}; choose another {option}')

@@ -69,15 +69,16 @@ SOURCES = {
 
 
 NAMES = tuple(SOURCES) + ('imagenet',)
-TOP5_FROM = 5  # classes of the user's own images; with more, top-5 errors are told
+TOP5_FROM = 5  # classes of the user's own images; with more, top-5 errors are reported
 
 
 @dataclass(frozen=True)
 class Dataset:
     """A data set in memory.
 
-    splits: {split: (images, labels)}. about: {split: its side file's dict}. test_split: which errors are of.
-    has_top5: whether errors of the five most probable classes are told; the paper has them of ImageNet alone.
+    splits: {split: (images, labels)}. about: {split: its side file's dict}. test_split: the one that test
+    errors are of. has_top5: whether errors of the five most probable classes are reported; the paper has them of
+    ImageNet alone.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""ImageNet (ILSVRC2012) as RecordIO: imagenet-train and imagenet-val, .rec + .idx + .json.
+"""ImageNet (ILSVRC2012) as RecordIO: imagenet-train and imagenet-val, .rec + .idx + .crc + .json.
 
     about = imagenet.prepare('datasets/imagenet')      # {'train': {…}, 'val': {…}}, what the .json say
 

@@ -7,9 +7,9 @@ them; with train.lst beside them, classes have the names of their folders. What 
     images32-train, images32-val            for the networks for 32×32 images: the middle square, resized
     images224-train, images224-val          for ImageNet's networks: shorter sides of 480 and 256, as ImageNet's
 
-with .rec, .idx and .json, goes into the same folder. A label is the place of the class among the sorted names of the
-training images. Training images are in the order of their names, shuffled once with a fixed seed; validation images in
-the order of their names. All are turned as their Exif says.
+with .rec, .idx, .crc and .json, goes into the same folder. A label is the place of the class among the sorted names of
+the training images. Training images are in the order of their names, shuffled once with a fixed seed; validation images
+in the order of their names. All are turned as their Exif says.
 """
 
 from collections.abc import Collection, Iterable, Sequence

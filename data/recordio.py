@@ -1,4 +1,5 @@
-"""The files of a split: NAME.rec has its records, NAME.idx their offsets, NAME.json says what is in them.
+"""The files of a split: NAME.rec has its records, NAME.idx their offsets, NAME.json says what is in them, and for
+images that were packed from files NAME.crc has their checksums.
 
 The dict in NAME.json is called `about` throughout. Its keys are
 
@@ -10,9 +11,10 @@ The dict in NAME.json is called `about` throughout. Its keys are
     rec_sha256         of NAME.rec; large files have rec_bytes instead, because hashing 100 GB takes minutes
     json_sha256        of the other keys; it is in the file, not in the dict
 
-and for images that were packed from files `classes`, `shorter_side`, `coding` and `undecodable` (see data/packing), and
-`crc_sha256` of NAME.crc. That file has the CRC-32 of each record, in their order, as numbers of 4 bytes. A record is
-checked against it whenever it is read.
+and for images that were packed from files `classes`, `undecodable`, `mean` and `std` if they were measured, the fields
+of Form that are set (see data/packing), `source_sha256` for a user's own images, and `crc_sha256` of NAME.crc. That
+file has the CRC-32 of each record, in their order, as numbers of 4 bytes. A record is checked against it whenever it is
+read.
 
 MXNet writes the records. They are read here, because its reader ends the process where a record's header is damaged.
 """

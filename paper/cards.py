@@ -59,6 +59,7 @@ def card(run_dir: str) -> str:
             error=_error(run_dir, config, rows),
             command=config['command'],
             environment=config['environment'],
+            later=_later_processors(config),
             imported=config.get('imported'),
             weights=weights and os.path.relpath(weights, run_dir),
             sha256=weights and file_digest(weights, 'sha256'),
@@ -91,6 +92,12 @@ def _recipe(config):
     )
 
 
+def _later_processors(config):
+    """Those that the run was resumed on and did not begin on: its last bits depend on them."""
+    processors = [entry['environment'].get('processor') for entry in config.get('resumed', [])]
+    return [one for one in dict.fromkeys(processors) if one and one != config['environment'].get('processor')]
+
+
 def _weights(run_dir):
     """The path of the newest checkpoint's weights; '' where none were kept."""
     found = checkpoint.find(run_dir)
@@ -112,7 +119,7 @@ def _experiments():
 
 
 def _records(splits, names):
-    """The images of splits together; None for an imported run, of which nobody knows."""
+    """The images of splits together; None for an imported run, whose images were not recorded."""
     counts = [splits.get(name, {}).get('records') for name in names]
     return None if None in counts else sum(counts)
 

@@ -32,7 +32,7 @@ Kind = Literal['network', 'unfinished', 'schedule', 'devices', 'option', 'files'
 
 
 class Difference(str):
-    """What is not as in the paper of a run, as a text; `kind` says what it is about, in a word."""
+    """One difference between a run and the paper's, as a text; `kind` classifies it."""
 
     kind: Kind
 
@@ -180,7 +180,7 @@ def _together(measurement, log_dir):
 
 
 def differences(config: dict, done: int, experiment: Experiment, epochs: int | None = None) -> tuple[Difference, ...]:
-    """What is not as in the paper of a run that has done some epochs.
+    """The differences between a run that has done some epochs and the paper's.
 
     Args:
         epochs: of the schedule that counts as the paper's, by default its own.

@@ -1,4 +1,4 @@
 """How a network learns: options, devices, optimizer, schedule, loop, checkpoints, run directory.
 
-Nothing here knows a data set or a network by name: it is given a symbol, batches and numbers.
+No code here is for one data set or network: it is given a symbol, batches and numbers.
 """

@@ -85,17 +85,16 @@ def save(run_dir: str, symbol: mx.sym.Symbol, replicas: Replicas, optimizer: Nes
         return
     target = os.path.join(run_dir, folder_name(progress['epoch'], progress['step']))
     temporary = os.path.join(run_dir, UNFINISHED)
-    if not os.path.isdir(target):  # it is there if a run stopped again where it had been resumed
-        shutil.rmtree(temporary, ignore_errors=True)
-        try:
-            os.mkdir(temporary)
-            _write(temporary, symbol, replicas.replicas[0].parameters, statistics, optimizer, progress)
-            os.rename(temporary, target)
-            fsync(run_dir)
-        except (OSError, arrays_file.NotSaved) as error:
-            shutil.rmtree(temporary, ignore_errors=True)  # it would take what little room there is
-            why = error.strerror if isinstance(error, OSError) else 'is the disk full?'
-            raise UserError(f'{target} cannot be written ({why}): the last checkpoint is as it was') from error
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        os.mkdir(temporary)
+        _write(temporary, symbol, replicas.replicas[0].parameters, statistics, optimizer, progress)
+        os.rename(temporary, target)
+        fsync(run_dir)
+    except (OSError, arrays_file.NotSaved) as error:
+        shutil.rmtree(temporary, ignore_errors=True)  # it would take what little room there is
+        why = error.strerror if isinstance(error, OSError) else 'is the disk full?'
+        raise UserError(f'{target} cannot be written ({why}): the last checkpoint is as it was') from error
     _prune(run_dir, progress['rows'])
 
 

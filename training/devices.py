@@ -20,6 +20,7 @@ from training import nvidia
 # the one in NVIDIA's container, have code for other GPUs; nothing says for which, so their first kernel tells.
 WHEELS = ('mxnet-cu110', 'mxnet-cu112', 'mxnet-cu117')
 OLDEST, NEWEST = (5, 0), (8, 9)
+VECTORS = {'AVX2': 'avx2', 'AVX-512': 'avx512bw'}  # as Linux spells them
 CONTAINER = "a newer GPU needs NVIDIA's container for MXNet (docs/gpus.md)"
 
 
@@ -101,7 +102,7 @@ def misfit(capability: tuple[int, int]) -> str:
 
 
 def package() -> str:
-    """The name of the package that MXNet came with; empty where it is none of pip's."""
+    """The name of the package that MXNet came with; empty if pip did not install it."""
     folder = os.path.dirname(os.path.realpath(mx.__file__))
     for found in metadata.distributions():
         name = found.metadata['Name'] or ''
@@ -129,12 +130,17 @@ def check_dtype(dtype: str, on_gpus: bool, what: str) -> None:
 
 def has_bfloat16() -> bool:
     """Whether MXNet can compute in bfloat16 on this CPU: oneDNN needs AVX-512, and is fast with AVX512-BF16."""
-    return 'avx512bw' in flags()
+    return VECTORS['AVX-512'] in flags()
 
 
 def describe(devices: Sequence[mx.Context]) -> dict:
-    """What to record of the devices: their names, and the processor."""
-    return {'devices': [str(device) for device in devices], 'processor': processor()}
+    """What to record of the devices: their names, and the processor, on whose kind the last bits depend."""
+    return {'devices': [str(device) for device in devices], 'processor': processor(), 'vectors': vectors()}
+
+
+def vectors() -> str:
+    """The widest vectors that oneDNN can use on this CPU."""
+    return next((name for name, flag in reversed(VECTORS.items()) if flag in flags()), 'none')
 
 
 def processor() -> str:

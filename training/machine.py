@@ -14,7 +14,7 @@ from common.mxnet import mx, physical_cores
 from training import devices, nvidia
 
 FEATURES = ('CUDA', 'CUDNN', 'NCCL', 'MKLDNN', 'OPENMP', 'DIST_KVSTORE')
-VECTORS = {'AVX2': 'avx2', 'AVX-512': 'avx512bw', 'AVX512-BF16': 'avx512_bf16'}  # as Linux spells them
+BFLOAT16 = 'avx512_bf16'  # as Linux spells it
 
 
 def main() -> None:
@@ -75,10 +75,9 @@ def _cuda():
 
 def _cpu():
     flags, cores = devices.flags(), physical_cores()
-    vectors = ', '.join(('' if flag in flags else 'no ') + name for name, flag in VECTORS.items())
-    works = (
-        ('works' if VECTORS['AVX512-BF16'] in flags else 'works slowly') if devices.has_bfloat16() else 'does not work'
-    )
+    all_vectors = {**devices.VECTORS, 'AVX512-BF16': BFLOAT16}
+    vectors = ', '.join(('' if flag in flags else 'no ') + name for name, flag in all_vectors.items())
+    works = ('works' if BFLOAT16 in flags else 'works slowly') if devices.has_bfloat16() else 'does not work'
     return (
         f'{cores} core{"" if cores == 1 else "s"}, OMP_NUM_THREADS={os.environ["OMP_NUM_THREADS"]}; {vectors}; '
         f'--dtype bfloat16 {works}'

@@ -2,8 +2,7 @@
 
     args = options.read(options.parser(__doc__, ('dataset', 'pad_value'), {'epochs': 400}))
 
-The command line, config.json, resuming, compare.py and reproduce.py read this table, and nothing else lists options. A
-new option is one line here.
+The command line, config.json, resuming, compare.py and reproduce.py read this table. A new option is one line here.
 """
 
 from common.cli import Parser, fraction, positive_float, positive_int, seed

@@ -88,6 +88,12 @@ class RunDirectory:
                 now['threads'],
                 began['threads'],
             )
+        known = [name for name in ('processor', 'vectors') if name in began and name in now]
+        here, there = (' with '.join(environment[name] for name in known) for environment in (now, began))
+        if here != there and now['devices'][0].startswith('cpu'):
+            self.logger.warning(
+                'this processor is %s, but the run began on %s: the last bits of its weights depend on it', here, there
+            )
         self._write_config()
 
     def _config_text(self):

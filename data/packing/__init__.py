@@ -42,10 +42,10 @@ class Job(NamedTuple):
 
 
 def pack(prefix: str, job: Job, processes: int | None = None) -> dict:
-    """Make a split's three files, or go on where an earlier call was interrupted; return the side file's dict.
+    """Make a split's files, or go on where an earlier call was interrupted; return the side file's dict.
 
     Args:
-        prefix: of the three files.
+        prefix: of the files.
         job: what to make.
         processes: how many convert images; None for one on each core, 0 for none but this one.
     """

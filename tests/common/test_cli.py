@@ -144,7 +144,9 @@ def shell(main, command='exec {python}', **options):
 )
 def test_too_little_memory_is_one_line(greedy):
     done = shell(greedy, 'ulimit -v 8000000; exec {python}')  # KiB
-    line = 'error: not enough memory: free some, or train with a smaller --batch-size or more devices\n'
+    line = (
+        'error: not enough memory: free some, or use a smaller --batch-size or more devices if the command has them\n'
+    )
     assert (done.returncode, done.stderr) == (2, line)
 
 

@@ -37,6 +37,16 @@ def test_a_committed_run_has_its_card(run_dir, committed, monkeypatch):
             assert told['their SHA-256'] == f'`{hashlib.sha256(file.read()).hexdigest()}`'
 
 
+@pytest.mark.parametrize('later, expected', [('', 'A'), ('A', 'A'), ('ABCB', 'A, later B and C')])
+def test_a_card_names_the_processors_that_a_run_was_resumed_on(tmp_path, later, expected):
+    run_dir = write_run(tmp_path, FEW, errors=[20.0] * 8)
+    config = read_json(run_dir)
+    config['environment']['processor'] = 'A'
+    config['resumed'] = [{'environment': {'processor': name}} for name in later]
+    rewrite(run_dir, 'config.json', config)
+    assert rows(cards.card(run_dir))['made with'].endswith(f', {expected}')
+
+
 def test_a_card_tells_the_errors_of_all_seeds(tmp_path, monkeypatch):
     for seed, error in ((1, 6.0), (2, 7.0)):
         write_run(tmp_path / 'logs', [*FEW, '--seed', seed], [error], devices=1)

@@ -133,13 +133,6 @@ def test_a_checkpoint_is_mxnets(saved):
     assert block(mx.nd.zeros((2, *SHAPE)), mx.nd.zeros(2)).shape == (2, 10)
 
 
-def test_a_checkpoint_that_is_there_already_is_left_as_it_is(saved):
-    folder, _ = saved
-    before = os.stat(os.path.join(folder, 'progress.json')).st_mtime_ns
-    checkpoint.save(os.path.dirname(folder), SYMBOL, *make(), PROGRESS)
-    assert os.stat(os.path.join(folder, 'progress.json')).st_mtime_ns == before
-
-
 @pytest.mark.parametrize(
     'name, epoch, step',
     [('checkpoint-0008', 8, 0), ('checkpoint-0008-00412', 8, 412), ('checkpoint-12345-123456', 12345, 123456)],

@@ -48,6 +48,26 @@ def test_another_number_of_threads_is_worth_a_warning(path, capsys):
 
 
 @pytest.mark.parametrize(
+    'began, expected',
+    [
+        (dict(processor='A', vectors='AVX-512'), 'this processor is A with AVX2, but the run began on A with AVX-512'),
+        (dict(processor='B', vectors='AVX2'), 'this processor is A with AVX2, but the run began on B with AVX2'),
+        (dict(processor='B'), 'this processor is A, but the run began on B'),  # older than the entry
+        (dict(processor='A'), None),
+        ({}, None),
+        (dict(processor='A', vectors='AVX2'), None),
+        (dict(processor='B', vectors='AVX2', devices=['gpu(0)']), None),
+    ],
+)
+def test_another_kind_of_processor_is_worth_a_warning(path, capsys, began, expected):
+    """oneDNN has other kernels for it, which sum in another order."""
+    RunDirectory(path, config(environment=began))
+    RunDirectory(path, config(environment={**began, 'processor': 'A', 'vectors': 'AVX2'}))
+    out = capsys.readouterr().out
+    assert expected in out if expected else 'this processor' not in out
+
+
+@pytest.mark.parametrize(
     'change, message',
     [
         (dict(options={'lr': 0.2}), r'\(lr 0.1 instead of 0.2\)'),
