@@ -5,7 +5,7 @@
     python eval.py logs/cifar10/dfn-mr-56 --gpus 0           # all its seeds, and mean ± std
     python eval.py logs/cifar10/dfn-mr-14/epochs8-seed1 --per-class
     python eval.py logs/cifar10/ensemble-26/seed1 --drop-one --without RRR     # Tables 2 and 3, Figure 5
-    python eval.py --ensemble --save logs/cifar10/component-26/*-seed1         # Table 2, without weight sharing
+    python eval.py --ensemble --save logs/cifar10/component-26/path???-seed1   # Table 2, without weight sharing
     python eval.py logs/cifar10/dfn-mr-14/epochs8-seed1 --wrong wrong.png --predictions predictions.npz
     python eval.py --symbol net-symbol.json --params net-0400.params --dataset cifar10
 

@@ -62,8 +62,8 @@ def structure(measure: str, rest: str, _: str) -> Finding:
         left, right = (_structural(measure, name) for name in (a, b))
         text = f'{_shown(a, left)} {sign} {_shown(b, right)}'
         (held if OPERATORS[sign](left, right) else failed).append(text)
-    command = f'python -m symbols {"summary" if measure in ("parameters", "layers", "depth") else "paths"}'
-    return _exact(held, failed, command)
+    counts = 'summary' if measure in ('parameters', 'layers', 'depth') else 'paths'
+    return _exact(held, failed, f'python -m symbols {counts} --net NET --depth DEPTH')
 
 
 def _exact(held, failed, command):
