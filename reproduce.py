@@ -22,6 +22,7 @@ import subprocess
 import sys
 
 from common.errors import UserError
+from common.mxnet import environment_of_commands
 from paper import results
 from paper.commands import TARGETS, Command, commands, gpus_of, other_devices, packs, parsed, to_evaluate, unfinished
 from paper.experiments import Experiment
@@ -145,7 +146,10 @@ def execute(todo: Sequence[Command], at_once: int = 1) -> int:
             print(command.line(), flush=True)
         statuses = _wait(
             [
-                subprocess.Popen([sys.executable, os.path.join(ROOT, command.words[0]), *command.words[1:]])
+                subprocess.Popen(
+                    [sys.executable, os.path.join(ROOT, command.words[0]), *command.words[1:]],
+                    env=environment_of_commands(),
+                )
                 for command in pending
             ]
         )

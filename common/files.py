@@ -83,7 +83,7 @@ def check_outputs(*paths: str) -> None:
     """Raise UserError where a file could not be written, or one would take the place of another."""
     taken = set()
     for path in paths:
-        folder = os.path.dirname(path)
+        folder = os.path.dirname(os.path.realpath(path) if os.path.islink(path) else path)
         if not os.path.isdir(folder or '.'):
             raise UserError(f'{path} cannot be written: there is no folder {folder}')
         if os.path.isdir(path):
@@ -127,7 +127,7 @@ def _is_special(path):
 def replacing(path: str) -> Iterator[str]:
     """Yield a name to write to; what is written there takes the place of `path` as a whole or not at all.
 
-    A pipe or a device, such as /dev/stdout, is written to as it is.
+    A pipe or a device, such as /dev/stdout, is written to as it is. Of a link, it is the file that it leads to.
 
     Raises:
         OSError: as always, but with the file's name where the disk is full.
@@ -135,6 +135,7 @@ def replacing(path: str) -> Iterator[str]:
     if _is_special(path):
         yield path
         return
+    path = os.path.realpath(path)
     temporary = f'{path}.tmp'
     try:
         yield temporary
@@ -183,7 +184,7 @@ def lock_folder(folder: str, otherwise: str) -> contextlib.ExitStack:
     with contextlib.ExitStack() as stack:
         handle = os.open(folder, os.O_RDONLY)
         stack.callback(os.close, handle)
-        if not lock(handle, folder, otherwise):
+        if not _lock_existing(handle, folder, otherwise):
             return stack.pop_all()
         path = os.path.join(folder, LOCK)
         try:
@@ -191,17 +192,23 @@ def lock_folder(folder: str, otherwise: str) -> contextlib.ExitStack:
         except OSError:  # a folder that is read-only or full, or another user's file
             return stack.pop_all()
         stack.callback(os.close, handle)
-        removed = BlockingIOError(f'{path} was removed by the process that had it')
-        try:
-            lock(handle, folder, otherwise)
-            if os.fstat(handle).st_nlink == 0:
-                raise removed
-        except OSError as error:
-            if error.errno == errno.ESTALE:  # what NFS says of a file that another machine removed
-                raise removed from None
-            raise
+        _lock_existing(handle, folder, otherwise)
         stack.callback(_remove, path)
         return stack.pop_all()
+
+
+def _lock_existing(handle, folder, otherwise):
+    """As lock, but what the process that had it has removed is not worth locking."""
+    removed = BlockingIOError(f'the lock of {folder} was removed by the process that had it')
+    try:
+        locked = lock(handle, folder, otherwise)
+        if os.fstat(handle).st_nlink == 0:
+            raise removed
+        return locked
+    except OSError as error:
+        if error.errno == errno.ESTALE:  # what NFS says of a file that another machine removed
+            raise removed from None
+        raise
 
 
 def _remove(path):

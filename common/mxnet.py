@@ -79,14 +79,15 @@ def restore_distutils() -> None:
 
 
 def physical_cores() -> int:
-    """Count the cores that this process may use.
+    """Count the cores that this process may keep busy: a container's CPU quota is respected."""
+    return max(1, int(min(cores_in_reach(), cpu_quota())))
 
-    Hyperthreads of one core count once. A container's CPU quota is respected.
-    """
+
+def cores_in_reach() -> int:
+    """Count the cores that this process may run on. Hyperthreads of one core count once."""
     processors = os.sched_getaffinity(0)
     topology = '/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list'
-    cores = {_read(topology.format(processor)) or str(processor) for processor in processors}
-    return max(1, int(min(len(cores), cpu_quota())))
+    return len({_read(topology.format(processor)) or str(processor) for processor in processors})
 
 
 def cpu_quota() -> float:
@@ -146,14 +147,20 @@ def set_threads() -> tuple[bool, str]:
     cores, note = share_of_cores(), ''
     threads = cores
     if cores > 1 and 'WORKERS_HERE' not in os.environ:  # the launcher's workers start together, and share as they are
-        threads = max(1, cores - round(busy_cores()))
-    if threads < cores:
-        note = (
-            f'{cores - threads} of {cores} cores are busy with other work: {threads} '
-            f'thread{"" if threads == 1 else "s"} instead of {cores} (OMP_NUM_THREADS={cores} starts them all)'
-        )
+        busy, reach = round(busy_cores()), cores_in_reach()  # with a quota, more cores are in reach than may be used
+        threads = max(1, min(cores, reach - busy))
+        if threads < cores:
+            note = (
+                f'{min(busy, reach)} of {reach} cores are busy with other work: {threads} '
+                f'thread{"" if threads == 1 else "s"} instead of {cores} (OMP_NUM_THREADS={cores} starts them all)'
+            )
     os.environ['OMP_NUM_THREADS'] = str(threads)
     return False, note
+
+
+def environment_of_commands() -> dict[str, str]:
+    """The environment for other commands of ours. They choose their threads themselves unless the user did."""
+    return {name: value for name, value in os.environ.items() if THREADS_GIVEN or name != 'OMP_NUM_THREADS'}
 
 
 def restart_with_threads(threads: int) -> None:

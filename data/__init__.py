@@ -12,6 +12,7 @@ import contextlib
 from dataclasses import dataclass, replace
 import functools
 import itertools
+import multiprocessing
 import os
 import sys
 import time
@@ -259,6 +260,8 @@ def load_for_run(
     folder = folder or own['data_dir']
     if 'size' not in own:
         dataset = load_for_evaluation(own['dataset'], folder, split, verify)
+        if own['dataset'] == 'imagenet' and list(about.get('classes') or dataset.classes) != list(dataset.classes):
+            raise UserError(f'the images in {folder or default_folder("imagenet")} have other classes than the run')
         return dataset.normalized_by(tuple(about['mean']), tuple(about['std'])) if 'mean' in about else dataset
     if not folder:
         raise UserError(f'the run does not say where {own["dataset"]} is: name the folder with --data-dir')
@@ -302,11 +305,9 @@ def _one_at_a_time(folder: str) -> Iterator[None]:
 
     The folder is made for it where there is none, and removed again if it stays empty.
     """
+    if getattr(multiprocessing.current_process(), '_inheriting', False):  # a worker that imports the user's program
+        raise UserError("processes that prepare images import your program: keep it below `if __name__ == '__main__':`")
     made = not os.path.exists(folder)
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise UserError(f'{folder} is not a folder: name another with --data-dir') from None
     try:
         with _wait_for_lock(folder):
             yield
@@ -319,8 +320,11 @@ def _one_at_a_time(folder: str) -> Iterator[None]:
 def _wait_for_lock(folder: str) -> contextlib.ExitStack:
     for attempt in itertools.count():
         try:
+            os.makedirs(folder, exist_ok=True)  # another process may have removed the one that it had made
             return lock_folder(folder, 'let one process alone prepare the images there')
-        except BlockingIOError:
+        except (FileExistsError, NotADirectoryError):
+            raise UserError(f'{folder} is not a folder: name another with --data-dir') from None
+        except (BlockingIOError, FileNotFoundError):
             if attempt == 10:  # whoever only looks is done sooner
                 print(f'waiting for another process, which prepares or checks the images in {folder}', file=sys.stderr)
             time.sleep(0.2)

@@ -12,7 +12,7 @@ from common.files import stat_of, walk
 from common.output import printable
 from data.packing.convert import Original
 
-IMAGE_NAME = re.compile(r'[^.].*\.(jpe?g|png|webp|bmp)', re.I)
+IMAGE_NAME = re.compile(r'[^.].*\.(jpe?g|png|webp|bmp)', re.I | re.S)
 KINDS = 'JPEG, PNG, WebP or BMP'
 ANNOTATIONS = 'val_annotations.txt'  # Tiny ImageNet's
 

@@ -24,6 +24,10 @@ class Unreadable(Exception):
     """The file cannot be read; the text says why."""
 
 
+class Killed(Unreadable):
+    """The process that reads it was killed, so the file may be sound."""
+
+
 def read_arrays(file: IO[bytes], names: list[str]) -> dict[str, np.ndarray]:
     """Arrays of numbers by their names.
 
@@ -74,7 +78,7 @@ def _answer(process: subprocess.Popen) -> dict:
     assert process.stdout
     line = process.stdout.readline()
     if not line.endswith(b'\n'):
-        raise Unreadable(_end(process))
+        raise _end(process)
     answer = json.loads(line)
     if 'error' in answer:
         raise Unreadable(answer['error'])
@@ -89,14 +93,18 @@ def _receive(process: subprocess.Popen) -> np.ndarray:
     while rest:
         count = process.stdout.readinto(rest)  # type: ignore[attr-defined]  # it is a buffered reader
         if not count:
-            raise Unreadable(_end(process))
+            raise _end(process)
         rest = rest[count:]
     return array
 
 
-def _end(process: subprocess.Popen) -> str:
+def _end(process: subprocess.Popen) -> Unreadable:
     status = process.wait()
-    return f'the process that reads it ended by {signal.Signals(-status).name}' if status < 0 else f'status {status}'
+    if status == -signal.SIGKILL:
+        return Killed('the process that reads it was killed, perhaps for want of memory: free some')
+    return Unreadable(
+        f'the process that reads it ended by {signal.Signals(-status).name}' if status < 0 else f'status {status}'
+    )
 
 
 # What the process does

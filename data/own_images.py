@@ -78,8 +78,10 @@ def prepare(
     """
     about = {split: checked(layout.prefix(folder, split), CHUNK) for split in splits}
     if all(about.values()) and not _has(folder, SOURCES):
-        if classes and any(of_split['classes'] != list(classes) for of_split in about.values()):
-            raise UserError(f'the images that are packed in {folder} have other classes than the network')
+        wanted = list(classes or about[splits[0]]['classes'])
+        if any(of_split['classes'] != wanted for of_split in about.values()):
+            others = 'the network' if classes else 'one another'
+            raise UserError(f'the images that are packed in {folder} have other classes than {others}: put them back')
         return about
     listed = _list(folder, layout, splits if classes else ('train', 'val'))
     names = list(classes or sorted({image.name for image in listed['train']}))

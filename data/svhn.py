@@ -81,6 +81,8 @@ def _load(path: str) -> Split:
     try:
         with open(path, 'rb') as file:
             images, labels = matlab.read_arrays(file, ['X', 'y']).values()
+    except matlab.Killed as error:
+        raise UserError(f'{path} cannot be read: {error}') from error
     except matlab.Unreadable as error:
         raise unreadable(path, error) from error
     labels = labels.ravel()

@@ -123,6 +123,16 @@ def test_a_run_has_top_1_and_top_5_and_goes_on_in_the_middle_of_an_epoch(folder,
     assert 'resumed after 0 epochs and 4 steps' in out and read_bytes(f'{prefix}-0001.params') == expected
 
 
+def test_a_run_is_not_evaluated_on_other_classes(folder, tmp_path, mistake):
+    """Their labels would be counted as those of its own."""
+    train(*words(folder, tmp_path / 'logs'))
+    run = only_run(tmp_path / 'logs')
+    config = read_json(run)
+    config['dataset']['classes'][0] = 'n99999999'
+    rewrite(run, 'config.json', config)
+    assert 'have other classes than the run' in mistake(evaluation.main, 'eval.py', run, '--no-verify')
+
+
 @pytest.mark.slow
 def test_a_network_of_gluoncvs_trains_resumes_and_is_evaluated(folder, tmp_path):
     words_ = ['train_imagenet.py', '--net', 'gluoncv:resnet18_v1b', '--batch-size', 8, '--epochs', 1, '--lr', '0.01']

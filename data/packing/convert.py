@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
+from common.errors import UserError
 from common.files import stat_of
 
 # How an image is stored: Pillow's options.
@@ -66,19 +67,17 @@ class Original(NamedTuple):
         """The image's bytes; none where it is no file but a pipe or a dangling link, or is beyond LARGEST.
 
         Raises:
+            UserError: it is not there any more.
             OSError: it cannot be read, which may pass.
         """
-        if self.offset is None:
-            path = os.path.join(self.where, self.name)
-            found = stat_of(path)
-            if not found or not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
-                return b''
-            with open(path, 'rb') as file:
-                return file.read()
-        if self.size is not None and self.size > LARGEST:
+        path = os.path.join(self.where, self.name) if self.offset is None else self.where
+        found = stat_of(path)
+        if not found and not os.path.lexists(path):
+            raise UserError(f'{path} has gone since the images were listed: put it back, and start the command again')
+        if not found or not stat.S_ISREG(found.st_mode) or (self.size or found.st_size) > LARGEST:
             return b''
-        with open(self.where, 'rb') as file:
-            file.seek(self.offset)
+        with open(path, 'rb') as file:
+            file.seek(self.offset or 0)
             return file.read(self.size)
 
 

@@ -106,6 +106,30 @@ def test_a_folder_is_locked_for_this_machine_and_by_a_file_for_the_others(tmp_pa
     files.lock_folder(str(tmp_path), '').close()
 
 
+def test_a_folder_that_was_removed_meanwhile_is_not_locked(tmp_path, monkeypatch):
+    """flock succeeds on a folder that is gone, and another process may have made a new one of its name."""
+    lock, folder = files.lock, tmp_path / 'folder'
+    folder.mkdir()
+
+    def remove_and_lock(*arguments):
+        if folder.exists():
+            folder.rmdir()
+        return lock(*arguments)
+
+    monkeypatch.setattr(files, 'lock', remove_and_lock)
+    with pytest.raises(BlockingIOError):
+        files.lock_folder(str(folder), '')
+
+
+def test_what_a_link_leads_to_is_replaced(tmp_path):
+    (tmp_path / 'real').mkdir()
+    (tmp_path / 'real' / 'file').write_text('before')
+    (tmp_path / 'file').symlink_to('real/file')
+    files.check_outputs(str(tmp_path / 'file'))
+    files.write_atomically(str(tmp_path / 'file'), 'after')
+    assert (tmp_path / 'file').is_symlink() and (tmp_path / 'real' / 'file').read_text() == 'after'
+
+
 def test_a_lock_that_was_removed_meanwhile_is_none(tmp_path, monkeypatch):
     monkeypatch.setattr(files, 'lock', lambda *_: not (tmp_path / files.LOCK).unlink(missing_ok=True))
     with pytest.raises(BlockingIOError):

@@ -77,20 +77,45 @@ def test_threads_are_the_physical_cores_unless_the_user_says(monkeypatch, given,
     monkeypatch.setenv('OMP_NUM_THREADS', given or '')
     if given is None:
         monkeypatch.delenv('OMP_NUM_THREADS')
+    monkeypatch.setattr(mxnet, 'cores_in_reach', lambda: 6)
     monkeypatch.setattr(mxnet, 'busy_cores', lambda: 0.3)
     assert mxnet.set_threads() == (given == '3', '')
     assert os.environ['OMP_NUM_THREADS'] == expected
 
 
+@pytest.mark.parametrize('busy, expected', [(16.2, 4), (60.8, 3), (64, 1)])
+def test_a_container_with_a_quota_counts_the_cores_that_are_free(monkeypatch, busy, expected):
+    """Its processes may run on any of the machine's cores, where others work too."""
+    monkeypatch.setattr(mxnet, 'physical_cores', lambda: 4)
+    monkeypatch.setattr(mxnet, 'cores_in_reach', lambda: 64)
+    monkeypatch.setattr(mxnet, 'busy_cores', lambda: busy)
+    monkeypatch.delenv('WORKERS_HERE', raising=False)
+    monkeypatch.delenv('OMP_NUM_THREADS')
+    _, note = mxnet.set_threads()
+    assert os.environ['OMP_NUM_THREADS'] == str(expected) and bool(note) == (expected < 4)
+
+
+@pytest.mark.parametrize('given', [True, False])
+def test_other_commands_choose_their_own_threads(monkeypatch, given):
+    monkeypatch.setattr(mxnet, 'THREADS_GIVEN', given)
+    monkeypatch.setenv('OMP_NUM_THREADS', '3')
+    monkeypatch.setenv('OTHER', 'kept')
+    found = mxnet.environment_of_commands()
+    assert found.get('OMP_NUM_THREADS') == ('3' if given else None) and found['OTHER'] == 'kept'
+
+
 @pytest.mark.parametrize('busy, expected', [(1.2, 5), (2.6, 3), (40, 1)])
 def test_busy_cores_get_no_thread(monkeypatch, busy, expected):
     monkeypatch.setattr(mxnet, 'physical_cores', lambda: 6)
+    monkeypatch.setattr(mxnet, 'cores_in_reach', lambda: 6)
     monkeypatch.setattr(mxnet, 'busy_cores', lambda: busy)
     monkeypatch.delenv('WORKERS_HERE', raising=False)
     monkeypatch.delenv('OMP_NUM_THREADS')
     _, note = mxnet.set_threads()
     assert os.environ['OMP_NUM_THREADS'] == str(expected)
-    assert note.startswith(f'{6 - expected} of 6 cores are busy') and '(OMP_NUM_THREADS=6 starts them all)' in note
+    assert (
+        note.startswith(f'{min(round(busy), 6)} of 6 cores are busy') and '(OMP_NUM_THREADS=6 starts them all)' in note
+    )
     monkeypatch.setenv('WORKERS_HERE', '2')  # the launcher's workers are each other's load
     monkeypatch.delenv('OMP_NUM_THREADS')
     assert mxnet.set_threads() == (False, '') and os.environ['OMP_NUM_THREADS'] == '3'

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -12,6 +14,8 @@ from common.errors import UserError
 from common.sharding import Shard
 import data
 from data import recordio, records
+from tests.conftest import ROOT
+from tests.data.small_folders import write_folders
 from tests.data.small_imagenet import edit, write
 
 
@@ -87,6 +91,40 @@ def test_who_waits_for_another_process_says_so(small_cifar, capfd):
     waiting.join()
     assert err == f'waiting for another process, which prepares or checks the images in {small_cifar}\n'
     assert data.load('cifar10', small_cifar, verify=False).splits
+
+
+def test_a_folder_that_the_other_process_removes_is_made_again(tmp_path):
+    """The other one had made it and failed, for example to fetch the archive."""
+    folder, seen = str(tmp_path / 'new'), []
+
+    def second():
+        with data._one_at_a_time(folder):
+            seen.append(os.path.isdir(folder))
+
+    waiting = threading.Thread(target=second)
+    with data._one_at_a_time(folder):
+        waiting.start()
+        time.sleep(0.5)
+    waiting.join(20)
+    assert seen == [True]
+
+
+def test_a_program_without_the_usual_guard_is_told_so(tmp_path, random):
+    """A worker of the packing runs the program too. It waited for its parent, and the parent for it, for ever."""
+    write_folders(str(tmp_path / 'pets'), random)
+    (tmp_path / 'program.py').write_text(
+        'import data\nfrom data import own_images\nown_images.CHUNK = 2  # with more images, there are processes\n'
+        "data.load_images('pets', 'pets', own_images.Layout(32))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, 'program.py'],
+        cwd=tmp_path,
+        env={**os.environ, 'PYTHONPATH': ROOT},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode != 0 and "keep it below `if __name__ == '__main__':`" in done.stderr
 
 
 def test_no_verify_does_not_make_official_files_unverified(tmp_path):

@@ -200,6 +200,26 @@ def test_classes_that_a_network_does_not_know_are_an_error(folder, random):
     assert make(folder, splits=['val'], classes=['cat', 'dog'])['val']['labels'] == [2, 2]
 
 
+def test_packed_splits_of_different_classes_are_an_error(folder, random):
+    """An evaluation by a network with the same classes in another order leaves its own validation images there."""
+    write_folders(folder, random, classes=PAIR)
+    make(folder)
+    make(folder, splits=['val'], classes=['dog', 'cat'])
+    for split in ('train', 'val'):
+        shutil.move(os.path.join(folder, split), os.path.join(folder, f'my {split}'))
+    with pytest.raises(UserError, match='have other classes than one another: put them back'):
+        make(folder)
+    for split in ('train', 'val'):
+        shutil.move(os.path.join(folder, f'my {split}'), os.path.join(folder, split))
+    assert make(folder)['val']['classes'] == ['cat', 'dog']
+
+
+def test_an_images_name_may_have_a_line_break(folder, random):
+    write_folders(folder, random, 3, 1, PAIR)
+    shutil.copy(os.path.join(folder, 'train', 'cat', '1.png'), os.path.join(folder, 'train', 'cat', '1\n.png'))
+    assert make(folder)['train']['labels'] == [4, 3]
+
+
 def remove(*path):
     return lambda folder, random: shutil.rmtree(os.path.join(folder, *path))
 

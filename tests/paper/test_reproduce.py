@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from common import mxnet
 from common.mxnet import mx
 from paper import commands
 from paper.experiments import Experiment, Measurement
@@ -161,10 +162,11 @@ def test_the_lines_go_through_xargs_as_the_help_says(printed, tmp_path):
 
 # Stands for train_cifar.py: it waits for the other run of its pack, and finishes unless something is in the way.
 TRAIN = """
-import json, pathlib, sys, time
+import json, os, pathlib, sys, time
 folder = pathlib.Path(sys.argv[sys.argv.index('--log-dir') + 1])
 seed = sys.argv[sys.argv.index('--seed') + 1] if '--seed' in sys.argv else '1'
 (folder / 'started').mkdir(exist_ok=True)
+(folder / 'threads').write_text(os.environ.get('OMP_NUM_THREADS', 'their own choice'))
 (folder / 'started' / seed).touch()
 limit = time.time() + 20
 while len(list((folder / 'started').iterdir())) < 2:
@@ -203,7 +205,9 @@ def fake_training(monkeypatch, tmp_path):
 def test_run_executes_a_pack_at_once_and_nothing_twice(monkeypatch, tmp_path, capfd, fake_training):
     (tmp_path / 'logs').mkdir()
     monkeypatch.setattr(sys, 'argv', fake_training)
+    monkeypatch.setattr(mxnet, 'THREADS_GIVEN', False)  # the choice of this process is not for them
     assert reproduce.main() == 0
+    assert (tmp_path / 'logs' / 'threads').read_text() == 'their own choice'
     for seed in (1, 2):
         assert (tmp_path / 'logs' / 'digits' / 'plain-8' / f'epochs1-seed{seed}' / 'config.json').exists()
     assert capfd.readouterr().out.count('train_cifar.py --dataset digits --net plain --depth 8 --epochs 1') == 2

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from common.errors import UserError
 from data.packing.convert import Form, Original, decode, encode, target_size
 from tests.data.small_imagenet import encoded, picture, tar
 
@@ -139,6 +140,14 @@ def test_random_damage_is_undecodable_or_an_image(random, options):
 def test_what_is_no_file_has_no_bytes_and_nobody_waits_for_it(tmp_path, make):
     make(str(tmp_path / 'x.JPEG'))
     assert Original('x.JPEG', 'n1', str(tmp_path)).read() == b''
+
+
+@pytest.mark.parametrize('where', ['', 'x.tar'])
+def test_a_file_that_has_gone_is_not_undecodable(tmp_path, where):
+    """It was listed. Without it, the rest would be taken for all, now and ever after."""
+    original = Original('x.JPEG', 'n1', str(tmp_path / where), 0 if where else None, 5 if where else None)
+    with pytest.raises(UserError, match=f'{where or "x.JPEG"} has gone since the images were listed: put it back'):
+        original.read()
 
 
 def test_a_file_beyond_all_images_has_no_bytes(tmp_path):

@@ -108,6 +108,32 @@ def test_the_files_are_those_that_mxnet_writes_in_one_go(job, whole, tmp_path):
 
 # Interruptions
 
+
+@pytest.mark.parametrize('processes', [0, 2])
+def test_a_folder_that_goes_away_meanwhile_costs_no_image(prefix, job, whole, processes, tmp_path, monkeypatch):
+    folder, append = tmp_path / 'images', Journal.append
+
+    def append_and_lose(journal, *entry):
+        append(journal, *entry)
+        if folder.exists():
+            folder.rename(tmp_path / 'elsewhere')
+
+    monkeypatch.setattr(packing, 'CHUNK', 2)
+    monkeypatch.setattr(Journal, 'append', append_and_lose)
+    with pytest.raises(UserError, match='has gone since the images were listed'):
+        pack(prefix, job, processes)
+    monkeypatch.setattr(Journal, 'append', append)
+    (tmp_path / 'elsewhere').rename(folder)
+    pack(prefix, job, processes)
+    assert records_of(prefix) == records_of(str(tmp_path / 'whole' / 'x'))
+
+
+def records_of(prefix):
+    about = recordio.read_about(prefix)
+    assert not about['undecodable']
+    return [recordio.Records(prefix, about).raw(i) for i in range(about['records'])]
+
+
 # Packs in another process, which is killed after three chunks.
 KILLED = """
 import os, pickle, signal, sys
@@ -258,10 +284,11 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path, random, prefix, ful
 
 
 def test_undecodable_images_are_named_and_left_out(job, prefix, capsys):
-    """Damaged ones, and one that is gone after it was listed; there may be more than are printed."""
+    """Damaged ones, and a link to nowhere; there may be more than are printed."""
     for number in (1, 3):
         cut(os.path.join(job.originals[number].where, job.originals[number].name), 60)
     os.remove(os.path.join(job.originals[7].where, job.originals[7].name))
+    os.symlink('nowhere', os.path.join(job.originals[7].where, job.originals[7].name))
     about = pack(prefix, job, 0)
     assert about['undecodable'] == ['01.JPEG', '03.JPEG', '07.JPEG'] and about['labels'] == [6, 5, 6]
     assert [i for i, _, _ in records(prefix)] == [i for i in range(20) if i not in (1, 3, 7)]
