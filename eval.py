@@ -34,6 +34,7 @@ from symbols.analysis.graph import output_kinds
 from symbols.ensemble import COMPONENTS
 from training import checkpoint, devices, options, run_directory, symbol_file
 from training.evaluation import Evaluation, evaluate, member_names
+from training.loop import FAIL
 from training.predictions import Disagreement, Mistake, Mistakes, Predictions, disagreement
 from training.replicas import JointPredictor
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:  # numpy comes after `common`, which says what to do where pac
     import numpy as np
 
 SHOWN_MISTAKES = 25
+NO_IMAGES = '–'  # in the place of the error of a class
 WIDEST_TABLE = 20  # classes; with more, a line for each class instead of the whole confusion table
 
 
@@ -219,6 +221,8 @@ class Reporter:
         subsets = ensembles.all_but(self.args.without, names)
         dataset = self._dataset(config)
         split = self.args.split or dataset.test_split
+        if split == 'val' and config['options'].get('split') == 'full':
+            print(f'note: {title} was trained on these images', file=sys.stderr)
         images = ensembles.test_images(config)
         if self.args.split is None and images not in (None, dataset.about[split]['content_sha256']):
             if self.args.save:
@@ -275,8 +279,9 @@ class Reporter:
             errors.append(self.report(loaded.title, [loaded.model], names, loaded.config))
             finished += loaded.is_finished
         if len(run_dirs) == finished > 1:
-            texts = Errors.texts(errors)
-            print(f'mean error {texts.overall} % ({len(errors)} runs; population standard deviation, as in the paper)')
+            texts, failed = Errors.texts(errors), sum(float(one.overall) > FAIL for one in errors)
+            paper = f'; the paper leaves out errors over {FAIL} %, here {failed}' if failed else ', as in the paper'
+            print(f'mean error {texts.overall} % ({len(errors)} runs; population standard deviation{paper})')
             self._print_parts(names, texts)
         elif len(run_dirs) > 1:
             print(f'no mean: {finished} of these {len(run_dirs)} runs are finished and have weights')
@@ -368,7 +373,9 @@ def draw_confusion(path: str, confusion: 'np.ndarray', classes: Sequence[str]) -
 
 def confusion_table(confusion: 'np.ndarray', names: Sequence[str]) -> list[str]:
     """The confusion table as lines: a row for each class, a column for what its images were taken for."""
-    errors = [100 * (1 - row[label] / max(1, row.sum())) for label, row in enumerate(confusion)]
+    errors = [
+        f'{100 * (1 - row[label] / row.sum()):.2f}' if row.sum() else NO_IMAGES for label, row in enumerate(confusion)
+    ]
     width = max(map(len, names))
     if len(names) > WIDEST_TABLE:
         taken = [
@@ -380,7 +387,7 @@ def confusion_table(confusion: 'np.ndarray', names: Sequence[str]) -> list[str]:
             for label, row in enumerate(confusion)
         ]
         return [f'{"class":{width}}  error %  most often taken for'] + [
-            f'{name:{width}}  {error:7.2f}  {others}' for name, error, others in zip(names, errors, taken)
+            f'{name:{width}}  {error:>7}  {others}' for name, error, others in zip(names, errors, taken)
         ]
     cell = max(width, 4)
     lines = [
@@ -388,7 +395,7 @@ def confusion_table(confusion: 'np.ndarray', names: Sequence[str]) -> list[str]:
         ' ' * (width + 2) + ' '.join(name.rjust(cell) for name in names) + '  error %',
     ]
     for name, row, error in zip(names, confusion, errors):
-        lines.append(f'{name:>{width}}  ' + ' '.join(f'{count:{cell}}' for count in row) + f'  {error:7.2f}')
+        lines.append(f'{name:>{width}}  ' + ' '.join(f'{count:{cell}}' for count in row) + f'  {error:>7}')
     return lines
 
 
@@ -426,8 +433,7 @@ def main() -> None:
     elif args.save:
         raise UserError('--save is for --ensemble')
     elif args.runs:
-        groups = run_directory.group_runs(places).values()
-        if not sum(reporter.report_seeds(run_dirs) for run_dirs in groups):
+        if not sum(reporter.report_seeds(run_dirs) for run_dirs in run_directory.group_runs(places)):
             raise UserError('there is nothing to evaluate: no run has weights')
     else:
         model = checkpoint.load_files(args.symbol, args.params)

@@ -76,7 +76,7 @@ def work() -> None:
 def growth(setting: Setting) -> Iterator[Row]:
     """The slopes of straight lines on log axes: a step against depth, width, batch and components.
 
-    With all benchmarks it writes growth.csv and docs/growth.png too.
+    With all benchmarks on the CPU it writes growth.csv and docs/growth.png too.
     """
     found = {}
     for what, series in SERIES.items():
@@ -88,7 +88,7 @@ def growth(setting: Setting) -> Iterator[Row]:
         found[what] = [(value, statistics.median(seconds[value])) for value in series]
         exponent, _ = fit_power(found[what])
         yield Row(f'exponent of a step in the {what}', exponent)
-    if setting.write:
+    if setting.write and setting.gpus is None:
         write_growth(found, GROWTH)
         draw_growth(found).savefig(PLOT, dpi=110)
 

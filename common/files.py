@@ -136,7 +136,7 @@ def replacing(path: str) -> Iterator[str]:
         yield path
         return
     path = os.path.realpath(path)
-    temporary = f'{path}.tmp'
+    temporary = hidden(path)
     try:
         yield temporary
         fsync(temporary)
@@ -148,6 +148,12 @@ def replacing(path: str) -> Iterator[str]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)
+
+
+def hidden(path: str) -> str:
+    """Where a file or folder is made before it gets its name. A later try takes the place of what a kill left there."""
+    folder, name = os.path.split(os.path.normpath(path))
+    return os.path.join(folder, f'.{name}.tmp')
 
 
 def fsync(path: str) -> None:

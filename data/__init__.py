@@ -257,6 +257,8 @@ def load_for_run(
         folder: of the data set, where it is not the run's.
     """
     own, about = config['options'], config.get('dataset', {})
+    if not folder and own['data_dir'] and not os.path.isdir(own['data_dir']):
+        raise UserError(f'the images of the run were in {own["data_dir"]}, which is not here: name it with --data-dir')
     folder = folder or own['data_dir']
     if 'size' not in own:
         dataset = load_for_evaluation(own['dataset'], folder, split, verify)

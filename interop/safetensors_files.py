@@ -17,7 +17,7 @@ from safetensors.numpy import save
 
 from common import sums
 from common.errors import UserError
-from common.files import file_digest, fsync, replacing, write_atomically
+from common.files import file_digest, fsync, hidden, replacing, write_atomically
 import data
 from interop import names
 from interop.trained import ARGUMENTS, Trained, image_shape
@@ -123,7 +123,7 @@ def to_run(source: str, target: str) -> None:
     Raises:
         UserError: it cannot be read, or its facts do not describe a valid run.
     """
-    trained, temporary = read(source), f'{os.path.normpath(target)}.tmp'
+    trained, temporary = read(source), hidden(target)
     epoch = _epoch(trained.facts)
     shutil.rmtree(temporary, ignore_errors=True)
     folder = os.path.join(temporary, checkpoint.folder_name(epoch, 0))

@@ -3,12 +3,14 @@
 import functools
 import math
 import os
+import shlex
 
 from common.files import file_digest, write_atomically
 from paper import pages, results
 from paper.commands import TARGETS, shown_by
+from symbols import gluoncv
 from training import checkpoint
-from training.run_directory import find_runs, read_config, read_metrics, status, test_split, without_seed
+from training.run_directory import find_runs, group_runs, read_config, read_metrics, status, test_split
 
 NAME = 'README.md'
 # The names of the data sets, and what their authors say of their use.
@@ -43,7 +45,8 @@ def card(run_dir: str) -> str:
     return (
         pages.render(
             'card.md',
-            run_dir=run_dir,
+            path=shlex.quote(run_dir),
+            in_torch=not gluoncv.is_one(options['net']),
             title=results.title(options),
             dataset=name,
             license=license_,
@@ -133,8 +136,8 @@ def _error(run_dir, config, rows):
         return f'not finished after {len(rows)} epochs' + (f'; {rows[-1]["test_error"]:.2f} % so far' if rows else '')
     if not rows or math.isnan(rows[-1]['test_error']):
         return 'not recorded'
-    folder = os.path.dirname(os.path.abspath(run_dir))
-    seeds = [run for run in find_runs([folder]) if without_seed(run) == without_seed(os.path.abspath(run_dir))]
+    own = os.path.abspath(run_dir)
+    (seeds,) = (group for group in group_runs(find_runs([os.path.dirname(own)])) if own in group)
     outcomes = [config['outcome'] for config in map(read_config, seeds) if status(config)]
     errors = [math.inf if outcome['status'] == 'not finite' else outcome['test_error'] for outcome in outcomes]
     errors = [error for error in errors if error is not None]

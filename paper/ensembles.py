@@ -13,6 +13,7 @@ import re
 from common import sums
 from common.errors import UserError
 from common.files import write_atomically
+import data
 from symbols.ensemble import COMPONENTS
 from training.run_directory import count_devices, status, test_split
 
@@ -35,6 +36,9 @@ def check(runs: Mapping[str, tuple]) -> None:
                 raise UserError(f'{run_dir} has {option} {own}, {first} has {others}: they cannot be one ensemble')
         if len({test_images(config), test_images(expected)} - {None}) > 1:
             raise UserError(f'{run_dir} and {first} were tested on different images: they cannot be one ensemble')
+        own, others = data.classes_of(config), data.classes_of(expected)
+        if own and others and list(own) != list(others):
+            raise UserError(f'{run_dir} and {first} have their classes in another order: they cannot be one ensemble')
         if normalization(config) != normalization(expected):
             raise UserError(f'{run_dir} and {first} normalize their images differently: they cannot be one ensemble')
         if len(symbol.list_outputs()) > 1:

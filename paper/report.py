@@ -20,7 +20,7 @@ from paper.experiments import FIGURES
 from paper.figures import curves, numbered
 from paper.formats import as_html
 from paper.tables import NOTHING, table
-from training.run_directory import CONFIG, find_runs, group_runs, read_config, read_metrics, without_seed
+from training.run_directory import CONFIG, find_runs, group_runs, read_config, read_metrics
 
 OUTCOME = ('status', 'epochs', 'test_error', 'best_test_error', 'peak_memory_mib')  # what is shown of a run's
 
@@ -39,11 +39,19 @@ def write(path: str, log_dir: str) -> str:
 def page(log_dir: str) -> str:
     """The page's HTML."""
     has_runs = any(CONFIG in files for _, _, files in walk(log_dir))
-    groups = group_runs(find_runs([log_dir])) if has_runs else {}
+    groups = group_runs(find_runs([log_dir])) if has_runs else []
+    firsts = {run_dir: group[0] for group in groups for run_dir in group}
+
+    def anchor(run_dir):
+        """The id of a run's group; of the file of an ensemble of runs, that of its first member's."""
+        if run_dir.endswith('.json'):
+            run_dir = os.path.join(os.path.dirname(run_dir), read_config(run_dir)['members'][0])
+        return id_of(firsts.get(os.path.normpath(run_dir), run_dir))
+
     entries = claims.ledger(log_dir)
     return pages.render(
         'report.html',
-        count=sum(map(len, groups.values())),
+        count=sum(map(len, groups)),
         tables={
             number: as_html(table(number, log_dir), lambda run_dir: f'#{anchor(run_dir)}') for number in paper.TABLES
         },
@@ -52,7 +60,7 @@ def page(log_dir: str) -> str:
         claims_summary=claims.summary(entries),
         claims_heads=claims.HEADS,
         nothing=NOTHING,
-        groups=map(_group, groups.values()),
+        groups=map(_group, groups),
         anchor=anchor,
     )
 
@@ -80,7 +88,7 @@ def _group(run_dirs):
     """What is shown of runs that differ in the seed alone: results, curves and options."""
     drawn = any(map(read_metrics, run_dirs))
     return {
-        'anchor': anchor(run_dirs[0]),
+        'anchor': id_of(run_dirs[0]),
         'runs': list(map(_run, run_dirs)),
         'curves': drawn
         and _drawing(curves.draw(curves.group(run_dirs)), 'training loss and test error against epochs'),
@@ -106,12 +114,6 @@ def _short(value):
     return f'{value:.2f}' if isinstance(value, float) else value
 
 
-def anchor(run_dir: str) -> str:
-    """The id, on the page, of the runs that differ from this one in the seed alone.
-
-    Args:
-        run_dir: a run directory, or the file of an ensemble of runs; the latter leads to its first member.
-    """
-    if run_dir.endswith('.json'):
-        run_dir = os.path.join(os.path.dirname(run_dir), read_config(run_dir)['members'][0])
-    return 'run-' + re.sub('[^A-Za-z0-9]', '-', without_seed(os.path.normpath(run_dir)))
+def id_of(run_dir: str) -> str:
+    """The id, on the page, of the group of runs that begins with this one."""
+    return 'run-' + re.sub('[^A-Za-z0-9]', '-', os.path.normpath(run_dir))

@@ -236,7 +236,7 @@ def test_with_many_classes_the_table_has_a_line_for_each_with_what_it_is_taken_f
     confusion[0, [0, 1, 2, 3, 4, 5]] = 40, 5, 30, 20, 3, 2
     lines = evaluation.confusion_table(confusion, [f'c{number:02}' for number in range(30)])
     assert len(lines) == 31 and lines[1] == 'c00    60.00  c02 30, c03 20, c01 5'
-    assert lines[2].split() == ['c01', '100.00']
+    assert lines[2].split() == ['c01', '–']  # it has no image
 
 
 def test_other_test_images_than_the_runs_are_noted(runs, small_cifar, tmp_path):
@@ -452,6 +452,8 @@ def test_seeds_of_an_ensemble_have_a_mean_for_every_member(runs, tmp_path):
         (['--ensemble', '{fused}', '{elsewhere}'], 'has dataset cifar10, {fused} has digits'),
         (['--ensemble', '{fused}', '{other}'], 'were tested on different images'),
         (['--ensemble', '{fused}', '{brighter}'], 'normalize their images differently'),
+        (['--ensemble', '{fused}', '{reordered}'], 'have their classes in another order'),
+        (['{moved}'], 'the images of the run were in nowhere, which is not here: name it with --data-dir'),
         (['--ensemble', '{fused}'], 'alone is no ensemble'),
         (['--ensemble', '{fused}', '{empty}'], 'has no weights'),
         (['--ensemble'], 'name either run directories'),
@@ -465,6 +467,8 @@ def test_what_cannot_be_evaluated_together_is_one_line(mistake, runs, tmp_path, 
         ('empty', {}),
         ('other', {}),
         ('brighter', {}),
+        ('reordered', {}),
+        ('moved', {'data_dir': 'nowhere'}),
     ):
         where[name] = str(tmp_path / name)
         shutil.copytree(where['fused'], where[name])
@@ -474,6 +478,8 @@ def test_what_cannot_be_evaluated_together_is_one_line(mistake, runs, tmp_path, 
             config['dataset']['splits']['test']['content_sha256'] = '0' * 64
         if name == 'brighter':
             config['dataset']['mean'] = [100.0] * 3
+        if name == 'reordered':
+            config['dataset']['classes'].reverse()
         rewrite(where[name], 'config.json', config)
     for checkpoint in ('checkpoint-0001', 'checkpoint-0002'):
         shutil.rmtree(os.path.join(where['empty'], checkpoint))

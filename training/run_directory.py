@@ -13,6 +13,7 @@ Runs of earlier versions have neither digest; of them is checked what config.jso
 from collections.abc import Iterable
 import contextlib
 import csv
+import json
 import math
 import os
 import re
@@ -225,12 +226,24 @@ def without_seed(path: str) -> str:
     return re.sub(r'-?seed\d+$', '', path)
 
 
-def group_runs(run_dirs: Iterable[str]) -> dict[str, list[str]]:
-    """Runs that differ in the seed alone together: {path without the seed: run directories}."""
-    groups: dict[str, list[str]] = {}
-    for run_dir in run_dirs:
-        groups.setdefault(without_seed(run_dir), []).append(run_dir)
-    return groups
+def group_runs(paths: Iterable[str]) -> list[list[str]]:
+    """Runs that differ in the seed alone together; a checkpoint's folder is alone.
+
+    The name of a run's folder does not tell on how many devices it was made, nor of an imported one how.
+    """
+    groups: dict[tuple, list[str]] = {}
+    for path in paths:
+        groups.setdefault((without_seed(path), _beside_name(path)), []).append(path)
+    return list(groups.values())
+
+
+def _beside_name(path):
+    """What tells runs of one name apart, as a text."""
+    if not is_there(path):
+        return path
+    config = read_config(path)
+    own = {**options.fixed(config['options']), 'seed': None} if 'imported' in config else None
+    return json.dumps([count_devices(config), own], sort_keys=True)
 
 
 def find_outcome(directory: str, config: dict) -> dict | None:

@@ -12,7 +12,7 @@ from common.errors import UserError
 from common.files import lock_folder, write_atomically
 from common.sums import Damaged
 from training import checkpoint, run_log
-from training.run_directory import COLUMNS, CONFIG, LOG, METRICS, check_same, files, number, read_config
+from training.run_directory import COLUMNS, CONFIG, LOG, METRICS, check_same, count_devices, files, number, read_config
 
 
 class RunDirectory:
@@ -87,6 +87,14 @@ class RunDirectory:
                 'OMP_NUM_THREADS is %d, but the run began with %d: the last bits of its weights depend on it',
                 now['threads'],
                 began['threads'],
+            )
+        summed, before = (one['options'].get('kv_store') for one in (config, self.config))
+        if summed != before and count_devices(config) > 2:  # of two, the sum is the same in either order
+            self.logger.warning(
+                'the gradients are summed by --kv-store %s, but the run began with %s: the last bits of its weights '
+                'depend on it',
+                summed,
+                before,
             )
         known = [name for name in ('processor', 'vectors') if name in began and name in now]
         here, there = (' with '.join(environment[name] for name in known) for environment in (now, began))

@@ -33,8 +33,8 @@ def variance_of_mean(group: Group) -> tuple[float, float]:
     """(variance, degrees of freedom) of the mean of our runs; nan if nothing tells."""
     if not group.run_dirs or math.isinf(group.mean):
         return 0, math.inf
-    if len(group.values) > 1:
-        return float(np.var(group.values, ddof=1)) / len(group.values), len(group.values) - 1
+    if len(group.counted) > 1:
+        return float(np.var(group.counted, ddof=1)) / len(group.counted), len(group.counted) - 1
     of_one = of_images if group.differences else variance_in_paper
     return of_one(group.subject, group.mean)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from paper import results, significance
 from paper.claims.chance import chance, tolerance, variance_in_paper, variance_of_mean
-from paper.claims.groups import Group, alike, commands, groups_of
+from paper.claims.groups import Group, alike, commands, groups_of, preference
 from paper.claims.names import expand, pairs_of, rows_of, subject
 from paper.claims.printed import printed_cell, printed_number
 from paper.claims.verdicts import (
@@ -47,13 +47,17 @@ def _pair(a, sign, b, groups):
     difference = groups[0].mean - groups[1].mean
     if sign == '~':
         equal = math.isfinite(difference) and abs(difference) <= tolerance(a.dataset, *(one.mean for one in groups))
-        verdict, shown = verdict_on_equality(equal, not groups[0].differences), '≈' if equal else '≉'
+        verdict, shown = verdict_on_equality(equal, _as_in_paper(groups)), '≈' if equal else '≉'
     else:
         verdict, by_chance = _order(groups, (1, -1), papers)
         shown = '<' if difference < 0 else '≥'
     text = f'{groups[0].text} {shown} {groups[1].text}'
     within = sign != '~' and difference != 0 and abs(difference) <= by_chance
     return Place(verdict, text + (' (within chance)' if within else ''), groups, otherwise)
+
+
+def _as_in_paper(groups):
+    return all(group.as_in_paper for group in groups)
 
 
 def _disagree(a, sign, papers):
@@ -70,7 +74,7 @@ def _order(groups, signs, papers):
 
     papers: the paper's numbers in place of the means.
     """
-    as_in_paper = not groups[0].differences
+    as_in_paper = _as_in_paper(groups)
     difference = sum(sign * group.mean for sign, group in zip(signs, groups))
     ours = [variance_of_mean(group) for group in groups]
     if not all(map(math.isfinite, [difference, *papers])):  # the paper prints no difference, or a run diverged
@@ -87,11 +91,12 @@ def _order(groups, signs, papers):
 def grows(rest: str, log_dir: str) -> Finding:
     """Whether the difference A - B is larger at the last place with runs than at the first."""
     pairs = [(subject(a), subject(b)) for a, _, b in pairs_of(rest)]
-    found = [[groups_of(one, log_dir) for one in pair] for pair in pairs]
+    found = [[_with_mean(one, log_dir) for one in pair] for pair in pairs]
     ways = Counter(way for a, b in found for way in set(a) & set(b))
     if not ways:
         return sum_up([Place()])
-    way = min(ways, key=lambda way: (ways[way] < 2, len(way), -ways[way], way))
+    one_of = {way: group for pair in found for groups in pair for way, group in groups.items()}
+    way = min(ways, key=lambda way: (ways[way] < 2, preference(one_of[way])))
     tested = [
         ([groups[way] for groups in place], [printed_number(one) for one in pair])
         for place, pair in zip(found, pairs)
@@ -113,6 +118,11 @@ def grows(rest: str, log_dir: str) -> Finding:
     return Finding(verdict, f'{"; ".join(texts)}{within}', shown)
 
 
+def _with_mean(one, log_dir):
+    """Groups of a subject without those all of whose runs failed."""
+    return {way: group for way, group in groups_of(one, log_dir).items() if math.isfinite(group.mean)}
+
+
 def as_printed(rest: str, log_dir: str) -> Finding:
     """Whether errors are those in the paper's tables."""
     return sum_up([_number(subject(name), log_dir) for word in rest.split() for name in expand(word)])
@@ -127,7 +137,7 @@ def _number(one, log_dir):
     group = Group(one, found[0].last, found[0].runs, found[0].differences)
     met = _is_met(cell, group)
     spread_is_known = cell.std or cell.fail or len(group.values) > 1
-    verdict = verdict_on_equality(met, bool(spread_is_known) and not group.differences)
+    verdict = verdict_on_equality(met, bool(spread_is_known) and group.as_in_paper)
     return Place(verdict, f'{group.text} {"for" if met else "instead of"} {cell.printed}', [group])
 
 

@@ -36,7 +36,7 @@ class Place(NamedTuple):
     @property
     def as_in_paper(self) -> bool:
         """Whether the runs were made as the paper's."""
-        return not any(group.differences for group in self.groups)
+        return all(group.as_in_paper for group in self.groups)
 
 
 def verdict_on_order(

@@ -32,7 +32,7 @@ def group(paths: list[str]) -> list[tuple[str, list[Rows]]]:
         UserError: no run has finished an epoch, or one is damaged.
     """
     groups, left_out = [], []
-    for run_dirs in group_runs(find_runs(paths)).values():
+    for run_dirs in group_runs(find_runs(paths)):
         read = {run_dir: _read(run_dir) for run_dir in run_dirs}
         runs = [rows for rows in read.values() if rows]
         left_out += [run_dir for run_dir, rows in read.items() if not rows]
@@ -88,6 +88,8 @@ def _label(title, runs):
         return f'{title}: {last[0]:.2f} %'
     if len({len(rows) for rows in runs}) > 1:
         return f'{title}, {len(runs)} runs, not equally long'
+    if results.split(last)[1]:
+        return f'{title}, {len(runs)} runs: {results.text(last)}, shade: range'
     return f'{title}, {len(runs)} runs: {np.mean(last):.2f} ± {np.std(last):.2f} %, shade: range'
 
 

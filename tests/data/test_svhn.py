@@ -12,6 +12,7 @@ from common.errors import UserError
 import data
 from data import download, records, svhn
 from tests.conftest import official_folder
+from tests.runs import rewrite
 import train_svhn
 
 OFFICIAL = {'train': 73257, 'extra': 531131, 'test': 26032}
@@ -176,8 +177,12 @@ def test_the_command_holds_out_trains_and_evaluates(command, tmp_path, random, m
     ):
         monkeypatch.setattr(sys, 'argv', ['eval.py', str(run), '--no-verify', *more])
         evaluation.main()
-        out = capsys.readouterr().out
-        assert expected in out and out.rstrip().endswith(images)
+        out, err = capsys.readouterr()
+        assert expected in out and out.rstrip().endswith(images) and 'was trained on these images' not in err
+    config['options']['split'] = 'full'
+    rewrite(str(run), 'config.json', config)
+    evaluation.main()
+    assert 'was trained on these images' in capsys.readouterr().err
 
 
 def test_the_real_sample(command, mistake, tmp_path):

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shlex
 
 import pytest
 
@@ -45,6 +46,32 @@ def test_a_card_names_the_processors_that_a_run_was_resumed_on(tmp_path, later, 
     config['resumed'] = [{'environment': {'processor': name}} for name in later]
     rewrite(run_dir, 'config.json', config)
     assert rows(cards.card(run_dir))['made with'].endswith(f', {expected}')
+
+
+def test_the_commands_of_a_card_can_be_copied(tmp_path):
+    run = write_run(tmp_path / 'my $1 logs', FEW, errors=[20.0] * 8, verified=False)
+    for name in ('checkpoint-0008', 'checkpoint-0008/model-0008.params'):
+        place = os.path.join(run, name)
+        os.makedirs(place) if '/' not in name else open(place, 'wb').close()
+    words = [shlex.split(line) for line in re.findall('^    python (.*)$', cards.card(run), re.M)]
+    assert words[0] == ['eval.py', run, '--no-verify'] and words[-1][:4] == ['export.py', run, '--to', 'torch']
+
+
+def test_networks_of_gluoncv_are_not_offered_for_pytorch(tmp_path):
+    words = ['--net', 'gluoncv:cifar_resnet20_v1', '--epochs', 8]
+    run = write_run(tmp_path, words, errors=[20.0] * 8)
+    os.makedirs(os.path.join(run, 'checkpoint-0008'))
+    open(os.path.join(run, 'checkpoint-0008', 'model-0008.params'), 'wb').close()
+    assert '--to onnx' in cards.card(run) and 'orch' not in cards.card(run)
+
+
+def test_seeds_on_other_devices_are_not_averaged(tmp_path):
+    for seed, devices, error in ((1, 2, 5.0), (2, 2, 6.0), (3, 1, 9.0)):
+        write_run(tmp_path, [*FEW, '--seed', seed], errors=[error] * 8, devices=devices)
+    folder = tmp_path / 'cifar10' / 'resnet-26'
+    told = [rows(cards.card(str(folder / f'epochs8-seed{seed}')))['test error'] for seed in (1, 2, 3)]
+    assert told[0].endswith('over all seeds 5.50 ± 0.50 (2)') and told[2] == '9.00 % after the last epoch, n = 1'
+    assert len(curves.group([str(tmp_path)])) == 2
 
 
 def test_a_card_tells_the_errors_of_all_seeds(tmp_path, monkeypatch):

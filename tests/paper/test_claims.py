@@ -21,7 +21,9 @@ from paper.claims.verdicts import CONFIRMED, CONSISTENT, CONTRADICTED, NOT_SEEN,
 from symbols.ensemble import COMPONENTS
 from tests.conftest import ROOT, in_process, write_run
 from tests.paper.conftest import last_row
+import train_cifar
 import train_imagenet
+from training import options
 
 ORDER = 'errors cifar10/dfn-mr-14 < cifar10/resnet-26'  # the paper's 6.48 ± 0.04 and 6.62 ± 0.24
 
@@ -206,6 +208,53 @@ def test_means_over_epochs(tmp_path):
     late = examine(check.format('101-400', '101-400'), str(tmp_path))
     assert late.verdict == CONFIRMED and '1.150 ± 0.05 (2) < ' in late.seen
     assert '3.650 ± 0.05 (2) < ' in examine(check.format('all', 'all'), str(tmp_path)).seen
+
+
+def test_one_seed_that_fails_is_left_out_as_in_the_tables(tmp_path):
+    """And nothing is confirmed or contradicted by the others."""
+    write(tmp_path, 'resnet-26', 6.6, 6.5, 6.7)
+    write(tmp_path, 'dfn-mr-14', 6.4, 6.5, 90.0)
+    write_run(tmp_path, ['--net', 'dfn-mr', '--depth', 14, '--seed', 4], [50.0], status='not finite')
+    finding = examine(ORDER, str(tmp_path))
+    assert finding.verdict == CONSISTENT
+    assert 'cifar10/dfn-mr-14 6.45 ± 0.05 (2), fail (2) < cifar10/resnet-26 6.60 ± 0.08 (3)' in finding.seen
+    growth = examine('grows cifar10/resnet-{26,38} - cifar10/dfn-mr-{14,20}', str(tmp_path))
+    assert growth.seen.startswith('0.15 (cifar10/resnet-26 - cifar10/dfn-mr-14)')
+
+
+def test_what_all_seeds_fail_has_no_growth(tmp_path):
+    check = 'grows cifar10/plain-{26,110} - cifar10/resnet-{26,110}'
+    for name, error in (('plain-26', 7.9), ('resnet-26', 6.6), ('plain-110', 90.0), ('resnet-110', 5.2)):
+        write(tmp_path, name, error)
+    finding = examine(check, str(tmp_path))
+    assert finding.verdict == NOT_TESTED and 'inf' not in finding.seen
+
+
+def test_a_schedule_that_ends_before_the_epochs_of_a_claim_does_not_count(tmp_path):
+    for name, error in (('dfn-mr-14', 60.0), ('resnet-26', 70.0)):
+        write(tmp_path, name, error, words=['--epochs', 8])
+    check = 'errors cifar10/dfn-mr-14:test_error@{0} < cifar10/resnet-26:test_error@{0}'
+    assert verdict(check.format('30-55'), tmp_path) == NOT_TESTED
+    finding = examine(check.format('all'), str(tmp_path))  # seven epochs of 99 % and the last one
+    assert finding.verdict == CONSISTENT and '94.12 (1) < cifar10/resnet-26:test_error@all 95.38 (1)' in finding.seen
+
+
+def test_a_difference_that_grows_is_looked_for_in_the_longest_runs(tmp_path):
+    check = 'grows cifar10/resnet-{26,38} - cifar10/dfn-mr-{14,20}'
+    for epochs, devices, last in ((8, 2, 17.0), (300, 1, 5.0)):
+        words = ['--epochs', epochs]
+        for name, error in (('resnet-26', 16.0), ('dfn-mr-14', 15.0), ('resnet-38', 18.0), ('dfn-mr-20', last)):
+            write(tmp_path, name, error, words=words + (['--gpus', 0] if devices == 1 else []), devices=devices)
+    assert '13.00 (cifar10/resnet-38' in examine(check, str(tmp_path)).seen
+
+
+def test_the_command_of_runs_has_the_options_that_differ(tmp_path):
+    for name in ('dfn-mr-14', 'resnet-26'):
+        write(tmp_path, name, 6.5, words=['--bn-momentum', '0.99', '--pad-value', 'mean'])
+    command, _ = examine(ORDER, str(tmp_path)).runs
+    words = command.partition(' (')[0].split()
+    args = options.read(train_cifar.parser(), words[2:])
+    assert (args.bn_momentum, args.pad_value, args.epochs) == (0.99, 'mean', 400)
 
 
 def test_without_a_known_spread_single_runs_confirm_nothing(tmp_path):

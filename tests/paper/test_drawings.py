@@ -51,6 +51,14 @@ def test_curves_are_drawn_for_runs_and_directories_of_seeds(seeds, tmp_path):
     assert all(words in svg for words in ('training loss', 'test error (%)', 'Plain 8 on digits (epochs3), 2 runs'))
 
 
+def test_errors_that_the_paper_calls_fail_are_not_averaged(tmp_path):
+    for seed, error in ((1, 7.9), (2, 90.0)):
+        write_run(tmp_path, ['--net', 'plain', '--depth', 26, '--seed', seed], errors=[error])
+    figure = curves.draw(curves.group([str(tmp_path)]))
+    (text,) = (text.get_text() for text in figure.legends[0].get_texts())
+    assert text == 'Plain 26 on cifar10, 2 runs: 7.90 (1), fail (1), shade: range'
+
+
 def begun(run):
     """Make a finished run one that is not."""
     rewrite(run, 'config.json', {**read_json(run), 'outcome': None})

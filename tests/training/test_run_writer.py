@@ -67,6 +67,14 @@ def test_another_kind_of_processor_is_worth_a_warning(path, capsys, began, expec
     assert expected in out if expected else 'this processor' not in out
 
 
+@pytest.mark.parametrize('devices, warned', [(1, False), (2, False), (3, True)])
+def test_another_order_of_the_sums_is_worth_a_warning(path, capsys, devices, warned):
+    contexts = dict(devices=[f'cpu({number})' for number in range(devices)])
+    RunDirectory(path, config(environment=contexts))
+    RunDirectory(path, config(environment=contexts, options=dict(kv_store='device')))
+    assert ('summed by --kv-store device, but the run began with local' in capsys.readouterr().out) == warned
+
+
 @pytest.mark.parametrize(
     'change, message',
     [
