@@ -190,7 +190,7 @@ def lock_folder(folder: str, otherwise: str) -> contextlib.ExitStack:
     with contextlib.ExitStack() as stack:
         handle = os.open(folder, os.O_RDONLY)
         stack.callback(os.close, handle)
-        if not _lock_existing(handle, folder, otherwise):
+        if not _lock_existing(handle, folder, folder, otherwise):
             return stack.pop_all()
         path = os.path.join(folder, LOCK)
         try:
@@ -198,17 +198,20 @@ def lock_folder(folder: str, otherwise: str) -> contextlib.ExitStack:
         except OSError:  # a folder that is read-only or full, or another user's file
             return stack.pop_all()
         stack.callback(os.close, handle)
-        _lock_existing(handle, folder, otherwise)
+        _lock_existing(handle, path, folder, otherwise)
         stack.callback(_remove, path)
         return stack.pop_all()
 
 
-def _lock_existing(handle, folder, otherwise):
+def _lock_existing(handle, path, folder, otherwise):
     """As lock, but what the process that had it has removed is not worth locking."""
-    removed = BlockingIOError(f'the lock of {folder} was removed by the process that had it')
+    removed = BlockingIOError(f'{path} was removed by the process that had it')
     try:
-        locked = lock(handle, folder, otherwise)
-        if os.fstat(handle).st_nlink == 0:
+        locked, held = lock(handle, folder, otherwise), os.fstat(handle)
+        there = stat_of(path)
+        if held.st_nlink == 0 and not (
+            there and os.path.samestat(held, there)
+        ):  # some mounts count no links of folders
             raise removed
         return locked
     except OSError as error:
