@@ -34,9 +34,9 @@ from symbols.analysis.graph import output_kinds
 from symbols.ensemble import COMPONENTS
 from training import checkpoint, devices, options, run_directory, symbol_file
 from training.evaluation import Evaluation, evaluate, member_names
-from training.loop import FAIL
 from training.predictions import Disagreement, Mistake, Mistakes, Predictions, disagreement
 from training.replicas import JointPredictor
+from training.run_directory import FAIL
 
 if TYPE_CHECKING:  # numpy comes after `common`, which says what to do where packages are missing
     import numpy as np
@@ -221,13 +221,7 @@ class Reporter:
         subsets = ensembles.all_but(self.args.without, names)
         dataset = self._dataset(config)
         split = self.args.split or dataset.test_split
-        if split == 'val' and config['options'].get('split') == 'full':
-            print(f'note: {title} was trained on these images', file=sys.stderr)
-        images = ensembles.test_images(config)
-        if self.args.split is None and images not in (None, dataset.about[split]['content_sha256']):
-            if self.args.save:
-                raise UserError(f'these are not the test images of {title}: leave out --save')
-            print(f'note: these are not the test images of {title}', file=sys.stderr)
+        self._compare_images(title, config, split, dataset.about[split]['content_sha256'])
         for model in models:
             check_model(title, model, dataset.image_shape, len(dataset.classes))
             for dtype in symbol_file.dtypes(model[0]):
@@ -266,6 +260,16 @@ class Reporter:
         if self.args.confusion:
             draw_confusion(self.args.confusion, found.confusion, dataset.classes)
         return errors
+
+    def _compare_images(self, title, config, split, digest):
+        """Say where these are not the images that the run was tested on, or where it was trained on them."""
+        if split == 'val' and config['options'].get('split') == 'full':
+            print(f'note: {title} was trained on these images', file=sys.stderr)
+        own = ensembles.test_images(config)
+        if self.args.split is None and own not in (None, digest):
+            if self.args.save:
+                raise UserError(f'these are not the test images of {title}: leave out --save')
+            print(f'note: these are not the test images of {title}', file=sys.stderr)
 
     def report_seeds(self, run_dirs: Sequence[str]) -> int:
         """Report runs that differ in the seed alone, and their mean if all are finished; returns their number."""

@@ -209,9 +209,8 @@ def _lock_existing(handle, path, folder, otherwise):
     try:
         locked, held = lock(handle, folder, otherwise), os.fstat(handle)
         there = stat_of(path)
-        if held.st_nlink == 0 and not (
-            there and os.path.samestat(held, there)
-        ):  # some mounts count no links of folders
+        is_there = there is not None and os.path.samestat(held, there)
+        if held.st_nlink == 0 and not is_there:  # the count alone does not tell: some mounts have none for folders
             raise removed
         return locked
     except OSError as error:

@@ -31,7 +31,7 @@ import zlib
 import numpy as np
 
 from common.errors import UserError
-from common.files import MISSING, file_digest, sync, write_atomically
+from common.files import MISSING, file_digest, replacing, write_atomically
 from common.mxnet import mx
 from common.sums import digest_of
 
@@ -201,11 +201,8 @@ def checksums(path: str, offsets: list[int]) -> list[int]:
 def write_checksums(prefix: str, checksums: list[int]) -> str:
     """Write PREFIX.crc and return its SHA-256."""
     content = np.array(checksums, '<u4').tobytes()
-    with open(prefix + '.crc.tmp', 'wb') as file:
+    with replacing(prefix + '.crc') as temporary, open(temporary, 'wb') as file:
         file.write(content)
-        file.flush()
-        sync(file.fileno())
-    os.replace(prefix + '.crc.tmp', prefix + '.crc')
     return hashlib.sha256(content).hexdigest()
 
 

@@ -26,7 +26,7 @@ import symbols
 from symbols import imagenet
 from symbols.analysis.summary import count_parameters
 from training import arrays_file, checkpoint, options, run_directory, symbol_file
-from training.loop import FAIL
+from training.run_directory import FAIL
 
 NOT_WEIGHTS = '.num_batches_tracked'  # in PyTorch's state_dict alone
 

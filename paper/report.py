@@ -13,14 +13,14 @@ from typing import NamedTuple
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from common.files import walk, write_atomically
+from common.files import write_atomically
 import paper
 from paper import claims, pages
 from paper.experiments import FIGURES
 from paper.figures import curves, numbered
 from paper.formats import as_html
 from paper.tables import NOTHING, table
-from training.run_directory import CONFIG, find_runs, group_runs, read_config, read_metrics
+from training.run_directory import CONFIG, group_runs, read_config, read_metrics, runs_below
 
 OUTCOME = ('status', 'epochs', 'test_error', 'best_test_error', 'peak_memory_mib')  # what is shown of a run's
 
@@ -38,8 +38,7 @@ def write(path: str, log_dir: str) -> str:
 
 def page(log_dir: str) -> str:
     """The page's HTML."""
-    has_runs = any(CONFIG in files for _, _, files in walk(log_dir))
-    groups = group_runs(find_runs([log_dir])) if has_runs else []
+    groups = group_runs(runs_below(log_dir))
     firsts = {run_dir: group[0] for group in groups for run_dir in group}
 
     def anchor(run_dir):

@@ -24,9 +24,8 @@ import symbols
 from symbols import gluoncv, imagenet
 from symbols.analysis.summary import summarize
 from training import options, run_directory
-from training.loop import FAIL
 from training.options import CELL, NOTE, OPTIONS
-from training.run_directory import check_columns, count_devices, is_run, read_config, read_metrics, status
+from training.run_directory import FAIL, check_columns, count_devices, is_run, read_config, read_metrics, status
 
 Kind = Literal['network', 'unfinished', 'schedule', 'devices', 'option', 'files', 'seed']
 

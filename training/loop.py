@@ -22,14 +22,13 @@ from training.initializer import initial_replicas
 from training.optimizer import NesterovSGD
 from training.replicas import outputs
 from training.run import Run
-from training.run_directory import EACH, WITHOUT
+from training.run_directory import EACH, FAIL, WITHOUT
 from training.run_writer import NoRunDirectory, RunDirectory
 from training.schedule import SCHEDULES
 
 LOG_EVERY = 100  # steps
 WARM_UP, TIMED = 5, 15  # steps of this process before those by which it tells how long the run will take
 BAR = '{desc} |{bar}| {percentage:3.0f}% {rate_fmt}{postfix}'  # fits 80 columns
-FAIL = 50  # percent; a final test error above it is a "fail", as in the paper
 
 
 class Diverged(Exception):

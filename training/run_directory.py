@@ -30,6 +30,7 @@ EACH, WITHOUT = 'test_error_{}', 'test_error_without_{}'
 CONFIG, METRICS, LOG = 'config.json', 'metrics.csv', 'train.log'
 NAME = re.compile(r'(.+-)?seed\d+')  # of a run's folder; a copy such as seed1-backup is left out of the tables
 ENDS = ('finished', 'not finite')
+FAIL = 50  # percent; a final test error above it is a "fail", as in the paper
 NUMBER = re.compile(r'[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|[+-]?inf', re.ASCII | re.IGNORECASE)
 COLUMNS = 'epoch lr train_loss train_error test_loss test_error images_per_second seconds'.split()
 
@@ -214,11 +215,20 @@ def find_runs(paths: Iterable[str]) -> list[str]:
     """
     runs: list[str] = []
     for path in paths:
-        inside = [os.path.normpath(folder) for folder, _, files in sorted(walk(path)) if is_run(folder, files)]
+        inside = runs_below(path)
         if not inside:
             raise UserError(f'there is no run in {path}')
         runs += [folder for folder in inside if folder not in runs]
     return runs
+
+
+def runs_below(path: str) -> list[str]:
+    """The run directories in a folder, itself among them, in order; none where there is no folder.
+
+    Raises:
+        UserError: a run has lost its config.json.
+    """
+    return [os.path.normpath(folder) for folder, _, files in sorted(walk(path)) if is_run(folder, files)]
 
 
 def without_seed(path: str) -> str:

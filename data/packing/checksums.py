@@ -1,7 +1,6 @@
 """Checksums for a split that earlier versions packed without, or whose NAME.crc is damaged."""
 
 from collections.abc import Iterator
-import contextlib
 import hashlib
 import os
 import zlib
@@ -48,9 +47,6 @@ def _with_checksums(prefix: str, about: dict, chunk: int) -> dict | None:
         complete = {**about, 'crc_sha256': recordio.write_checksums(prefix, checksums)}
         recordio.write_about(prefix, complete)
     except OSError as error:
-        for kind in ('.crc', '.json'):
-            with contextlib.suppress(OSError):
-                os.remove(f'{prefix}{kind}.tmp')
         return _unchecked(prefix, about, error.strerror or str(error))
     return complete
 

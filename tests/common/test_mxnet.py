@@ -83,15 +83,21 @@ def test_threads_are_the_physical_cores_unless_the_user_says(monkeypatch, given,
     assert os.environ['OMP_NUM_THREADS'] == expected
 
 
-@pytest.mark.parametrize('busy, expected', [(16.2, 4), (60.8, 3), (64, 1)])
-def test_a_container_with_a_quota_counts_the_cores_that_are_free(monkeypatch, busy, expected):
-    """Its processes may run on any of the machine's cores, where others work too."""
-    monkeypatch.setattr(mxnet, 'physical_cores', lambda: 4)
-    monkeypatch.setattr(mxnet, 'cores_in_reach', lambda: 64)
+def choose_threads(monkeypatch, busy, cores, reach):
+    """The note of set_threads with so many cores that may be used, and that are in reach, some of which are busy."""
+    monkeypatch.setattr(mxnet, 'physical_cores', lambda: cores)
+    monkeypatch.setattr(mxnet, 'cores_in_reach', lambda: reach)
     monkeypatch.setattr(mxnet, 'busy_cores', lambda: busy)
     monkeypatch.delenv('WORKERS_HERE', raising=False)
     monkeypatch.delenv('OMP_NUM_THREADS')
     _, note = mxnet.set_threads()
+    return note
+
+
+@pytest.mark.parametrize('busy, expected', [(16.2, 4), (60.8, 3), (64, 1)])
+def test_a_container_with_a_quota_counts_the_cores_that_are_free(monkeypatch, busy, expected):
+    """Its processes may run on any of the machine's cores, where others work too."""
+    note = choose_threads(monkeypatch, busy, cores=4, reach=64)
     assert os.environ['OMP_NUM_THREADS'] == str(expected) and bool(note) == (expected < 4)
 
 
@@ -106,12 +112,7 @@ def test_other_commands_choose_their_own_threads(monkeypatch, given):
 
 @pytest.mark.parametrize('busy, expected', [(1.2, 5), (2.6, 3), (40, 1)])
 def test_busy_cores_get_no_thread(monkeypatch, busy, expected):
-    monkeypatch.setattr(mxnet, 'physical_cores', lambda: 6)
-    monkeypatch.setattr(mxnet, 'cores_in_reach', lambda: 6)
-    monkeypatch.setattr(mxnet, 'busy_cores', lambda: busy)
-    monkeypatch.delenv('WORKERS_HERE', raising=False)
-    monkeypatch.delenv('OMP_NUM_THREADS')
-    _, note = mxnet.set_threads()
+    note = choose_threads(monkeypatch, busy, cores=6, reach=6)
     assert os.environ['OMP_NUM_THREADS'] == str(expected)
     assert (
         note.startswith(f'{min(round(busy), 6)} of 6 cores are busy') and '(OMP_NUM_THREADS=6 starts them all)' in note
