@@ -34,7 +34,8 @@ $(STAMP): requirements/base.txt $(SET) common/preflight.py
 	@command -v "$(PYTHON)" >/dev/null || { echo "error: no $(PYTHON); run: sudo apt install python3 python3-venv" >&2; exit 2; }
 	@"$(PYTHON)" common/preflight.py
 # In an activated shell, PYTHON is of the environment that goes.
-	base="$$("$(PYTHON)" -c 'import sys; print(sys._base_executable)')" && rm -rf $(VENV) && "$$base" -m venv $(VENV)
+	@base="$$("$(PYTHON)" -c 'import sys; print(sys._base_executable)')" && echo "$$base -m venv $(VENV)" && \
+		rm -rf $(VENV) && "$$base" -m venv $(VENV)
 	@touch -d 2000-01-01 $@
 	$(INSTALL) $(SET)
 	touch $@
