@@ -8,6 +8,27 @@ from common.mxnet import mx
 from common.sharding import Shard
 from distributed.collectives import Collectives
 
+# Drops collectives whose sums are still queued. MXNet then puts other stores there, with thresholds by which no sum can
+# be divided into tasks.
+DROP = """
+import os
+from common.mxnet import mx
+from distributed.collectives import Collectives
+arrays = [mx.nd.ones((1000, 1000), mx.cpu(device)) for device in range(2)]
+for _ in range(5):
+    os.environ.pop('MXNET_KVSTORE_BIGARRAY_BOUND', None)
+    collectives = Collectives({kind!r}, 2)
+    key = collectives.new_key(arrays[0].shape)
+    for array in arrays:
+        array[:] = 1
+    for _ in range(8):
+        collectives.all_reduce(key, arrays)
+    del collectives
+    os.environ['MXNET_KVSTORE_BIGARRAY_BOUND'] = '0'
+    others = [mx.kv.create({kind!r}) for _ in range(3)]
+    assert all((array.asnumpy() == 2**8).all() for array in arrays)
+"""
+
 
 @pytest.mark.parametrize('kind', ['local', 'device'])
 def test_a_sum_over_the_devices_of_a_process(kind, random):
@@ -39,6 +60,11 @@ def test_a_process_by_itself_is_rank_0_of_one_worker(devices):
     assert list(collectives.all_reduce_numbers([1, 0.1])) == [1, 0.1]  # not rounded to float32
     assert collectives.all_gather(np.array([1, 2], np.float32)).tolist() == [[1, 2]]
     assert collectives.broadcast_object({'rate': 0.1}) == {'rate': 0.1} and collectives.barrier() is None
+
+
+@pytest.mark.parametrize('kind', ['local', 'device'])
+def test_what_is_queued_survives_the_collectives(kind, command):
+    command('-c', DROP.format(kind=kind), check=0)
 
 
 @pytest.mark.parametrize('kind', ['dist_sync', 'dist_device_sync'])
