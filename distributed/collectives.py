@@ -52,7 +52,7 @@ class Collectives:
             )
         self._store = mx.kv.create(kind) if num_devices > 1 or kind.startswith('dist') else None
         if self._store:
-            weakref.finalize(self, _finish)
+            weakref.finalize(self, _finish).atexit = False  # an exit drops what is queued
         self.rank, self.num_workers = (self._store.rank, self._store.num_workers) if self._store else (0, 1)
         self.shard = Shard(self.rank * num_devices, num_devices, self.num_workers * num_devices)
         self._shapes: list[tuple] = []
