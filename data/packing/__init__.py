@@ -85,9 +85,9 @@ def _add_chunks(temporary: str, job: Job, journal: Journal, processes: int | Non
         print(f'{title}: going on after {before} of {images} images', flush=True)
     with (
         tqdm(total=images, initial=before, desc=title, unit=' images', disable=None) as bar,
-        workers.ordered_map(processes) as ordered_map,
+        closing(workers.ordered_map(workers.write_chunk, _chunks(temporary, job, done), processes)) as chunks,
     ):
-        for path, entry in ordered_map(workers.write_chunk, _chunks(temporary, job, done)):
+        for path, entry in chunks:
             journal.append(path, entry)
             bar.update(len(entry['records']) + len(entry['undecodable']))
 

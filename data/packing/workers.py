@@ -1,14 +1,14 @@
 """The processes that convert images, and what one of them does: write a chunk of records to a file of its own."""
 
-import collections
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 import contextlib
-import functools
 import multiprocessing
-from multiprocessing.pool import AsyncResult, Pool
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 import os
 import signal
 import sys
+import traceback
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,8 +20,6 @@ from common.output import printable
 from data import recordio
 from data.packing.convert import Form, Original, decode, encode
 from data.packing.journal import no_room
-
-PATIENCE = 5  # seconds after which the parent looks whether its workers are alive
 
 
 class Chunk(NamedTuple):
@@ -68,60 +66,100 @@ def _leave_with_parent() -> None:
         sys.exit()
 
 
-@contextlib.contextmanager
-def ordered_map(processes: int | None) -> Iterator[Callable[[Callable, Iterable], Iterator]]:
-    """A function like map() that works in several processes, which end with the context.
+def ordered_map(function: Callable, items: Iterable, processes: int | None) -> Generator:
+    """Yield function(item) for each item, in order; several processes work ahead. Close it: they end with it.
+
+    Each process has a pipe of its own. multiprocessing's pools share queues, and hang if a process dies while it holds
+    the lock of one.
 
     Args:
         processes: how many; None for one on each core, 0 for none but this one.
+
+    Raises:
+        UserError: a process was killed.
     """
-    if processes == 0:
-        yield map
-        return
-    before = set(multiprocessing.active_children())
+    workers = {} if processes == 0 else _start(function, processes or physical_cores())
+    try:
+        yield from _in_order(workers, items) if workers else map(function, items)
+    finally:
+        for process in workers.values():
+            process.terminate()
+        for process in workers.values():
+            process.join()
+
+
+def _start(function: Callable, count: int) -> dict[Connection, SpawnProcess]:
+    """Start the processes, by the pipe that leads to each: fewer than `count` where the system allows no more."""
+    context, workers = multiprocessing.get_context('spawn'), {}
     # Ctrl-C is for the command alone. The workers inherit that it is ignored, so they ignore it while they start, too.
     # Blocking the signal instead would lose none in these milliseconds, but multiprocessing unblocks it itself.
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        pool = multiprocessing.get_context('spawn').Pool(processes or physical_cores())
-    except OSError as error:  # no /dev/shm, where its locks are, or a limit of processes
-        print(f'note: one process alone prepares the images, others cannot be started ({error.strerror})', flush=True)
-        pool = None
+        for _ in range(count):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(function, theirs), daemon=True)
+            process.start()
+            theirs.close()  # else the pipe would not end with the process
+            workers[ours] = process
+    except OSError as error:
+        processes = f'{len(workers) or 1} process{"es" if len(workers) > 1 else ""}'
+        print(f'note: {processes} instead of {count} to prepare the images ({error.strerror})', flush=True)
     finally:
         signal.signal(signal.SIGINT, handler)
-    if not pool:
-        yield map
-        return
-    try:
-        yield functools.partial(_in_order, pool, set(multiprocessing.active_children()) - before)
-    finally:
-        pool.terminate()
-        pool.join()
+    return workers
 
 
-def _in_order(pool: Pool, workers: set, function: Callable, items: Iterable) -> Iterator:
+def _serve(function: Callable, connection: Connection) -> None:
+    """Be a worker: answer each item by (the result, the exception, its traceback)."""
+    with contextlib.suppress(EOFError, OSError):  # the command has gone
+        while True:
+            item = connection.recv()
+            try:
+                result = function(item)
+            except Exception as error:
+                connection.send((None, error, traceback.format_exc()))
+            else:
+                connection.send((result, None, ''))
+
+
+def _in_order(workers: dict[Connection, SpawnProcess], items: Iterable) -> Iterator:
     """Yield the results in the order of the items.
 
-    Unlike the pool's imap it runs at most two items a worker ahead: if the disk is slower than the cores, files of
-    chunks would fill it.
+    It runs at most two items a worker ahead: if the disk is slower than the cores, files of chunks would fill it.
     """
-    pending = collections.deque()
-    for item in items:
-        pending.append(pool.apply_async(function, (item,)))
-        if len(pending) == 2 * len(workers):
-            yield _wait(pending.popleft(), workers)
-    while pending:
-        yield _wait(pending.popleft(), workers)
-
-
-def _wait(result: AsyncResult, workers: set) -> Any:
-    """A pool replaces a worker that was killed, but not its work: without this look it would wait forever."""
+    numbered = enumerate(items)
+    busy: dict[Connection, int] = {}  # with the number of its item
+    done: dict[int, tuple[Any, Exception | None, str]] = {}
+    wanted = 0
     while True:
-        try:
-            return result.get(PATIENCE)
-        except multiprocessing.TimeoutError:
-            if not all(worker.is_alive() for worker in workers):
-                raise UserError(
-                    'a process that prepares the images was killed, perhaps for want of memory: the same '
-                    'command goes on from here'
-                ) from None
+        idle = [worker for worker in workers if worker not in busy]
+        room = 2 * len(workers) - len(busy) - len(done)
+        for worker, (number, item) in zip(idle[:room], numbered):
+            with _alive():
+                worker.send(item)
+            busy[worker] = number
+        if wanted in done:
+            result, error, trace = done.pop(wanted)
+            if error:
+                raise error from RuntimeError(trace)
+            wanted += 1
+            yield result
+        elif busy:
+            ready = wait(list(busy))
+            for worker in [worker for worker in busy if worker in ready]:
+                with _alive():
+                    done[busy.pop(worker)] = worker.recv()
+        else:
+            return
+
+
+@contextlib.contextmanager
+def _alive() -> Iterator[None]:
+    """The pipe of a worker that has died is at its end."""
+    try:
+        yield
+    except (EOFError, OSError):
+        raise UserError(
+            'a process that prepares the images was killed, perhaps for want of memory: the same command goes on from '
+            'here'
+        ) from None
