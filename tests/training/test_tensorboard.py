@@ -1,5 +1,6 @@
 """TensorBoard's event files, read by hand."""
 
+import errno
 import os
 import struct
 
@@ -7,7 +8,7 @@ import pytest
 
 from tests.runs import TIMES, only_run, read_csv
 from tests.training.noise import Noise, at, fit, kill
-from training import tensorboard
+from training import run_log
 from training.tensorboard import Events, tag
 
 
@@ -43,22 +44,7 @@ def events(folder):
     return found
 
 
-@pytest.fixture
-def end_process(monkeypatch):
-    """A function that writes what is still queued, as tensorboardX does when a process ends."""
-    writers, make = [], tensorboard.SummaryWriter
-
-    def end():
-        for writer in writers:
-            writer.close()
-        writers.clear()
-
-    monkeypatch.setattr(tensorboard, 'SummaryWriter', lambda folder: writers.append(make(folder)) or writers[-1])
-    yield end
-    end()
-
-
-def test_the_events_are_the_metrics_also_after_a_resume(tmp_path, end_process):
+def test_the_events_are_the_metrics_also_after_a_resume(tmp_path):
     names = {
         'train_loss': 'train/loss',
         'train_error': 'train/error',
@@ -70,9 +56,7 @@ def test_the_events_are_the_metrics_also_after_a_resume(tmp_path, end_process):
     }
     for log_dir, noise in ((tmp_path / 'whole', Noise()), (tmp_path / 'killed', Noise(at(2, 1, do=kill)))):
         fit(log_dir, '--tensorboard', noise=noise)
-        end_process()
     fit(tmp_path / 'killed', '--tensorboard')
-    end_process()
     found = []
     for log_dir in (tmp_path / 'whole', tmp_path / 'killed'):
         run = only_run(log_dir)
@@ -88,15 +72,37 @@ def test_the_events_are_the_metrics_also_after_a_resume(tmp_path, end_process):
     assert whole == killed
 
 
-def test_each_start_writes_a_new_file_and_cells_that_are_empty_are_left_out(tmp_path, end_process):
+def test_each_start_writes_a_new_file_and_cells_that_are_empty_are_left_out(tmp_path):
     rows = [{'epoch': 1, 'lr': 0.5, 'test_error': None}]
     Events(str(tmp_path)).write(rows)
-    end_process()
     again = Events(str(tmp_path))
     again.write(rows)
     again.write([*rows, {'epoch': 2, 'lr': 0.25, 'test_error': 8}])
-    end_process()
     assert events(str(tmp_path)) == {('lr', 1): 0.5, ('lr', 2): 0.25, ('test/error', 2): 8}
+
+
+def test_what_is_written_is_in_the_file_at_once(tmp_path, monkeypatch):
+    def no_sync(_):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))  # as some FUSE mounts do
+
+    monkeypatch.setattr(os, 'fsync', no_sync)
+    writer = Events(str(tmp_path))
+    for epoch in (1, 2):
+        writer.write([{'epoch': i + 1, 'lr': 0.5} for i in range(epoch)])
+        assert events(str(tmp_path)) == {('lr', i + 1): 0.5 for i in range(epoch)}
+
+
+def test_a_full_disk_is_one_line_and_the_training_goes_on(tmp_path, full_disk, monkeypatch):
+    lines = []
+    monkeypatch.setattr(run_log.LOGGER, 'warning', lambda text, *args: lines.append(text % args))
+    writer, rows = Events(str(tmp_path)), [{'epoch': 1, 'lr': 0.5}]
+    with full_disk(10):
+        writer.write(rows)
+    for epoch in range(2, 100):  # of which a queue would be full
+        writer.write(rows := [*rows, {'epoch': epoch, 'lr': 0.5}])
+    assert lines == ["TensorBoard's events cannot be written (File too large): the training goes on"]
+    Events(str(tmp_path)).write(rows)
+    assert len(events(str(tmp_path))) == 99
 
 
 @pytest.mark.parametrize(
