@@ -7,6 +7,7 @@ and the optimizer's state can be saved. A process by itself is rank 0 of one wor
 
 from collections.abc import Sequence
 import contextlib
+import itertools
 import json
 import os
 from typing import Any
@@ -51,8 +52,9 @@ class Collectives:
                 f'--kv-store {kind} is for several workers: start them with python -m distributed.launch -n 2 python …'
             )
         self._store = mx.kv.create(kind) if num_devices > 1 or kind.startswith('dist') else None
+        self._pulled: dict[int, Sequence[mx.nd.NDArray]] = {}  # by key
         if self._store:
-            weakref.finalize(self, _finish).atexit = False  # an exit drops what is queued
+            weakref.finalize(self, _finish, self._pulled).atexit = False  # an exit drops what is queued
         self.rank, self.num_workers = (self._store.rank, self._store.num_workers) if self._store else (0, 1)
         self.shard = Shard(self.rank * num_devices, num_devices, self.num_workers * num_devices)
         self._shapes: list[tuple] = []
@@ -71,6 +73,7 @@ class Collectives:
         if self._store:
             self._store.push(key, arrays, priority=-key)
             self._store.pull(key, arrays, priority=-key)
+            self._pulled[key] = arrays
 
     def broadcast(self, key: int, arrays: Sequence[mx.nd.NDArray]) -> None:
         """Queue a copy: each array becomes rank 0's first one."""
@@ -78,6 +81,7 @@ class Collectives:
             own = arrays[0] if self.rank == 0 else mx.nd.zeros(self._shapes[key])
             self._store.push(key, own)
             self._store.pull(key, arrays)
+            self._pulled[key] = arrays
 
     def all_reduce_numbers(self, numbers: Sequence[float] | np.ndarray) -> np.ndarray:
         """The sums over the workers of a short list of numbers; float32 where there are several workers."""
@@ -111,11 +115,13 @@ class Collectives:
         self.all_reduce_numbers([0])
 
 
-def _finish() -> None:
-    """Let the queue run empty before a store is freed.
+def _finish(pulled: dict[int, Sequence[mx.nd.NDArray]]) -> None:
+    """Wait for a store's sums before it is freed.
 
     A queued sum reads its thresholds from the store, and MXNet 1.9.1 frees a `local` store without waiting. Once that
-    memory is used again, such a sum ends the process by SIGFPE, SIGSEGV or SIGABRT.
+    memory is used again, such a sum ends the process by SIGFPE, SIGSEGV or SIGABRT. `waitall` would clear the errors of
+    all other arrays, too.
     """
-    with contextlib.suppress(mx.MXNetError):  # of steps whose result nobody asked for
-        mx.nd.waitall()
+    for array in itertools.chain(*pulled.values()):
+        with contextlib.suppress(mx.MXNetError):  # of a step whose result nobody asked for
+            array.wait_to_read()

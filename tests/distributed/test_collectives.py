@@ -67,6 +67,15 @@ def test_what_is_queued_survives_the_collectives(kind, command):
     command('-c', DROP.format(kind=kind), check=0)
 
 
+def test_collectives_that_go_leave_the_errors_of_other_arrays():
+    failed = mx.nd.random.normal(0, -1, (4,)) * 2  # a negative deviation, which fails when it is computed
+    collectives = Collectives('local', 2)
+    collectives.all_reduce(collectives.new_key((4,)), [mx.nd.ones(4, mx.cpu(device)) for device in range(2)])
+    del collectives
+    with pytest.raises(mx.MXNetError, match='has to be positive'):
+        failed.asnumpy()
+
+
 @pytest.mark.parametrize('kind', ['dist_sync', 'dist_device_sync'])
 def test_several_workers_have_to_be_launched(kind):
     with pytest.raises(UserError, match=f'--kv-store {kind} is for several workers: start them with '):
