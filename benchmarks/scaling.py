@@ -1,5 +1,7 @@
 """More devices for the same batch of 64, and how a step grows with the network and the batch."""
 
+from common.cli import run
+
 from collections.abc import Iterator
 import contextlib
 import csv
@@ -124,4 +126,4 @@ def draw_growth(found: dict[str, Points]) -> Figure:
 
 
 if __name__ == '__main__':
-    work()
+    run(work)
