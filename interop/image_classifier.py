@@ -50,7 +50,7 @@ class Predicted(NamedTuple):
 
 
 class ImageClassifier:
-    """The network of a run with its preprocessing and its classes.
+    """The network of a run with its preprocessing and its classes. Threads may share it; they wait for one another.
 
     Attributes:
         classes: their names, in the order of the probabilities; numbers where the run does not know them.

@@ -1,6 +1,7 @@
 """predict.py and the classifier behind it: predictions on files equal those of an evaluation on the same images."""
 
 import csv
+import gc
 import io
 import os
 import shutil
@@ -13,6 +14,7 @@ from PIL import Image
 import pytest
 
 from common.errors import UserError
+from common.mxnet import mx
 from data import records
 import eval as evaluation
 from interop.image_classifier import load
@@ -23,8 +25,10 @@ from tests.data.small_folders import SHOWN, write_folders
 from tests.data.small_imagenet import encoded, write
 from tests.runs import only_run, read_json, rewrite
 import train_images
+from training.replicas import EXECUTORS
 
 RUN, ENSEMBLE = 'logs/cifar10/dfn-mr-14/epochs8-seed1', 'logs/cifar10/ensemble-14/epochs8-seed1'
+LLL = 'logs/cifar10/component-14/pathLLL-epochs8-seed1'
 CLASSES = 'airplane automobile bird cat deer dog frog horse ship truck'.split()
 TURN_RIGHT = b'Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06' + bytes(6)
 
@@ -128,6 +132,36 @@ def test_an_image_is_a_file_its_bytes_an_array_or_pillows(photos):
     ):
         with pytest.raises(UserError, match=message):
             classifier.predict([wrong])
+
+
+# Many threads ask two classifiers, which have to agree with what one thread was told.
+THREADS = """
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+from interop.image_classifier import load
+classifiers = [load({run!r}) for _ in range(2)]
+lists = np.split(np.random.RandomState(0).randint(0, 256, (12, 32, 32, 3)).astype(np.uint8), [1, 2, 4, 6, 9])
+expected = [classifiers[0].predict(images) for images in lists]
+def ask(i):
+    return abs(classifiers[i % 2].predict(lists[i % len(lists)]) - expected[i % len(lists)]).max()
+with ThreadPoolExecutor(8) as pool:
+    assert max(pool.map(ask, range(1000))) < 1e-4
+"""
+
+
+def test_threads_may_share_a_classifier(command):
+    command('-c', THREADS.format(run=os.path.join(ROOT, LLL)), check=0)
+
+
+def test_a_classifier_keeps_no_more_memory_for_more_lengths_of_lists():
+    def executors():
+        gc.collect()
+        return sum(isinstance(thing, mx.executor.Executor) for thing in gc.get_objects())
+
+    classifier, before = load(os.path.join(ROOT, LLL)), executors()
+    found = [classifier.predict(np.zeros((count, 32, 32, 3), np.uint8)) for count in (1, 2, 3, 4, 1)]
+    np.testing.assert_allclose(np.concatenate(found), np.repeat(found[0], 11, axis=0), atol=1e-6)
+    assert 0 < executors() - before <= EXECUTORS
 
 
 def test_names_are_taken_as_they_are_needed(photos):

@@ -13,6 +13,7 @@ So each evaluation makes a new `Predictor` from a copy, after the queue has run 
 """
 
 from collections.abc import Sequence
+import threading
 
 import numpy as np
 
@@ -24,10 +25,12 @@ from symbols.fused import fold
 from training.flat import Flat
 
 Arrays = dict[str, np.ndarray]  # by the name of the parameter or statistic
+EXECUTORS = 2  # of a device: for whole batches, and for the last one
+PREDICTING = threading.Lock()  # MXNet's executors do not work in several threads at once
 
 
 class Replica:
-    """The network's arrays on one device, and its executors, one for each number of images.
+    """The network's arrays on one device, and the executors for the last EXECUTORS numbers of images.
 
     In training, `flat` and `flat_gradients` hold the parameters that learn and their gradients side by side, and
     `frozen` holds the others. In evaluation they do not, because MXNet cannot convert the layout of a part of an array.
@@ -65,23 +68,28 @@ class Replica:
             value[:] = statistics[name]
 
     def _executor(self, images):
-        if images not in self._executors:
-            inputs = {
-                'data': mx.nd.zeros((images, *self.image_shape), self.device),
-                'softmax_label': mx.nd.zeros((images,), self.device),
-            }
-            requests = {
-                name: 'write' if self.gradients and name in self.gradients else 'null'
-                for name in self.symbol.list_arguments()
-            }
-            self._executors[images] = self.symbol.bind(
-                self.device,
-                {**self.parameters, **inputs},
-                args_grad=self.gradients,
-                grad_req=requests,
-                aux_states=self.statistics,
-            )
-        return self._executors[images]
+        executor = self._executors.pop(images, None) or self._bind(images)
+        self._executors[images] = executor  # the last one
+        if len(self._executors) > EXECUTORS:
+            del self._executors[next(iter(self._executors))]  # each has room for all activations
+        return executor
+
+    def _bind(self, images):
+        inputs = {
+            'data': mx.nd.zeros((images, *self.image_shape), self.device),
+            'softmax_label': mx.nd.zeros((images,), self.device),
+        }
+        requests = {
+            name: 'write' if self.gradients and name in self.gradients else 'null'
+            for name in self.symbol.list_arguments()
+        }
+        return self.symbol.bind(
+            self.device,
+            {**self.parameters, **inputs},
+            args_grad=self.gradients,
+            grad_req=requests,
+            aux_states=self.statistics,
+        )
 
 
 def _on_cpu(values):
@@ -241,11 +249,13 @@ class Predictor:
         ]
 
     def predict(self, data: np.ndarray) -> list[np.ndarray]:
-        """The outputs for data (n, channels, height, width), n from 1: an (n, classes) array for each output."""
-        used = min(len(data), len(self.replicas))
-        return outputs(
-            [replica.forward(data[share]) for replica, share in zip(self.replicas, split_evenly(len(data), used))]
-        )
+        """The outputs for data (n, channels, height, width), n from 1: an (n, classes) array for each output.
+
+        Threads may call it at the same time; they wait for one another.
+        """
+        shares = split_evenly(len(data), min(len(data), len(self.replicas)))
+        with PREDICTING:
+            return outputs([replica.forward(data[share]) for replica, share in zip(self.replicas, shares)])
 
 
 class JointPredictor:
