@@ -134,17 +134,19 @@ def test_an_image_is_a_file_its_bytes_an_array_or_pillows(photos):
             classifier.predict([wrong])
 
 
-# Many threads ask two classifiers, which have to agree with what one thread was told.
+# Many threads, which take turns often, ask two classifiers. These have to agree with what one thread was told.
 THREADS = """
+import sys
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from interop.image_classifier import load
-classifiers = [load({run!r}) for _ in range(2)]
-lists = np.split(np.random.RandomState(0).randint(0, 256, (12, 32, 32, 3)).astype(np.uint8), [1, 2, 4, 6, 9])
-expected = [classifiers[0].predict(images) for images in lists]
+sys.setswitchinterval(1e-6)
+classifiers = [load({run!r}) for _ in range(3)]
+lists = np.split(np.random.RandomState(0).randint(0, 256, (16, 32, 32, 3)).astype(np.uint8), 16)
+expected = [classifiers[2].predict(images) for images in lists]
 def ask(i):
-    return abs(classifiers[i % 2].predict(lists[i % len(lists)]) - expected[i % len(lists)]).max()
-with ThreadPoolExecutor(8) as pool:
+    return abs(classifiers[i % 2].predict(lists[i % 16]) - expected[i % 16]).max()
+with ThreadPoolExecutor(16) as pool:
     assert max(pool.map(ask, range(1000))) < 1e-4
 """
 
