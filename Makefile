@@ -12,7 +12,9 @@
 # make lock          compile requirements/*.in into the pinned, hashed sets; `make lock UPGRADE=1` takes newer versions
 
 PYTHON ?= python3
-VENV ?= .venv
+# Not from the environment, where they would be of other projects: .venv is removed and made anew.
+VENV = .venv
+GPU =
 TEST_PROCESSES ?= 2
 RUN = $(VENV)/bin/python
 INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r
@@ -30,7 +32,7 @@ STAMP = $(VENV)/$(notdir $(SET))
 
 .PRECIOUS: $(STAMP)  # which make would remove at Ctrl-C
 
-$(STAMP): requirements/base.txt $(SET) common/preflight.py
+$(STAMP): requirements/base.txt $(SET) | common/preflight.py
 	@command -v "$(PYTHON)" >/dev/null || { echo "error: no $(PYTHON); run: sudo apt install python3 python3-venv" >&2; exit 2; }
 	@"$(PYTHON)" common/preflight.py
 # In an activated shell, PYTHON is of the environment that goes.

@@ -4,6 +4,8 @@ import ast
 import glob
 import os
 import runpy
+import subprocess
+import sys
 
 import pytest
 
@@ -31,3 +33,21 @@ def test_no_library_imports_a_script():
             imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
             imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
             assert not imported & names, path
+
+
+def test_make_removes_no_environment_but_its_own(tmp_path):
+    """What other projects export does not count; what stands in the command does."""
+    environment = {**os.environ, 'VENV': str(tmp_path), 'GPU': '1'}
+    for words, used, others in (
+        ([], '.venv', [str(tmp_path), '/requirements.txt']),
+        ([f'VENV={tmp_path}/other'], f'{tmp_path}/other', ['rm -rf .venv']),
+    ):
+        done = subprocess.run(
+            ['make', '--dry-run', '--always-make', '.venv', *words],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert f'rm -rf {used} ' in done.stdout and not any(other in done.stdout for other in others), done.stdout
