@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import os
 import sys
 
 from common import signals
@@ -11,6 +12,7 @@ from common.output import open_streams
 if is_command():
     signals.end_at_once()
     open_streams()
+    os.environ['MPLBACKEND'] = 'Agg'  # in a notebook it names one that this environment lacks
 
 logging.getLogger('matplotlib').setLevel(logging.ERROR)  # it warns at length about caches it cannot write
 

@@ -51,3 +51,15 @@ def test_make_removes_no_environment_but_its_own(tmp_path):
             check=True,
         )
         assert f'rm -rf {used} ' in done.stdout and not any(other in done.stdout for other in others), done.stdout
+
+
+def test_pictures_do_not_depend_on_the_users_matplotlib(tmp_path):
+    """A notebook exports its backend; LaTeX may be asked for where there is none."""
+    (tmp_path / 'matplotlibrc').write_text('text.usetex: True\nlines.linewidth: 9\n')
+    pictures = []
+    for given in ({}, {'MPLBACKEND': 'module://not_here.backend', 'MATPLOTLIBRC': str(tmp_path)}):
+        stem = tmp_path / str(len(given))
+        words = ['plot.py', 'curves', 'logs/cifar10/dfn-mr-14/epochs8-seed1', '--out', stem]
+        subprocess.run([sys.executable, *words], cwd=ROOT, env={**os.environ, **given}, check=True, capture_output=True)
+        pictures.append(stem.with_suffix('.svg').read_bytes())
+    assert pictures[0] == pictures[1]

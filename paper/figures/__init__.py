@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from common.errors import UserError
 from common.files import replacing
 
+matplotlib.rcdefaults()  # without the user's own settings, such as text by LaTeX
 matplotlib.use('Agg')
 matplotlib.rcParams['svg.hashsalt'] = 'dfn'  # the same picture gives the same SVG
 matplotlib.rcParams['text.parse_math'] = False  # names of folders may have a $
