@@ -9,6 +9,7 @@ No later release of MXNet will follow. What has changed around it is therefore m
 - MXNet takes half of the processors for hyperthreads: on a two-core laptop it starts one OpenMP thread.
   OMP_NUM_THREADS is set to the number of physical cores, less those that are busy with other work, unless the user set
   it. Workers on one machine share the cores.
+- Some variables that are set for other programs make MXNet wrong, slow or crash. They are undone.
 - The GPU wheels of MXNet look for CUDA's libraries on the system. If NVIDIA's wheels of requirements.txt are
   installed, their libraries are loaded first, so no CUDA toolkit is needed.
 """
@@ -23,6 +24,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 
@@ -158,6 +160,17 @@ def set_threads() -> tuple[bool, str]:
     return False, note
 
 
+def undo_variables() -> None:
+    """Undo what others' advice sets in the environment and MXNet cannot do with.
+
+    If OpenMP starts fewer threads than it was asked to, oneDNN's gradients of convolutions are wrong, or it waits for
+    ever. Without oneDNN, the form of the networks that trains faster on the CPU ends in a segmentation fault.
+    """
+    os.environ['OMP_DYNAMIC'] = 'false'
+    for name in ('OMP_THREAD_LIMIT', 'MXNET_MKLDNN_ENABLED'):
+        os.environ.pop(name, None)
+
+
 def environment_of_commands() -> dict[str, str]:
     """The environment for other commands of ours. They choose their threads themselves unless the user did."""
     return {name: value for name, value in os.environ.items() if THREADS_GIVEN or name != 'OMP_NUM_THREADS'}
@@ -189,7 +202,7 @@ def load_nvidia_wheels() -> list[str]:
     loaded = []
     for wheel in NVIDIA_WHEELS:
         for folder in nvidia.submodule_search_locations or ():
-            loaded += _load_all(sorted(glob.glob(os.path.join(folder, wheel, 'lib', '*.so*'))))
+            loaded += _load_all(sorted(glob.glob(os.path.join(glob.escape(folder), wheel, 'lib', '*.so*'))))
     return loaded
 
 
@@ -231,6 +244,7 @@ def _is_gpu_build() -> bool:
 check_role()
 restore_numpy_names()
 restore_distutils()
+undo_variables()
 THREADS_GIVEN, THREADS_NOTE = set_threads()
 silence_binding()
 load_nvidia_wheels()
@@ -239,9 +253,12 @@ load_nvidia_wheels()
 # project uses. Without them it starts in two thirds of the time.
 NOT_NEEDED = [name for name in ('scipy', 'sklearn') if name not in sys.modules]
 sys.modules.update(dict.fromkeys(NOT_NEEDED))  # type: ignore[arg-type]  # None stops an import
+REACH = os.sched_getaffinity(0)
 
 try:
-    import mxnet as mx  # noqa: E402,F401  everything above has to come first
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # of what today's Python deprecates; with PYTHONWARNINGS=error they would end it
+        import mxnet as mx  # noqa: E402,F401  everything above has to come first
 except OSError as error:
     remedy = (
         'sudo apt install libgomp1'
@@ -254,3 +271,6 @@ except OSError as error:
 finally:
     for name in NOT_NEEDED:
         del sys.modules[name]
+    # With OMP_PROC_BIND, libgomp has put this thread on one core, and with it all that it will start.
+    if os.sched_getaffinity(0) != REACH:
+        os.sched_setaffinity(0, REACH)

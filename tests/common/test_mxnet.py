@@ -21,7 +21,7 @@ def run_python(code, *options, **environment):
     """Run Python code in a process of its own; None removes a variable from its environment."""
     variables = {name: value for name, value in {**os.environ, **environment}.items() if value is not None}
     return subprocess.run(
-        [sys.executable, *options, '-c', code], cwd=ROOT, env=variables, capture_output=True, text=True
+        [sys.executable, *options, '-c', code], cwd=ROOT, env=variables, capture_output=True, text=True, timeout=120
     )
 
 
@@ -43,6 +43,34 @@ def test_the_import_sets_the_threads():
     done = run_python(code, OMP_NUM_THREADS=None, WORKERS_HERE=None)
     threads, cores = map(int, done.stdout.split())
     assert 1 <= threads <= cores <= len(os.sched_getaffinity(0)), done.stderr
+
+
+# What others set in the environment
+
+# The norm of the first gradients of a network. Two threads start whatever the load.
+GRADIENTS = """
+import functools
+from common.mxnet import mx
+import numpy as np
+import symbols
+from training.initializer import initial_replicas
+random = np.random.RandomState(0)
+replicas = initial_replicas(functools.partial(symbols.get_symbol, 'plain', 8), [mx.cpu()], symbols.IMAGE_SHAPE)
+replicas.gradients([(random.randn(32, 3, 32, 32).astype('float32'), random.randint(0, 10, 32))])
+print(*(np.linalg.norm(value.asnumpy()) for value in replicas.replicas[0].flat_gradients.buckets))
+"""
+
+
+@pytest.mark.parametrize('given', [{'OMP_THREAD_LIMIT': '1'}, {'OMP_DYNAMIC': 'true'}, {'MXNET_MKLDNN_ENABLED': '0'}])
+def test_gradients_are_the_same_whatever_others_advise(given):
+    expected, found = (run_python(GRADIENTS, OMP_NUM_THREADS='2', **more) for more in ({}, given))
+    np.testing.assert_allclose(float(found.stdout), float(expected.stdout), rtol=1e-5)
+
+
+@pytest.mark.parametrize('given', [{'OMP_PROC_BIND': 'true'}, {'GOMP_CPU_AFFINITY': '0-1'}])
+def test_a_bound_thread_leaves_the_cores_to_the_others(given):
+    done = run_python('import os; from common.mxnet import mx; print(os.sched_getaffinity(0))', **given)
+    assert done.stdout.strip() == str(os.sched_getaffinity(0)), done.stderr
 
 
 # What numpy lacks
