@@ -96,12 +96,19 @@ def check_outputs(*paths: str) -> None:
         taken.add(os.path.realpath(path))
 
 
+def check_utf8(path: str) -> None:
+    """Raise UserError where MXNet, for which every name is UTF-8, would not find a path or find another one."""
+    if path.encode(errors='surrogatepass') != os.fsencode(path):
+        raise UserError(f'MXNet cannot write to {path}, which is not UTF-8 here: choose a name of plain letters')
+
+
 def check_folder(path: str, option: str) -> None:
     """Raise UserError where a folder can neither be written to nor made.
 
     Args:
         option: which names another one, for the message.
     """
+    check_utf8(path)
     place = path
     while not os.path.lexists(place):
         place = os.path.dirname(place) or '.'

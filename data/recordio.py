@@ -31,7 +31,7 @@ import zlib
 import numpy as np
 
 from common.errors import UserError
-from common.files import MISSING, file_digest, replacing, write_atomically
+from common.files import MISSING, check_utf8, file_digest, replacing, write_atomically
 from common.mxnet import mx
 from common.sums import digest_of
 
@@ -156,6 +156,7 @@ def discard(temporary: str) -> None:
 @contextlib.contextmanager
 def writer(rec: str, idx: str, problem: str) -> Iterator[mx.recordio.MXIndexedRecordIO]:
     """MXNet's writer of records. Where the disk does not take them, a UserError says `problem`."""
+    check_utf8(rec)
     record = None
     try:
         record = mx.recordio.MXIndexedRecordIO(idx, rec, 'w')

@@ -16,6 +16,7 @@ import struct
 import numpy as np
 
 from common.errors import UserError
+from common.files import check_utf8
 from common.mxnet import mx
 
 LIST = 0x112
@@ -55,7 +56,9 @@ def save(path: str, arrays: Mapping[str, mx.nd.NDArray]) -> None:
 
     Raises:
         NotSaved: the file is not what was to be written.
+        UserError: its name is not UTF-8.
     """
+    check_utf8(path)
     try:
         mx.nd.save(path, {name: value.as_in_context(mx.cpu()) for name, value in arrays.items()})
         mx.nd.load(path)

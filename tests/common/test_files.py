@@ -75,6 +75,15 @@ def test_a_folder_that_may_not_be_written_to_is_noticed_before_the_work(tmp_path
         os.setresuid(*before)
 
 
+def test_a_folder_that_mxnet_would_not_find_is_noticed_before_the_work(tmp_path, monkeypatch):
+    files.check_folder(str(tmp_path / 'käse'), '--log-dir')
+    with pytest.raises(UserError, match='is not UTF-8 here'):
+        files.check_folder(os.fsdecode(bytes(tmp_path / 'caf') + b'\xe9'), '--log-dir')
+    monkeypatch.setattr(os, 'fsencode', lambda path: path.encode('latin-1'))  # of another locale
+    with pytest.raises(UserError, match='is not UTF-8 here'):
+        files.check_folder(str(tmp_path / 'käse'), '--log-dir')
+
+
 def test_standard_output_in_a_file_stays_what_it_is(tmp_path):
     code = "from common import files as f; f.check_outputs('/dev/stdout'); f.write_atomically('/dev/stdout', 'x')"
     with open(tmp_path / 'out', 'w') as out:
