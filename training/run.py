@@ -144,13 +144,16 @@ def _environment():
 
 
 def _commit():
-    """The commit of the code, `-dirty` with uncommitted changes outside logs/; None outside git."""
+    """The commit of the code, `-dirty` with uncommitted changes outside logs/; None outside a checkout of its own."""
     git = ['git', '-C', os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
     try:
-        head = subprocess.run([*git, 'rev-parse', 'HEAD'], capture_output=True, check=True, text=True).stdout.strip()
+        prefix, head = (
+            subprocess.run([*git, 'rev-parse', what], capture_output=True, check=True, text=True).stdout.strip()
+            for what in ('--show-prefix', 'HEAD')
+        )
         dirty = subprocess.run(
             [*git, 'diff', '--quiet', 'HEAD', '--', ':/', ':(exclude,top)logs'], stderr=subprocess.DEVNULL
         ).returncode
     except (OSError, subprocess.CalledProcessError):
         return None
-    return head + ('-dirty' if dirty else '')
+    return None if prefix else head + '-dirty' * bool(dirty)  # with a prefix, it is another repository's

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import subprocess
 
 import pytest
 
@@ -12,6 +13,7 @@ import symbols
 from tests.runs import only_run, read_json, rewrite
 from tests.training.noise import fit, open_noise
 from training import symbol_file
+import training.run
 
 
 def write_outcome(log_dir, outcome):
@@ -31,6 +33,20 @@ def test_a_new_run_has_no_outcome_and_nothing_is_made(tmp_path):
     assert environment['devices'] == ['cpu(0)', 'cpu(1)'] and environment['workers'] == 1
     assert environment['mxnet'] == '1.9.1' and environment['threads'] == int(os.environ['OMP_NUM_THREADS'])
     assert environment['commit'] is None or len(environment['commit'].removesuffix('-dirty')) == 40
+
+
+def test_the_commit_is_the_codes_own(tmp_path, monkeypatch):
+    """A copy without .git may lie in a checkout of something else."""
+    file = tmp_path / 'copy' / 'training' / 'run.py'
+    file.parent.mkdir(parents=True)
+    file.touch()
+    monkeypatch.setattr(training.run, '__file__', str(file))
+    git = ['git', '-c', 'user.name=x', '-c', 'user.email=x', '-C']
+    for root, expected in ((tmp_path, None), (tmp_path / 'copy', 40)):
+        subprocess.run([*git, root, 'init', '-q'], check=True)
+        subprocess.run([*git, root, 'commit', '-q', '--allow-empty', '-m', 'x'], check=True)
+        commit = training.run._commit()
+        assert (commit and len(commit)) == expected
 
 
 @pytest.mark.parametrize(
