@@ -59,7 +59,7 @@ class Parser(argparse.ArgumentParser):
 
 def positive_int(text: str) -> int:
     """argparse type: a whole number from 1."""
-    return _number(text, int, lambda value: value >= 1, 'a whole number from 1')
+    return _number(text, int, lambda value: 1 <= value <= sys.maxsize, 'a whole number from 1')
 
 
 def positive_float(text: str) -> float:
