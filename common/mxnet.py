@@ -257,7 +257,7 @@ REACH = os.sched_getaffinity(0)
 
 try:
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # of what today's Python deprecates; with PYTHONWARNINGS=error they would end it
+        warnings.simplefilter('ignore')  # of what Python deprecates; PYTHONWARNINGS=error would end it
         import mxnet as mx  # noqa: E402,F401  everything above has to come first
 except OSError as error:
     remedy = (
