@@ -70,18 +70,17 @@ class Collectives:
 
     def all_reduce(self, key: int, arrays: Sequence[mx.nd.NDArray]) -> None:
         """Queue the sum: each array, one a device, becomes the sum over all devices of all workers."""
-        if self._store:
-            self._store.push(key, arrays, priority=-key)
-            self._store.pull(key, arrays, priority=-key)
-            self._pulled[key] = arrays
+        self._exchange(key, arrays, arrays, priority=-key)
 
     def broadcast(self, key: int, arrays: Sequence[mx.nd.NDArray]) -> None:
         """Queue a copy: each array becomes rank 0's first one."""
+        self._exchange(key, arrays[0] if self.rank == 0 else mx.nd.zeros(self._shapes[key]), arrays)
+
+    def _exchange(self, key, pushed, pulled, priority=0):
         if self._store:
-            own = arrays[0] if self.rank == 0 else mx.nd.zeros(self._shapes[key])
-            self._store.push(key, own)
-            self._store.pull(key, arrays)
-            self._pulled[key] = arrays
+            self._store.push(key, pushed, priority=priority)
+            self._store.pull(key, pulled, priority=priority)
+            self._pulled[key] = pulled
 
     def all_reduce_numbers(self, numbers: Sequence[float] | np.ndarray) -> np.ndarray:
         """The sums over the workers of a short list of numbers; float32 where there are several workers."""
