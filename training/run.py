@@ -147,13 +147,13 @@ def _commit():
     """The commit of the code, `-dirty` with uncommitted changes outside logs/; None outside a checkout of its own."""
     git = ['git', '-C', os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
     try:
-        prefix, head = (
-            subprocess.run([*git, 'rev-parse', what], capture_output=True, check=True, text=True).stdout.strip()
-            for what in ('--show-prefix', 'HEAD')
-        )
+        found = subprocess.run([*git, 'rev-parse', '--show-prefix', 'HEAD'], capture_output=True, check=True)
+        *prefix, head = os.fsdecode(found.stdout).splitlines()
+        if any(prefix):  # it is another repository's, which this copy lies in
+            return None
         dirty = subprocess.run(
             [*git, 'diff', '--quiet', 'HEAD', '--', ':/', ':(exclude,top)logs'], stderr=subprocess.DEVNULL
         ).returncode
     except (OSError, subprocess.CalledProcessError):
         return None
-    return None if prefix else head + '-dirty' * bool(dirty)  # with a prefix, it is another repository's
+    return head + ('-dirty' if dirty else '')
