@@ -80,7 +80,7 @@ def ordered_map(function: Callable, items: Iterable, processes: int | None) -> G
     """
     workers = {} if processes == 0 else _start(function, processes or physical_cores())
     try:
-        yield from _in_order(workers, items) if workers else map(function, items)
+        yield from _in_order(list(workers), items) if workers else map(function, items)
     finally:
         for process in workers.values():
             process.terminate()
@@ -122,8 +122,8 @@ def _serve(function: Callable, connection: Connection) -> None:
                 connection.send((result, None, ''))
 
 
-def _in_order(workers: dict[Connection, SpawnProcess], items: Iterable) -> Iterator:
-    """Yield the results in the order of the items.
+def _in_order(workers: list[Connection], items: Iterable) -> Iterator:
+    """Yield the workers' results in the order of the items.
 
     It runs at most two items a worker ahead: if the disk is slower than the cores, files of chunks would fill it.
     """

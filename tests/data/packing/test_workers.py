@@ -1,7 +1,6 @@
 """The worker processes: results in order, and an end to the work where one fails or dies."""
 
 import contextlib
-from contextlib import closing
 import multiprocessing
 import os
 import stat
@@ -17,7 +16,7 @@ from tests.conftest import ROOT
 
 
 def mapped(function, items, processes=1):
-    with closing(workers.ordered_map(function, items, processes)) as results:
+    with contextlib.closing(workers.ordered_map(function, items, processes)) as results:
         return list(results)
 
 
@@ -34,7 +33,8 @@ def slow_at_even_numbers(number):
 
 def test_workers_are_two_items_ahead_at_most():
     taken = []
-    with closing(workers.ordered_map(int, map(lambda item: taken.append(item) or item, '123456789'), 2)) as results:
+    items = (taken.append(item) or item for item in '123456789')
+    with contextlib.closing(workers.ordered_map(int, items, 2)) as results:
         assert next(results) == 1
         time.sleep(0.5)
         assert len(taken) <= 4
