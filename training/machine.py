@@ -7,7 +7,6 @@ from common.cli import Parser
 
 import ctypes
 import os
-import re
 
 from common.errors import UserError
 from common.mxnet import mx, physical_cores
@@ -63,13 +62,12 @@ def _build():
 
 
 def _cuda():
-    """The version of the CUDA library that MXNet has loaded."""
-    with open('/proc/self/maps', encoding='utf-8') as file:
-        found = re.search(r'/\S*libcudart\S*', file.read())
-    if not found:
-        return 'CUDA of unknown version'
+    """The version of the CUDA library that MXNet is linked with. Other packages, such as PyTorch, may load another."""
     version = ctypes.c_int()
-    ctypes.CDLL(found[0]).cudaRuntimeGetVersion(ctypes.byref(version))
+    try:
+        mx.base._LIB.cudaRuntimeGetVersion(ctypes.byref(version))
+    except AttributeError:  # it is not linked as a library of its own
+        return 'CUDA of unknown version'
     return f'CUDA {version.value // 1000}.{version.value % 1000 // 10}'
 
 

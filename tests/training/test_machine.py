@@ -1,7 +1,9 @@
 """The report of `python -m training.devices`, for machines that are pretended."""
 
+import mmap
 import os
 import sys
+import types
 
 import pytest
 
@@ -56,9 +58,25 @@ def test_the_cpu_build_beside_gpus_says_what_to_install(monkeypatch):
 
 def test_the_gpu_wheel_names_the_gpus_that_fit(monkeypatch):
     lines = report(monkeypatch, nvidia.Driver((12, 4), (HOPPER, ADA)), 'mxnet-cu112', seen=2)
-    assert 'CUDA of unknown version' in lines['MXNet'] and 'package mxnet-cu112' in lines['MXNet']
+    assert 'package mxnet-cu112' in lines['MXNet']
     assert 'H100, compute capability 9.0: is too new for this MXNet' in lines['GPU 0']
     assert lines['GPU 1'].endswith(': MXNet runs on it') and lines['to do'] == 'train with --gpus 1'
+
+
+def test_the_cuda_that_another_package_has_loaded_does_not_count(monkeypatch, tmp_path):
+    library = tmp_path / 'libcudart.so.13'
+    library.write_bytes(bytes(mmap.PAGESIZE))
+    with library.open('rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ):
+        lines = report(monkeypatch, nvidia.Driver((12, 4), (ADA,)), seen=1)
+    assert lines['MXNet'].endswith(', CUDA of unknown version')  # the tests have the CPU build
+
+
+def test_the_version_of_cuda(monkeypatch):
+    def write_version(pointer):
+        pointer._obj.value = 11020
+
+    monkeypatch.setattr(mx.base, '_LIB', types.SimpleNamespace(cudaRuntimeGetVersion=write_version))
+    assert machine._cuda() == 'CUDA 11.2'
 
 
 def test_hopper_with_the_wheel_and_with_another_build(monkeypatch):
