@@ -3,12 +3,14 @@
 tensorboard --logdir logs        # TensorBoard itself is not among the requirements
 """
 
+import contextlib
 import glob
 import os
+import socket
 import time
 
-from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.record_writer import RecordWriter
 from tensorboardX.summary import scalar
 
 from common.files import NO_SYNC
@@ -25,7 +27,9 @@ class Events:
     def __init__(self, directory: str):
         for old in glob.glob(os.path.join(glob.escape(directory), 'events.out.tfevents.*')):
             os.remove(old)
-        self._writer: EventsWriter | None = EventsWriter(os.path.join(os.path.abspath(directory), 'events'))
+        name = f'events.out.tfevents.{int(time.time())}.{socket.gethostname()}'
+        self._file: RecordWriter | None = RecordWriter(os.path.join(os.path.abspath(directory), name))
+        _add(self._file, file_version='brain.Event:2')
         self._written = 0
 
     def write(self, rows: list[dict]) -> None:
@@ -33,22 +37,26 @@ class Events:
 
         Where the file cannot be written, as on a full disk, one line says so, and the training goes on without it.
         """
+        if not self._file:
+            return
         try:
-            if self._writer:
-                self._add(self._writer, rows[self._written :])
-                self._written = len(rows)
-                self._writer.flush()
+            for row in rows[self._written :]:
+                for column, value in row.items():
+                    if column != 'epoch' and value is not None:
+                        _add(self._file, step=row['epoch'], summary=scalar(tag(column), value))
+            self._written = len(rows)
+            self._file.flush()
         except OSError as error:
-            if error.errno not in NO_SYNC:
-                LOGGER.warning("TensorBoard's events cannot be written (%s): the training goes on", error.strerror)
-                self._writer = None
+            if error.errno in NO_SYNC:
+                return
+            LOGGER.warning("TensorBoard's events cannot be written (%s): the training goes on", error.strerror)
+            with contextlib.suppress(OSError):  # without it, Python 3.13 prints a traceback when it collects the file
+                self._file.close()
+            self._file = None
 
-    def _add(self, writer, rows):
-        for row in rows:
-            for column, value in row.items():
-                if column != 'epoch' and value is not None:
-                    summary = scalar(tag(column), value)
-                    writer.write_event(Event(wall_time=time.time(), step=row['epoch'], summary=summary))
+
+def _add(file, **fields):
+    file.write(Event(wall_time=time.time(), **fields).SerializeToString())
 
 
 def tag(column: str) -> str:
