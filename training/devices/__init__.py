@@ -3,8 +3,6 @@
 python -m training.devices
 """
 
-from common.cli import run
-
 from collections.abc import Sequence
 from importlib import metadata
 import os
@@ -160,9 +158,3 @@ def _cpuinfo(field):
             return next(line.split(':', 1)[1].strip() for line in file if line.startswith(field))
     except (OSError, StopIteration):
         return ''
-
-
-if __name__ == '__main__':
-    from training import machine  # which imports this module
-
-    run(machine.main)

@@ -9,7 +9,8 @@ import pytest
 
 from common.mxnet import mx
 from tests.stand_ins import pretend
-from training import devices, machine, nvidia
+from training import devices, nvidia
+from training.devices import __main__ as command
 
 ADA = nvidia.Gpu('NVIDIA L40S', (8, 9))
 HOPPER = nvidia.Gpu('NVIDIA H100', (9, 0))
@@ -21,12 +22,12 @@ def report(monkeypatch, driver, package='mxnet', seen=None):
         pretend(monkeypatch, seen)
     monkeypatch.setattr(nvidia, 'driver', lambda: driver)
     monkeypatch.setattr(devices, 'package', lambda: package)
-    return dict(machine.report())
+    return dict(command.report())
 
 
 def test_the_command_prints_lines(monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', ['devices'])
-    machine.main()
+    command.main()
     out = capsys.readouterr().out
     assert [line.split()[0] for line in out.splitlines()[:4]] == ['MXNet', 'processor', 'CPU', 'driver']
     assert (
@@ -76,7 +77,7 @@ def test_the_version_of_cuda(monkeypatch):
         pointer._obj.value = 11020
 
     monkeypatch.setattr(mx.base, '_LIB', types.SimpleNamespace(cudaRuntimeGetVersion=write_version))
-    assert machine._cuda() == 'CUDA 11.2'
+    assert command._cuda() == 'CUDA 11.2'
 
 
 def test_hopper_with_the_wheel_and_with_another_build(monkeypatch):
@@ -97,7 +98,7 @@ def test_a_driver_too_old_for_this_build(monkeypatch):
         )
 
     monkeypatch.setattr(mx.context, 'num_gpus', fail)
-    lines = dict(machine.report())
+    lines = dict(command.report())
     assert 'CUDA driver version is insufficient' in lines['CUDA'] and 'install a newer driver' in lines['to do']
 
 
@@ -111,7 +112,7 @@ def test_a_driver_too_old_for_this_build(monkeypatch):
 )
 def test_what_the_cpu_can(monkeypatch, flags, expected):
     monkeypatch.setattr(devices, '_cpuinfo', {'flags': flags, 'model name': 'Some CPU'}.get)
-    monkeypatch.setattr(machine, 'physical_cores', lambda: 2)
+    monkeypatch.setattr(command, 'physical_cores', lambda: 2)
     lines = report(monkeypatch, nvidia.Driver(problem='none'))
     assert (
         lines['CPU'] == f'2 cores, OMP_NUM_THREADS={os.environ["OMP_NUM_THREADS"]}; {expected}'

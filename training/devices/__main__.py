@@ -3,7 +3,7 @@
 python -m training.devices
 """
 
-from common.cli import Parser
+from common.cli import Parser, run
 
 import ctypes
 import os
@@ -87,3 +87,7 @@ def _driver(driver):
         return f"NVIDIA's: {driver.problem}"
     count = len(driver.gpus)
     return f"NVIDIA's, for CUDA up to {driver.cuda[0]}.{driver.cuda[1]}, with {count} GPU{'' if count == 1 else 's'}"
+
+
+if __name__ == '__main__':
+    run(main)
