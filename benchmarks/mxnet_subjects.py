@@ -15,7 +15,7 @@ import symbols.imagenet
 from symbols.layers import Layers
 from training import checkpoint, devices
 from training.initializer import initial_parameters, initial_replicas
-from training.replicas import JointPredictor, outputs
+from training.replicas import JointPredictor, forward_all, outputs
 from training.synthetic import SyntheticSteps
 
 LOSS_SCALE = 4  # in float16
@@ -62,7 +62,7 @@ class OurNetwork:
         images = np.random.RandomState(1).randn(self.batch, *self.image_shape).astype(np.float32)
         replica = self.replicas.replicas[0]
         weights = {name: value.asnumpy() for name, value in replica.parameters.items()}
-        (probabilities,) = outputs([replica.forward(images, np.zeros(self.batch, np.float32))])
+        (probabilities,) = outputs(forward_all([replica], [(images, np.zeros(self.batch, np.float32))]))
         np.savez(path, data=images, probabilities=probabilities, **weights)
 
     def peak_memory(self) -> float:

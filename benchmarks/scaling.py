@@ -42,20 +42,24 @@ Points = list[tuple[int, float]]  # (value, seconds of a step)
 def scaling(setting: Setting) -> Iterator[Row]:
     """One core, then two cores for the same batch: as threads, as CPU contexts, as workers on loopback."""
     start = functools.partial(setting.on_cpu.ours, 'training', batch=BATCH, **DFN_MR_14)
+    evaluate = functools.partial(setting.on_cpu.ours, 'evaluation', batch=BATCH, **DFN_MR_14)
     one, two = {'OMP_NUM_THREADS': '1'}, {'OMP_NUM_THREADS': '2'}
     with start(environment=one) as core, start(environment=two) as threads, start(environment=one, cpus=2) as contexts:
         seconds = race({'core': core, 'threads': threads, 'contexts': contexts}, setting.rounds)
         workers = [
             (core.seconds(8), told_by_workers(2, 1, 'benchmarks.scaling')) for _ in range(min(3, setting.rounds))
         ]
-    yield _against_one_core('2 threads', seconds['core'], seconds['threads'])
-    yield _against_one_core('2 CPU contexts', seconds['core'], seconds['contexts'])
-    yield _against_one_core('2 workers', *zip(*workers, strict=True))
+    yield _against_one_core('dfn-mr 14 on 2 threads', seconds['core'], seconds['threads'])
+    yield _against_one_core('dfn-mr 14 on 2 CPU contexts', seconds['core'], seconds['contexts'])
+    yield _against_one_core('dfn-mr 14 on 2 workers', *zip(*workers, strict=True))
+    with evaluate(environment=one) as core, evaluate(environment=one, cpus=2) as contexts:
+        seconds = race({'core': core, 'contexts': contexts}, setting.rounds)
+    yield _against_one_core('evaluate dfn-mr 14 on 2 CPU contexts', seconds['core'], seconds['contexts'])
 
 
-def _against_one_core(title, alone, together):
+def _against_one_core(name, alone, together):
     return Row(
-        f'dfn-mr 14 on {title} / 1 core',
+        f'{name} / 1 core',
         BATCH / statistics.median(together),
         BATCH / statistics.median(alone),
         median_ratio(alone, together),

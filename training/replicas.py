@@ -53,12 +53,18 @@ class Replica:
             self.parameters = {name: mx.nd.array(value, device) for name, value in parameters.items()}
         self._executors = {}
 
-    def forward(self, data: np.ndarray, labels: np.ndarray | None = None):
-        """Queue a pass over this device's share and return the executor; `backward` needs the labels."""
+    def load(self, *share: np.ndarray) -> list[mx.nd.NDArray]:
+        """This device's share of a batch as arrays for `forward`: data, and labels where there is a `backward`.
+
+        A GPU copies them from the CPU's memory when their turn in its queue comes.
+        """
+        device = mx.cpu() if self.device.device_type == 'gpu' else self.device
+        return [mx.nd.array(values, device) for values in share]
+
+    def forward(self, data: mx.nd.NDArray, *labels: mx.nd.NDArray):
+        """Queue a pass over what `load` returned, and return the executor."""
         executor = self._executor(len(data))
-        inputs = {'data': _on_cpu(data)}
-        if labels is not None:
-            inputs['softmax_label'] = _on_cpu(labels)
+        inputs = dict(zip(('data', 'softmax_label'), (data, *labels)))
         executor.forward(is_train=self.gradients is not None, **inputs)
         return executor
 
@@ -92,8 +98,14 @@ class Replica:
         )
 
 
-def _on_cpu(values):
-    return values if isinstance(values, mx.nd.NDArray) else mx.nd.array(values)
+def forward_all(replicas: Sequence[Replica], shares: Sequence[Sequence[np.ndarray]]) -> list:
+    """Queue a pass on every device over its share of a batch, and return the executors.
+
+    All shares are loaded before the first pass is queued: MXNet fills an array on the CPU only after what cpu(0) has to
+    do, so a share loaded later would keep its device waiting for cpu(0)'s pass.
+    """
+    loaded = [replica.load(*share) for replica, share in zip(replicas, shares)]
+    return [replica.forward(*share) for replica, share in zip(replicas, loaded)]
 
 
 class Replicas:
@@ -169,7 +181,7 @@ class Replicas:
         Returns:
             The executors, which `outputs` reads.
         """
-        executors = [replica.forward(*part) for replica, part in zip(self.replicas, parts)]
+        executors = forward_all(self.replicas, parts)
         for executor in executors:
             executor.backward()
         for key, *buckets in zip(self._keys, *(replica.flat_gradients.buckets for replica in self.replicas)):
@@ -255,7 +267,7 @@ class Predictor:
         """
         shares = split_evenly(len(data), min(len(data), len(self.replicas)))
         with PREDICTING:
-            return outputs([replica.forward(data[share]) for replica, share in zip(self.replicas, shares)])
+            return outputs(forward_all(self.replicas, [(data[share],) for share in shares]))
 
 
 class JointPredictor:

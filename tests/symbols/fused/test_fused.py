@@ -15,7 +15,7 @@ from symbols.analysis.summary import parameter_shapes, statistics_shapes
 from symbols.fused import fold, fuse
 from symbols.layers import Layers, relu
 from tests.reference import predict, train_pass
-from training.replicas import Predictor, Replica, outputs
+from training.replicas import Predictor, Replica, forward_all, outputs
 
 SMALL, LARGE = (3, 16, 16), (3, 64, 64)
 NETWORKS = {  # every network, and in 14 layers every kind of unit
@@ -65,7 +65,8 @@ def random_arrays(symbol, image_shape, random):
 
 def evaluate(symbol, weights, statistics, data):
     """The outputs in evaluation, of exactly this symbol."""
-    return outputs([Replica(symbol, mx.cpu(), data.shape[1:], weights, statistics, train=False).forward(data)])
+    replica = Replica(symbol, mx.cpu(), data.shape[1:], weights, statistics, train=False)
+    return outputs(forward_all([replica], [(data,)]))
 
 
 def compare_in_evaluation(drawn, image_shape, **tolerance):
