@@ -18,3 +18,5 @@ logging.getLogger('matplotlib').setLevel(logging.ERROR)  # it warns at length ab
 
 if importlib.util.find_spec('mxnet') is None:
     fail_at_import(f'this Python ({sys.executable}) has no MXNet: run `make .venv`, then `. .venv/bin/activate`')
+if sys.flags.optimize > 1:
+    fail_at_import('MXNet reads docstrings, which Python drops here: leave out -OO, and unset PYTHONOPTIMIZE')

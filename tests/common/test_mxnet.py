@@ -288,6 +288,16 @@ def test_a_python_without_the_packages_is_one_line(script):
     assert 'has no MXNet: run `make .venv`' in done.stderr
 
 
+@pytest.mark.parametrize(
+    'script', [['train_cifar.py'], ['compare.py'], ['-m', 'symbols'], ['-m', 'distributed.launch']]
+)
+def test_a_python_without_docstrings_is_one_line(script):
+    """MXNet joins its own docstrings, which -OO drops."""
+    done = subprocess.run([sys.executable, '-OO', *script, '--help'], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count('\n') == 1
+    assert 'leave out -OO' in done.stderr
+
+
 def test_a_program_of_somebody_else_gets_an_import_error():
     done = run_python('import symbols', '-S')
     assert done.returncode == 1 and 'ImportError: this Python' in done.stderr
