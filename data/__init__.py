@@ -23,7 +23,7 @@ from common.files import lock_folder
 import common.mxnet  # noqa: F401  before anything of the environment: it says what to do where that is missing
 from common.sharding import Shard
 from data import cifar, digits, imagenet, own_images, recordio, records, svhn
-from data.augmentation import Traits
+from data.augmentation import IMAGENET, Traits
 from data.batches import Arrays, Normalization, TrainBatches, evaluation_batches
 from data.image_records import IMAGE_SHAPE, ImageRecords
 
@@ -292,6 +292,18 @@ def classes_of(config: dict) -> Sequence[str] | None:
     source = SOURCES.get(config['options']['dataset'])
     of_files = next(iter(about.get('splits', {}).values()), {})
     return about.get('classes') or (source.classes if source else of_files.get('classes'))
+
+
+def mean_and_std_of(config: dict) -> tuple[tuple, tuple] | None:
+    """Mean and std of R, G, B, 0–255, by which a run's images are normalized; None where its config.json is damaged.
+
+    Runs of earlier versions do not say them: they have those of their data set.
+    """
+    about, name = config.get('dataset', {}), config['options']['dataset']
+    if 'mean' in about:
+        return tuple(about['mean']), tuple(about['std'])
+    source = IMAGENET if name == 'imagenet' else SOURCES.get(name)
+    return source and (tuple(source.mean), tuple(source.std))
 
 
 def _check(name: str, prefixes: dict[str, str]) -> dict[str, dict]:

@@ -9,7 +9,6 @@ from common.errors import UserError
 from common.files import file_digest
 from common.mxnet import mx
 import data
-from data import augmentation
 import symbols
 from symbols import imagenet
 from training import checkpoint, options, run_directory, symbol_file
@@ -85,13 +84,9 @@ def read(run_dir: str) -> Trained:
 
 
 def _data_set(config):
-    """Name, classes, mean and std; runs of earlier versions say the name alone, and ImageNet's no classes."""
-    name, about = config['options']['dataset'], config.get('dataset', {})
-    if 'mean' not in about:
-        if name not in data.NAMES:
-            raise UserError(
-                f'the run does not say how the images of {name} are normalized: is its config.json damaged?'
-            )
-        traits = augmentation.IMAGENET if name == 'imagenet' else data.SOURCES[name]
-        about = {'mean': traits.mean, 'std': traits.std, 'classes': getattr(traits, 'classes', None)}
-    return {'dataset': name, **{key: about[key] for key in ('classes', 'mean', 'std') if about.get(key)}}
+    """Name, classes where they are known, mean and std."""
+    name, classes, known = config['options']['dataset'], data.classes_of(config), data.mean_and_std_of(config)
+    if not known:
+        raise UserError(f'the run does not say how the images of {name} are normalized: is its config.json damaged?')
+    mean, std = known
+    return {'dataset': name, **({'classes': classes} if classes else {}), 'mean': mean, 'std': std}

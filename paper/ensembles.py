@@ -39,7 +39,7 @@ def check(runs: Mapping[str, tuple]) -> None:
         own, others = data.classes_of(config), data.classes_of(expected)
         if own and others and list(own) != list(others):
             raise UserError(f'{run_dir} and {first} have their classes in another order: they cannot be one ensemble')
-        if normalization(config) != normalization(expected):
+        if data.mean_and_std_of(config) != data.mean_and_std_of(expected):
             raise UserError(f'{run_dir} and {first} normalize their images differently: they cannot be one ensemble')
         if len(symbol.list_outputs()) > 1:
             raise UserError(f'{run_dir} is an ensemble itself: name runs with one output')
@@ -51,11 +51,6 @@ def test_images(config: dict) -> str | None:
         return config['dataset']['splits'][test_split(config)]['content_sha256'] if 'dataset' in config else None
     except (KeyError, TypeError, AttributeError):
         raise UserError('config.json does not say on which images the run was tested: is it damaged?') from None
-
-
-def normalization(config: dict) -> tuple:
-    """Mean and std of a run's images; None for both where it says nothing, and the data set's count."""
-    return tuple(config.get('dataset', {}).get(name) for name in ('mean', 'std'))
 
 
 def member_names(configs: dict[str, dict]) -> list[str]:
