@@ -1,7 +1,8 @@
 """Training loss and test error against epochs: of any runs, and of those of Figures 8 and 12.
 
-Runs that differ in the seed alone are one curve, their mean, with their range as a lighter shade. If they are not
-equally long, each is a curve of its own.
+Runs that differ in the seed alone are one curve, their mean, with their range as a lighter shade. A run that ends with
+an error over 50 % is a thin line of its own, as the paper leaves it out of its means. If the runs are not equally long,
+each is a curve of its own.
 """
 
 import itertools
@@ -109,6 +110,12 @@ def _draw_curves(axis, runs, column, color, line='-'):
         for epochs, values in curves:
             axis.plot(epochs, values, **style)
         return
+    failed = [rows[-1][ERROR] > results.FAIL for rows in runs]
+    if not all(failed):
+        for (epochs, values), is_failed in zip(curves, failed):
+            if is_failed:
+                axis.plot(epochs, values, **{**style, 'linewidth': 0.6, 'marker': None})
+        curves = [curve for curve, is_failed in zip(curves, failed) if not is_failed]
     epochs, seeds = curves[0][0], np.array([values for _, values in curves])
     axis.plot(epochs, seeds.mean(axis=0), **style)
     if len(curves) > 1:

@@ -59,6 +59,16 @@ def test_errors_that_the_paper_calls_fail_are_not_averaged(tmp_path):
     assert text == 'Plain 26 on cifar10, 2 runs: 7.90 (1), fail (1), shade: range'
 
 
+def test_the_curve_is_the_mean_that_its_legend_has(tmp_path):
+    for seed, errors in ((1, [40.0, 10.0]), (2, [90.0, 80.0]), (3, [60.0, 12.0])):
+        write_run(tmp_path, ['--net', 'plain', '--depth', 26, '--epochs', 2, '--seed', seed], errors)
+    figure = curves.draw(curves.group([str(tmp_path)]))
+    assert '11.00 ± 1.00 (2), fail (1)' in figure.legends[0].get_texts()[0].get_text()
+    failed, mean = figure.axes[1].get_lines()
+    assert failed.get_ydata().tolist() == [90, 80] and mean.get_ydata().tolist() == [50, 11]
+    assert failed.get_linewidth() < mean.get_linewidth()
+
+
 def begun(run):
     """Make a finished run one that is not."""
     rewrite(run, 'config.json', {**read_json(run), 'outcome': None})
