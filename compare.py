@@ -68,7 +68,7 @@ def note_own_images(log_dir: str) -> None:
     """Say on standard error which runs no table has, because they are on the user's own images."""
     names = results.own_images(log_dir)
     if names:
-        note = f"note: {log_dir} has runs on images of one's own, which no table of the paper shows: {', '.join(names)}"
+        note = f'note: {log_dir} has runs on your own images, which no table of the paper shows: {", ".join(names)}'
         print(note, file=sys.stderr)
 
 

@@ -8,6 +8,7 @@ compare.py, plot.py, reproduce.py, the report and the claims find the runs of a 
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+import contextlib
 import functools
 import glob
 import json
@@ -71,8 +72,9 @@ def own_images(log_dir: str) -> list[str]:
     names = []
     for name in sorted(os.listdir(log_dir)):
         found = glob.glob(os.path.join(glob.escape(os.path.join(log_dir, name)), '*', '*', run_directory.CONFIG))
-        if found and 'size' in read_config(os.path.dirname(found[0]))['options']:
-            names.append(name)
+        with contextlib.suppress(UserError):  # another program's folder, or a damaged run that no table shows
+            if found and 'size' in read_config(os.path.dirname(found[0]))['options']:
+                names.append(name)
     return names
 
 

@@ -54,7 +54,7 @@ def test_a_run_keeps_its_classes_is_resumed_and_goes_through_the_other_commands(
     _, out, _ = in_process(plot.main, 'plot.py', 'curves', run, '--out', tmp_path / 'curves', check=0)
     assert out.split() == [str(tmp_path / 'curves.png'), str(tmp_path / 'curves.svg')]
     _, _, err = in_process(compare.main, 'compare.py', '4', '--log-dir', logs, check=0)
-    assert err == f"note: {logs} has runs on images of one's own, which no table of the paper shows: my pets\n"
+    assert err == f'note: {logs} has runs on your own images, which no table of the paper shows: my pets\n'
 
     assert "license of the data | that of the user's own images" in cards.card(run)
 

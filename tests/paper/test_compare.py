@@ -120,3 +120,11 @@ def test_a_run_of_gluoncvs_network_is_in_its_row_of_table_5_and_marked(printed, 
     assert "[a] GluonCV's cifar_wideresnet28_10, trained here" in text
     row = text.splitlines()[text.splitlines().index(line) - 1]
     assert row.split() == ['Wide', 'ResNet', '[38],', '28', 'paper', '28', '36.5M', '4.17', '20.50', '-']
+
+
+def test_what_no_table_shows_cannot_fail_one(printed, tmp_path):
+    """Another program's config.json, where the run of a data set of one's own would be."""
+    place = tmp_path / 'wandb' / 'latest' / 'files'
+    place.mkdir(parents=True)
+    (place / 'config.json').write_text('{}')
+    assert 'Table 7' in printed(7, '--log-dir', tmp_path)
