@@ -121,7 +121,7 @@ def slurm_script(todo: Sequence[Command], pending: Sequence[Command], args: argp
     """
     lines = lines_of(todo, args)
     if args.cpus:
-        wanted = f'--cpus-per-task={args.cpus}'
+        wanted = f'--cpus-per-task={args.cpus * args.per_gpu}'
     else:
         wanted = f'--gpus={max(len(gpus_of(command.experiment, args).split(",")) for command in pending)}'
     return SLURM.format(target=args.target, tasks=len(lines), devices=wanted, lines='\n'.join(lines))

@@ -52,6 +52,11 @@ def test_the_commands_of_a_figure_are_those_of_its_runs(printed):
     assert 'python plot.py figure 7 draws it' in printed('figure7')[1]
 
 
+def test_a_task_has_the_processors_of_its_pack(printed, tmp_path):
+    lines, _ = printed('table4', '--slurm', '--per-gpu', 3, '--cpus', 2, '--log-dir', tmp_path)
+    assert '#SBATCH --cpus-per-task=6' in lines
+
+
 @pytest.mark.parametrize('shell', ['sh', 'bash'])
 def test_a_task_of_a_slurm_job_becomes_its_command(printed, tmp_path, shell):
     logs = str(tmp_path / "it's here")
