@@ -16,7 +16,7 @@ import math
 from common.errors import UserError
 import symbols
 from symbols import imagenet
-from symbols.analysis.paths import COUNTS, DATASETS, NETS, count_paths, moments, paths_of
+from symbols.analysis.paths import COUNTS, DATASETS, NETS, check_for_small_images, count_paths, moments, paths_of
 from symbols.analysis.summary import summarize
 from symbols.ensemble import COMPONENTS
 from symbols.gluoncv import Nets, check_alone, is_one
@@ -47,6 +47,7 @@ def print_summary(args: Namespace) -> None:
         shape = imagenet.IMAGE_SHAPE
         symbol = imagenet.get_symbol(args.net, args.depth, classes)
     else:
+        check_for_small_images(args.net)
         shape = symbols.IMAGE_SHAPE
         symbol = symbols.get_symbol(args.net, args.depth, classes, args.widen, **arguments)
     paths = count_paths(symbol) if is_one(args.net) else paths_of(args.net, args.depth, args.dataset, **arguments)[1]

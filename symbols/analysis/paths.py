@@ -57,12 +57,17 @@ def paths_of(net: str, depth: int | None, dataset: str = 'cifar10', **arguments)
             raise UserError('no network for ImageNet has --' + ' or --'.join(symbols.ARGUMENTS))
         network, layers = imagenet.find(net, depth), imagenet.ImageNetLayers()
         title, n, symbol = network.title, network.units, imagenet.get_symbol(net, depth)
-    elif net in NETS and net not in symbols.NETWORKS:
-        raise UserError(f'{net} is a network for ImageNet alone: add --dataset imagenet')
     else:
+        check_for_small_images(net)
         network, layers, n = symbols.find(net), Layers(), symbols.units_per_group(depth)
         title, symbol = symbols.title(net, depth, **arguments), symbols.get_symbol(net, depth, **arguments)
     return title, count_paths(symbol, network.paths_of_units and network.paths_of_units(layers, n))
+
+
+def check_for_small_images(net: str) -> None:
+    """Raise UserError for a network of the paper that is for ImageNet alone."""
+    if net in NETS and net not in symbols.NETWORKS:
+        raise UserError(f'{net} is a network for ImageNet alone: add --dataset imagenet')
 
 
 def count_paths(symbol: mx.sym.Symbol, paths_of_units: list | None = None) -> Paths:

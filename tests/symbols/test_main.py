@@ -80,7 +80,8 @@ def test_mistakes_are_one_line(mistake):
     words = ('symbols', 'summary', '--net', 'dfn-mr', '--depth', 44, '--dataset', 'imagenet')
     assert 'no network for ImageNet has --widen' in mistake(script.main, *words, '--widen', 2)
     assert 'the nearest are 14 and 20' in mistake(script.main, 'symbols', 'summary', '--net', 'plain', '--depth', 15)
-    assert 'add --dataset imagenet' in mistake(script.main, 'symbols', 'paths', '--net', 'dfn1', '--depth', 50)
+    for command in ('paths', 'summary'):
+        assert 'add --dataset imagenet' in mistake(script.main, 'symbols', command, '--net', 'dfn1', '--depth', 50)
     assert 'how deep?' in mistake(script.main, 'symbols', 'summary', '--net', 'plain')
 
 
