@@ -4,14 +4,18 @@
     python export.py mine.safetensors --to run logs/cifar10/dfn-mr-56/pytorch-seed1     # where MXNet is
     python eval.py logs/cifar10/dfn-mr-56/pytorch-seed1
 
-It needs PyTorch, numpy and safetensors, and no MXNet. DATA_DIR holds the unpacked binary version of CIFAR-10. The file
-is written anew after each epoch. --shares 2 normalizes each half of a batch by itself, as the paper's two GPUs did.
+It needs PyTorch, numpy and safetensors, and no MXNet. DATA_DIR holds the unpacked binary version of CIFAR-10.
+--shares 2 normalizes each half of a batch by itself, as the paper's two GPUs did.
+
+The file is written anew after each epoch, and so is FILE.safetensors.resume, until the last epoch. The same command
+resumes an interrupted training after its last whole epoch; on a CPU, to the last bit.
 """
 
 import argparse
 from collections.abc import Iterator
 import importlib.util
 import os
+import pickle
 import sys
 
 if __name__ == '__main__':
@@ -32,6 +36,7 @@ from training.schedule import by_fractions as learning_rate
 
 MEAN, STD = (125.307, 122.950, 113.865), (62.993, 62.089, 66.705)  # R, G, B, 0–255
 PAD = 4  # pixels, black
+RESUME = '.resume'  # behind the name of the file
 Pair = tuple[Tensor, Tensor]  # images and labels
 RECORD, CLASSES = 3073, 10  # bytes of an image with its label
 IMAGES = (50_000, 10_000)  # of CIFAR-10, for training and testing
@@ -133,7 +138,7 @@ def evaluate(net: torch_networks.Network, images: Tensor, labels: Tensor) -> dic
 
 
 def prepare(args: argparse.Namespace) -> tuple:
-    """(network, training images and labels, test images and labels).
+    """(network, training images and labels, test images and labels, optimizer, rows of the epochs that are done).
 
     Raises:
         ValueError, OSError: an option or a file is wrong.
@@ -145,7 +150,7 @@ def prepare(args: argparse.Namespace) -> tuple:
     if args.net == 'component':
         raise ValueError('--net component is for train_cifar.py, which has --path')
     folder = os.path.dirname(args.out) or '.'
-    if os.path.lexists(args.out):
+    if os.path.lexists(args.out) and not os.path.exists(args.out + RESUME):
         raise ValueError(f'{args.out} is there already: remove it, or choose another --out')
     if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
         raise ValueError(f'--out {args.out}: there is no folder {folder} that you may write to')
@@ -159,14 +164,58 @@ def prepare(args: argparse.Namespace) -> tuple:
     net.facts |= dict(epochs=args.epochs, devices=args.shares)
     training, test = (read(args.data_dir, names, args.device) for names in (TRAINING, TEST))
     net.facts['verified'] = (len(training[1]), len(test[1])) == IMAGES
-    return net, training, test
+    optimizer = optimizer_of(net, args.lr)
+    return net, training, test, optimizer, resume(args.out, net, optimizer)
 
 
-def train(args: argparse.Namespace, net: torch_networks.Network, training: Pair, test: Pair) -> None:
-    """All epochs; after each, a line and the file."""
+def save(path: str, net: torch_networks.Network, optimizer: torch.optim.SGD, rows: list[dict]) -> None:
+    """Write the file, then what a resume needs: the momentum and the states of the generators as well."""
+    torch_networks.save(net, f'{path}.tmp', epoch=len(rows), metrics=rows)
+    os.replace(f'{path}.tmp', path)
+    state = {
+        'facts': net.facts,
+        'rows': rows,
+        'net': net.state_dict(),
+        'optimizer': optimizer.state_dict(),
+        'generators': [torch.get_rng_state(), *torch.cuda.get_rng_state_all()],
+    }
+    torch.save(state, f'{path}.tmp')
+    os.replace(f'{path}.tmp', path + RESUME)
+
+
+def resume(path: str, net: torch_networks.Network, optimizer: torch.optim.SGD) -> list[dict]:
+    """Take up what `save` kept for a resume, if it is there; returns the rows of the epochs that are done.
+
+    Raises:
+        ValueError: it is damaged, or of another training.
+    """
+    if not os.path.exists(path + RESUME):
+        return []
+    try:
+        state = torch.load(path + RESUME, map_location='cpu', weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError):
+        raise ValueError(f'{path}{RESUME} is damaged: remove it and {path} to begin anew') from None
+    if state['facts'] != net.facts:
+        raise ValueError(f'{path}{RESUME} is of a training with other options: choose another --out')
+    net.load_state_dict(state['net'])
+    optimizer.load_state_dict(state['optimizer'])
+    first, *others = state['generators']
+    torch.set_rng_state(first)
+    torch.cuda.set_rng_state_all(others[: torch.cuda.device_count()])
+    return state['rows']
+
+
+def train(
+    args: argparse.Namespace,
+    net: torch_networks.Network,
+    training: Pair,
+    test: Pair,
+    optimizer: torch.optim.SGD,
+    rows: list[dict],
+) -> None:
+    """The epochs that are not done; after each, a line and the file."""
     torch.backends.cudnn.benchmark = True
-    optimizer, rows = optimizer_of(net, args.lr), []
-    for epoch in range(1, args.epochs + 1):
+    for epoch in range(len(rows) + 1, args.epochs + 1):
         rate = optimizer.param_groups[0]['lr'] = learning_rate(epoch, args.epochs, args.lr)
         loss, wrong = torch.zeros(2, device=args.device)
         for images, labels in batches(*training, args.batch_size):
@@ -176,8 +225,8 @@ def train(args: argparse.Namespace, net: torch_networks.Network, training: Pair,
         row = {'epoch': epoch, 'lr': rate, 'train_loss': loss.item() / seen, 'train_error': 100 * wrong.item() / seen}
         rows.append({**row, **evaluate(net, *test)})
         print(', '.join(f'{name} {value:g}' for name, value in rows[-1].items()), flush=True)
-        torch_networks.save(net, f'{args.out}.tmp', epoch=epoch, metrics=rows)
-        os.replace(f'{args.out}.tmp', args.out)
+        save(args.out, net, optimizer, rows)
+    os.remove(args.out + RESUME)
 
 
 def main() -> int:
@@ -191,7 +240,7 @@ def main() -> int:
     try:
         train(args, *prepared)
     except KeyboardInterrupt:
-        print('error: interrupted', file=sys.stderr)
+        print('error: interrupted: the same command goes on after the last whole epoch', file=sys.stderr)
         return 130
     return 0
 

@@ -2,6 +2,9 @@
 
 import functools
 import os
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -115,6 +118,43 @@ def test_training_makes_a_file_that_becomes_a_run_with_curves(tmp_path, random, 
     assert config['options']['batch_size'] == 20 and len(config['environment']['devices']) == 2
     _, out, _ = in_process(eval.main, 'eval.py', run, '--data-dir', folder, '--no-verify', check=0)
     assert f'test error {rows[1]["test_error"]:.2f} %' in out
+
+
+def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, random):
+    folder = os.path.join(write_cifar(tmp_path, random, train=300, test=20), 'cifar-10-batches-bin')
+    words = ['--net', 'dfn-mr', '--depth', '8', '--data-dir', folder, '--epochs', '3', '--batch-size', '20']
+
+    def start(name, *more):
+        command = [sys.executable, '-m', 'interop.train_torch', *words, '--out', tmp_path / name, *more]
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    whole = start('whole')
+    whole.communicate()
+    killed = start('killed')
+    assert killed.stdout.readline().startswith('epoch 1, ')
+    while not os.path.exists(tmp_path / 'killed.resume'):
+        time.sleep(0.01)
+    killed.kill()
+    killed.communicate()
+    other = start('killed', '--lr', '0.05')
+    assert 'with other options: choose another --out' in other.communicate()[1] and other.returncode == 2
+    resumed = start('killed')
+    lines = resumed.communicate()[0].splitlines()
+    assert whole.returncode == resumed.returncode == 0
+    assert [line.split(',')[0] for line in lines] in (['epoch 2', 'epoch 3'], ['epoch 3'])  # as the kill came
+    assert (tmp_path / 'killed').read_bytes() == (tmp_path / 'whole').read_bytes()
+    assert not os.path.exists(tmp_path / 'killed.resume')
+
+
+def test_what_a_resume_needs_may_be_damaged(tmp_path, random, monkeypatch, capsys):
+    folder = os.path.join(write_cifar(tmp_path, random, train=60, test=20), 'cifar-10-batches-bin')
+    words = ['--net', 'plain', '--depth', '8', '--data-dir', folder, '--out', str(tmp_path / 'a')]
+    monkeypatch.setattr('sys.argv', ['train_torch', *words])
+    for content in (b'', b'no archive', b'PK\3\4 cut off'):
+        (tmp_path / 'a.resume').write_bytes(content)
+        assert train_torch.main() == 2
+        err = capsys.readouterr().err
+        assert 'a.resume is damaged: remove it' in err and err.count('\n') == 1
 
 
 @pytest.mark.parametrize('content', [b'', bytes(3072), bytes([10] + [0] * 3072)])
