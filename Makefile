@@ -5,7 +5,7 @@
 # make bench         speed and memory beside PyTorch and GluonCV, under 40 minutes; `make bench GPUS=0` on a GPU
 # make test-slow     the tests that take longer
 # make verify-logs   check that the committed runs are as they were written
-# make faults        damages, kills and hostile files by the hundred, and their table in docs/reliability.md; up to an hour
+# make faults        injects faults, kills and hostile files by the hundred; their table in docs/reliability.md; up to an hour
 # make test-pythons  start-up, a training step and an evaluation under every Python from 3.10 to 3.13 that is found
 # make extras        what `export.py` needs beside the environment: onnx, onnxruntime, safetensors and PyTorch
 # make lint          ruff (rules and format) and mypy; `make format` applies what ruff can mend

@@ -101,7 +101,7 @@ def _receive(process: subprocess.Popen) -> np.ndarray:
 def _end(process: subprocess.Popen) -> Unreadable:
     status = process.wait()
     if status == -signal.SIGKILL:
-        return Killed('the process that reads it was killed, perhaps for want of memory: free some')
+        return Killed('the process that reads it was killed, probably out of memory: free some')
     return Unreadable(
         f'the process that reads it ended by {signal.Signals(-status).name}' if status < 0 else f'status {status}'
     )

@@ -83,7 +83,7 @@ def _symbol(path, facts):
         if facts.get('metrics') and len(facts['metrics']) != _epoch(facts):
             raise UserError(f'epoch {_epoch(facts)} does not fit metrics of {len(facts["metrics"])} epochs')
         missing = [name for name in ('classes', 'mean', 'std') if 'size' in facts and name not in facts]
-        if missing:  # nothing else tells them of images of one's own
+        if missing:  # nothing else tells them of the user's own images
             raise UserError(f'it has no {", ".join(missing)}: give them to save() of interop/torch_networks.py')
         if 'mean' in facts or 'std' in facts:
             _check_normalization(facts.get('mean', ()), facts.get('std', ()))

@@ -160,6 +160,5 @@ def _alive() -> Iterator[None]:
         yield
     except (EOFError, OSError):
         raise UserError(
-            'a process that prepares the images was killed, perhaps for want of memory: the same command goes on from '
-            'here'
+            'a process that prepares the images was killed, probably out of memory: the same command goes on from here'
         ) from None

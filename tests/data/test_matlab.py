@@ -65,7 +65,7 @@ def test_damage_ends_in_an_exception_or_in_arrays(path, place):
     'program, problem',
     [
         ('import os; os.kill(os.getpid(), 11)', 'the process that reads it ended by SIGSEGV'),
-        ('import os; os.kill(os.getpid(), 9)', 'was killed, perhaps for want of memory'),
+        ('import os; os.kill(os.getpid(), 9)', 'was killed, probably out of memory'),
         ('import os; os._exit(3)', 'status 3'),
         ("""print('{"shape": [9], "dtype": "|u1"}\\nab', end='')""", 'status 0'),
         ("""print('{"shape": [9], ', end='')""", 'status 0'),
