@@ -66,7 +66,7 @@ def test_the_readme_has_the_numbers_of_table_4(printed):
 
 def test_the_results_show_what_compare_prints(printed, monkeypatch):
     """docs/results.md: its first table as text, whose long note is cut short there."""
-    monkeypatch.setenv('COLUMNS', '140')
+    monkeypatch.setenv('COLUMNS', '160')
     lines = printed(4).splitlines()
     page = Path(ROOT, 'docs', 'results.md').read_text(encoding='utf-8').partition('    python compare.py 4\n')[2]
     shown = [line for line in page.split('```\n')[1].splitlines() if line]
