@@ -264,7 +264,7 @@ def load_for_run(
         dataset = load_for_evaluation(own['dataset'], folder, split, verify)
         if own['dataset'] == 'imagenet' and list(about.get('classes') or dataset.classes) != list(dataset.classes):
             raise UserError(f'the images in {folder or default_folder("imagenet")} have other classes than the run')
-        return dataset.normalized_by(tuple(about['mean']), tuple(about['std'])) if 'mean' in about else dataset
+        return dataset.normalized_by(*mean_and_std_of(config))
     if not folder:
         raise UserError(f'the run does not say where {own["dataset"]} is: name the folder with --data-dir')
     if split not in (None, ImageRecords.test_split):
@@ -282,7 +282,7 @@ def _load_images_of(config: dict, folder: str) -> Dataset | ImageRecords:
         own_images.Layout(own['size'], fraction, own.get('split_seed', 0)),
         splits=['val'],
         classes=about['classes'],
-        traits=Traits(tuple(about['mean']), tuple(about['std'])),
+        traits=Traits(*mean_and_std_of(config)),
     )
 
 
@@ -294,16 +294,21 @@ def classes_of(config: dict) -> Sequence[str] | None:
     return about.get('classes') or (source.classes if source else of_files.get('classes'))
 
 
-def mean_and_std_of(config: dict) -> tuple[tuple, tuple] | None:
-    """Mean and std of R, G, B, 0–255, by which a run's images are normalized; None where its config.json is damaged.
+def mean_and_std_of(config: dict) -> tuple[tuple, tuple]:
+    """Mean and std of R, G, B, 0–255, by which a run's images are normalized.
 
     Runs of earlier versions do not say them: they have those of their data set.
+
+    Raises:
+        UserError: a run on the user's own images does not say them.
     """
     about, name = config.get('dataset', {}), config['options']['dataset']
     if 'mean' in about:
         return tuple(about['mean']), tuple(about['std'])
-    source = IMAGENET if name == 'imagenet' else SOURCES.get(name)
-    return source and (tuple(source.mean), tuple(source.std))
+    if name not in NAMES:
+        raise UserError(f'the run does not say how the images of {name} are normalized: is its config.json damaged?')
+    source = IMAGENET if name == 'imagenet' else SOURCES[name]
+    return tuple(source.mean), tuple(source.std)
 
 
 def _check(name: str, prefixes: dict[str, str]) -> dict[str, dict]:

@@ -85,8 +85,6 @@ def read(run_dir: str) -> Trained:
 
 def _data_set(config):
     """Name, classes where they are known, mean and std."""
-    name, classes, known = config['options']['dataset'], data.classes_of(config), data.mean_and_std_of(config)
-    if not known:
-        raise UserError(f'the run does not say how the images of {name} are normalized: is its config.json damaged?')
-    mean, std = known
-    return {'dataset': name, **({'classes': classes} if classes else {}), 'mean': mean, 'std': std}
+    (mean, std), classes = data.mean_and_std_of(config), data.classes_of(config)
+    known = {'classes': classes} if classes else {}
+    return {'dataset': config['options']['dataset'], **known, 'mean': mean, 'std': std}
